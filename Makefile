@@ -1,0 +1,46 @@
+# Two commands do everything: `make demo` and `make test`. Both make the virtual environment in .venv themselves.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: demo test format lint types tests bench clean
+
+demo: $(VENV)/.core  ## install the core, estimate the age of a sample portrait, and draw the answer
+	$(BIN)/mien predict examples/hopper.jpg --annotate demo --format table
+	@echo "annotated picture: demo/hopper.jpg"
+
+test: lint types tests  ## everything that must hold before a change lands
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+
+types: $(VENV)/.dev
+	$(BIN)/mypy
+
+tests: $(VENV)/.dev
+	$(BIN)/python -m pytest --cov --cov-report=term
+
+format: $(VENV)/.dev  ## mend what ruff can mend
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+bench: $(VENV)/.core  ## time per photo and stage, memory, cold start
+	$(BIN)/python benchmarks/pipeline.py
+
+clean:
+	rm -rf $(VENV) demo dist build .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "mien needs Python 3.11 or newer: make $(MAKECMDGOALS) PYTHON=/path/to/python3"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.core: pyproject.toml | $(VENV)/bin/python
+	$(PIP) install -e .
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
+	$(PIP) install -e '.[train,dev]'
+	@touch $@ $(VENV)/.core

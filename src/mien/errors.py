@@ -1,0 +1,123 @@
+"""Every error mien raises on purpose: one tree, each with a kind, a sentence that says what to do, and an exit code.
+
+```
+MienError               exit 1
+├── UsageError          exit 2   an option or name that does not exist
+├── PhotoError          exit 3   one photo failed; in a run over many it becomes a row
+│   ├── PhotoMissing, PhotoUnreadable, PhotoEmpty, NotAnImage, PhotoTruncated, PhotoTooLarge, PhotoUnsupported
+├── ModelError          exit 4   a bundle that is missing or malformed
+├── MissingExtra        exit 5   a part of mien that is not installed
+└── DataError           exit 6   training or evaluation data that cannot be used
+```
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import ClassVar
+
+
+class MienError(Exception):
+    """Base of the tree. `str(error)` is a sentence for the user."""
+
+    kind: ClassVar[str] = "error"
+    exit_code: ClassVar[int] = 1
+
+
+class UsageError(MienError):
+    """An option has a value that cannot be used."""
+
+    kind = "usage"
+    exit_code = 2
+
+    @classmethod
+    def unknown(cls, what: str, name: str, choices: Iterable[str]) -> UsageError:
+        """Sentence for an unknown name: the nearest match and all choices.
+
+        >>> str(UsageError.unknown("detector", "mtcn", ["mtcnn", "haar"]))
+        "unknown detector 'mtcn': did you mean 'mtcnn'? choices: haar, mtcnn"
+        """
+        known = sorted(choices)
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        return cls(f"unknown {what} {name!r}: {hint}choices: {', '.join(known) or 'none'}")
+
+
+class PhotoError(MienError):
+    """One photo cannot be used; the others go on."""
+
+    kind = "photo"
+    exit_code = 3
+
+
+class PhotoMissing(PhotoError):
+    """No file lies at the path."""
+
+    kind = "missing"
+
+
+class PhotoUnreadable(PhotoError):
+    """The file exists but cannot be read."""
+
+    kind = "unreadable"
+
+
+class PhotoEmpty(PhotoError):
+    """The file has no bytes."""
+
+    kind = "empty"
+
+
+class NotAnImage(PhotoError):
+    """The bytes are no picture in a known format."""
+
+    kind = "not_an_image"
+
+
+class PhotoTruncated(PhotoError):
+    """The picture breaks off before its end, or its data is damaged."""
+
+    kind = "truncated"
+
+
+class PhotoTooLarge(PhotoError):
+    """The picture has more pixels or bytes than the cap allows."""
+
+    kind = "too_large"
+
+
+class PhotoUnsupported(PhotoError):
+    """The format is known but needs something that is not installed; the sentence names the extra."""
+
+    kind = "unsupported"
+
+
+class ModelError(MienError):
+    """A model bundle is missing, malformed or made for a newer mien."""
+
+    kind = "model"
+    exit_code = 4
+
+
+class MissingExtra(MienError):
+    """A package of an optional extra is not installed."""
+
+    kind = "missing_extra"
+    exit_code = 5
+
+    @classmethod
+    def named(cls, feature: str, extra: str) -> MissingExtra:
+        """Sentence that names the extra to install.
+
+        >>> str(MissingExtra.named("Parquet output", "scale"))
+        "Parquet output needs the extra 'scale': pip install 'mien[scale]'"
+        """
+        return cls(f"{feature} needs the extra {extra!r}: pip install 'mien[{extra}]'")
+
+
+class DataError(MienError):
+    """Training or evaluation data cannot be used as given."""
+
+    kind = "data"
+    exit_code = 6

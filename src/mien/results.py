@@ -1,0 +1,184 @@
+"""What mien answers: frozen records of native Python types, each with `to_dict()` for JSON."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+SCHEMA_VERSION = 1
+"""Version of the field names below; raised when one of them changes its name or meaning."""
+
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """Axis-aligned rectangle in pixels of the upright photo; right and bottom lie outside it.
+
+    >>> Box(10, 20, 40, 60).width, Box(10, 20, 40, 60).height
+    (30, 40)
+    """
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    @property
+    def width(self) -> float:
+        """Pixels from left to right."""
+        return self.right - self.left
+
+    @property
+    def height(self) -> float:
+        """Pixels from top to bottom."""
+        return self.bottom - self.top
+
+    def to_dict(self) -> dict[str, float]:
+        """Corners rounded to a tenth of a pixel."""
+        return {
+            "left": round(self.left, 1),
+            "top": round(self.top, 1),
+            "right": round(self.right, 1),
+            "bottom": round(self.bottom, 1),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Age:
+    """Apparent age in years.
+
+    Attributes:
+        years: expectation of the distribution, the point estimate.
+        median: its median.
+        low: lower end of the interval.
+        high: upper end of the interval.
+        level: the share of true ages that such intervals hold, e.g. 0.9.
+        pmf: probability of each whole year 0..116; sums to 1.
+    """
+
+    years: float
+    median: float
+    low: float
+    high: float
+    level: float
+    pmf: tuple[float, ...]
+
+    def to_dict(self, *, pmf: bool = False) -> dict[str, Any]:
+        """Years rounded to a tenth; the distribution only when asked for."""
+        record: dict[str, Any] = {
+            "years": round(self.years, 1),
+            "median": round(self.median, 1),
+            "low": round(self.low, 1),
+            "high": round(self.high, 1),
+            "level": self.level,
+        }
+        if pmf:
+            record["pmf"] = [round(p, 6) for p in self.pmf]
+        return record
+
+
+@dataclass(frozen=True, slots=True)
+class Gender:
+    """Gender as labelled in the training data: "female" or "male", nothing more.
+
+    Attributes:
+        label: the likelier of the two.
+        probability: probability of that label, 0.5 to 1.
+    """
+
+    label: str
+    probability: float
+
+    @classmethod
+    def from_female(cls, probability: float) -> Gender:
+        """The likelier label from the probability of "female".
+
+        >>> Gender.from_female(0.25)
+        Gender(label='male', probability=0.75)
+        """
+        if probability >= 0.5:
+            return cls("female", probability)
+        return cls("male", 1.0 - probability)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Label and probability, the latter to four places."""
+        return {"label": self.label, "probability": round(self.probability, 4)}
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """One face of a photo.
+
+    Attributes:
+        box: where it is, in pixels of the upright photo.
+        score: how sure the detector is, 0 to 1; None where it does not say.
+        landmarks: left eye, right eye, nose, left and right mouth corner (left as seen in the picture), in pixels of
+            the upright photo; None where the detector finds none.
+        age: its apparent age.
+        gender: its apparent gender.
+    """
+
+    box: Box
+    score: float | None
+    landmarks: tuple[Point, ...] | None
+    age: Age
+    gender: Gender
+
+    def to_dict(self, *, pmf: bool = False) -> dict[str, Any]:
+        """Native types only."""
+        landmarks = None
+        if self.landmarks is not None:
+            landmarks = [[round(x, 1), round(y, 1)] for x, y in self.landmarks]
+        return {
+            "box": self.box.to_dict(),
+            "score": None if self.score is None else round(self.score, 4),
+            "landmarks": landmarks,
+            "age": self.age.to_dict(pmf=pmf),
+            "gender": self.gender.to_dict(),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a photo has no answer: a stable kind (see `mien.errors`) and a sentence."""
+
+    kind: str
+    message: str
+
+    def to_dict(self) -> dict[str, str]:
+        """Kind and sentence."""
+        return {"kind": self.kind, "message": self.message}
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """The answer for one photo: its faces, or the reason why there is none.
+
+    Attributes:
+        source: the path, or "archive.tar::member", or a name for bytes.
+        model: name of the model that answered.
+        width: pixels of the upright photo at full size; None where it could not be decoded.
+        height: likewise.
+        faces: in descending order of box area; empty where none was found.
+        error: set where the photo failed; then `faces` is empty.
+    """
+
+    source: str
+    model: str
+    width: int | None = None
+    height: int | None = None
+    faces: tuple[Face, ...] = ()
+    error: Failure | None = None
+
+    def to_dict(self, *, pmf: bool = False) -> dict[str, Any]:
+        """The JSON record, with `schema_version` first."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "source": self.source,
+            "model": self.model,
+            "width": self.width,
+            "height": self.height,
+            "faces": [face.to_dict(pmf=pmf) for face in self.faces],
+            "error": None if self.error is None else self.error.to_dict(),
+        }
