@@ -1,0 +1,1 @@
+"""From chips to age distributions and gender probabilities: model bundles, the estimator and its calibration."""

@@ -1,0 +1,227 @@
+"""A model is a folder: config.json, model.onnx, model.safetensors (its weights), LICENSE and a card, README.md.
+
+config.json says everything that predicting needs to know: the crop contract of the chips, the age classes, the
+calibration, and what the weights may be used for. It is parsed by hand, so that a wrong file gets a sentence.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from mien.errors import ModelError, UsageError
+from mien.estimate.calibrate import Calibration
+from mien.faces.align import CropContract
+
+FORMAT = 1
+"""Newest version of config.json that this mien reads."""
+
+TASK = "age+gender"
+CONFIG = "config.json"
+NETWORK = "model.onnx"
+MODELS = Path(__file__).resolve().parents[1] / "models"
+"""Folder of the models that come with the package."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class BundleConfig:
+    """What config.json says.
+
+    Attributes:
+        name: the model's name, repeated in every result.
+        contract: geometry of the chips that the network takes.
+        licence: what the weights may be used for.
+        licence_file: the file in the bundle with its text.
+        format: version of the file format.
+        task: always "age+gender".
+        ages: first and last age class, both included; one probability each.
+        calibration: temperatures and interval masses; None for a model that was never calibrated.
+        data: names of the data sets that it learned from.
+        parameters: number of weights; 0 where unknown.
+        multiply_adds: of one chip; 0 where unknown.
+        files: SHA-256 of each file of the bundle, checked by `mien doctor`.
+        figures: measured figures, e.g. {"utkface test MAE": 4.4}, for `mien models`.
+        made: where the model comes from: recipe, versions, date.
+    """
+
+    name: str
+    contract: CropContract
+    licence: str
+    licence_file: str = "LICENSE"
+    format: int = FORMAT
+    task: str = TASK
+    ages: tuple[int, int] = (0, 116)
+    calibration: Calibration | None = None
+    data: tuple[str, ...] = ()
+    parameters: int = 0
+    multiply_adds: int = 0
+    files: dict[str, str] = field(default_factory=dict)
+    figures: dict[str, float] = field(default_factory=dict)
+    made: dict[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON record; `from_dict` reads it back."""
+        return {
+            "format": self.format,
+            "name": self.name,
+            "task": self.task,
+            "input": {"contract": self.contract.to_dict()},
+            "ages": {"first": self.ages[0], "last": self.ages[1]},
+            "calibration": None if self.calibration is None else self.calibration.to_dict(),
+            "licence": {"name": self.licence, "file": self.licence_file},
+            "data": list(self.data),
+            "parameters": self.parameters,
+            "multiply_adds": self.multiply_adds,
+            "files": dict(self.files),
+            "figures": dict(self.figures),
+            "made": dict(self.made),
+        }
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> BundleConfig:
+        """Read a record, checking it key by key.
+
+        Raises:
+            ModelError: something is missing, of the wrong type, or newer than this mien.
+        """
+        version = _take(record, "format", int)
+        if version > FORMAT:
+            raise ModelError(f"'format' is {version}, this mien reads up to {FORMAT}: install a newer mien")
+        task = _take(record, "task", str)
+        if task != TASK:
+            raise ModelError(f"'task' is {task!r}, this mien knows only {TASK!r}")
+        ages = _take(record, "ages", dict)
+        first, last = _take(ages, "first", int, "ages."), _take(ages, "last", int, "ages.")
+        if (first, last) != (0, 116):
+            raise ModelError(f"'ages' are {first} to {last}, this mien knows only 0 to 116")
+        licence = _take(record, "licence", dict)
+        contract = _take(_take(record, "input", dict), "contract", dict, "input.")
+        calibration = _take(record, "calibration", dict, default={})
+        data = _take(record, "data", list, default=[])
+        return cls(
+            name=_take(record, "name", str),
+            contract=_parse("input.contract", CropContract.from_dict, contract),
+            licence=_take(licence, "name", str, "licence."),
+            licence_file=_take(licence, "file", str, "licence."),
+            format=version,
+            task=task,
+            ages=(first, last),
+            calibration=_parse("calibration", Calibration.from_dict, calibration) if calibration else None,
+            data=tuple(str(name) for name in data),
+            parameters=_take(record, "parameters", int, default=0),
+            multiply_adds=_take(record, "multiply_adds", int, default=0),
+            files=_take(record, "files", dict, default={}),
+            figures=_take(record, "figures", dict, default={}),
+            made=_take(record, "made", dict, default={}),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A model folder and what its config.json says."""
+
+    folder: Path
+    config: BundleConfig
+
+    @property
+    def network(self) -> Path:
+        """The ONNX file; its weights lie in model.safetensors beside it."""
+        return self.folder / NETWORK
+
+    def size(self) -> int:
+        """Bytes of all its files."""
+        return sum(path.stat().st_size for path in self.folder.iterdir() if path.is_file())
+
+    def damaged(self) -> list[str]:
+        """Files that are missing or do not have the hash that config.json states."""
+        return [name for name, digest in self.config.files.items() if _sha256(self.folder / name) != digest]
+
+
+def available() -> dict[str, Path]:
+    """Names and folders of the models that come with the package."""
+    return {path.parent.name: path.parent for path in sorted(MODELS.glob(f"*/{CONFIG}"))}
+
+
+def find(name_or_path: str | Path) -> Path:
+    """Folder of a model given by its name or by the path of its folder.
+
+    Raises:
+        UsageError: no model has this name, and no folder lies there.
+        ModelError: the path is none of a model.
+    """
+    known = available()
+    if isinstance(name_or_path, str) and name_or_path in known:
+        return known[name_or_path]
+    path = Path(name_or_path)
+    if path.is_dir():
+        return path
+    if path.is_file():
+        raise ModelError(f"model {path} is a file; give the folder in which {CONFIG} and {NETWORK} lie")
+    if isinstance(name_or_path, Path) or len(path.parts) > 1:
+        raise ModelError(f"model folder {path} does not exist")
+    raise UsageError.unknown("model", name_or_path, known)
+
+
+def read(folder: Path) -> Bundle:
+    """Read a model folder; the network itself is not loaded yet.
+
+    Raises:
+        ModelError: a file is missing or config.json is wrong; the sentence names it.
+    """
+    file = folder / CONFIG
+    if not file.is_file():
+        raise ModelError(f"model folder {folder} has no {CONFIG}")
+    try:
+        record = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{file} cannot be read as JSON: {error}") from error
+    if not isinstance(record, dict):
+        raise ModelError(f"{file} holds no table of settings")
+    try:
+        config = BundleConfig.from_dict(record)
+    except ModelError as error:
+        raise ModelError(f"{file}: {error}") from error
+    if not (folder / NETWORK).is_file():
+        raise ModelError(f"model folder {folder} has no {NETWORK}")
+    return Bundle(folder, config)
+
+
+def write_config(folder: Path, config: BundleConfig) -> None:
+    """Write config.json into a model folder, whole or not at all."""
+    part = folder / f".{CONFIG}.part"
+    part.write_text(json.dumps(config.to_dict(), indent=2) + "\n", encoding="utf-8")
+    part.replace(folder / CONFIG)
+
+
+def _take(record: Mapping[str, Any], key: str, kind: type[T], inside: str = "", default: T | None = None) -> T:
+    value = record.get(key)
+    if value is None:
+        if default is None:
+            raise ModelError(f"{inside + key!r} is missing")
+        return default
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise ModelError(f"{inside + key!r} must be {_KINDS[kind]}, not {value!r:.60}")
+    return value
+
+
+_KINDS: dict[type, str] = {int: "a whole number", str: "a text", dict: "a table", list: "a list"}
+
+
+def _parse(key: str, reader: Any, record: dict[str, Any]) -> Any:
+    try:
+        return reader(record)
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise ModelError(f"{key!r} cannot be read: {type(error).__name__}: {error}") from error
+
+
+def _sha256(path: Path) -> str | None:
+    if not path.is_file():
+        return None
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

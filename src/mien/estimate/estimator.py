@@ -1,0 +1,119 @@
+"""Chips in, calibrated age distributions and gender probabilities out, by ONNX Runtime."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+from onnxruntime.capi import onnxruntime_pybind11_state as faults
+
+from mien.errors import ModelError
+from mien.estimate.bundle import Bundle
+from mien.estimate.calibrate import AGES
+from mien.faces.align import CropContract
+
+INPUT, OUTPUTS = "chips", ("age_pmf", "p_female")
+
+_FAULTS = (
+    faults.Fail,
+    faults.InvalidArgument,
+    faults.InvalidGraph,
+    faults.InvalidProtobuf,
+    faults.NoModel,
+    faults.NoSuchFile,
+    faults.NotImplemented,
+    faults.RuntimeException,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Estimates:
+    """Answers for N chips.
+
+    Attributes:
+        pmf: float32 [N, 117], probability of each whole year of age 0..116; rows sum to 1.
+        female: float32 [N], probability of "female".
+    """
+
+    pmf: NDArray[np.float32]
+    female: NDArray[np.float32]
+
+
+class Estimator:
+    """One network with its calibration; may be called from several threads at once."""
+
+    def __init__(self, bundle: Bundle, *, threads: int = 1, mirror: bool = False, batch_size: int = 32) -> None:
+        """Load the network.
+
+        Args:
+            bundle: the model.
+            threads: cores that one call may use.
+            mirror: average the answers for each chip and its mirror image; twice the time.
+            batch_size: most chips that are in the network at once.
+
+        Raises:
+            ModelError: the network cannot be loaded or has other inputs and outputs than documented.
+        """
+        self.bundle = bundle
+        self.mirror = mirror
+        self.batch_size = batch_size
+        settings = ort.SessionOptions()
+        settings.intra_op_num_threads = threads
+        settings.inter_op_num_threads = 1
+        settings.log_severity_level = 3  # warnings about the graph mean nothing to who uses it
+        try:
+            self._session = ort.InferenceSession(str(bundle.network), settings, providers=["CPUExecutionProvider"])
+        except _FAULTS as error:
+            raise ModelError(f"{bundle.network} cannot be loaded: {error}") from error
+        names = [port.name for port in self._session.get_inputs()], [port.name for port in self._session.get_outputs()]
+        if names[0] != [INPUT] or not set(OUTPUTS) <= set(names[1]):
+            raise ModelError(f"{bundle.network} maps {names[0]} to {names[1]}, expected ['{INPUT}'] to {list(OUTPUTS)}")
+
+    @property
+    def contract(self) -> CropContract:
+        """Geometry of the chips that the network takes."""
+        return self.bundle.config.contract
+
+    def __call__(self, chips: NDArray[np.uint8]) -> Estimates:
+        """Estimate age and gender.
+
+        Args:
+            chips: uint8 [N, S, S, 3], RGB, cut to the contract; N may be 0.
+
+        Raises:
+            ModelError: the chips have another shape, or the network's answer is not finite.
+        """
+        size = self.contract.size
+        if chips.dtype != np.uint8 or chips.shape[1:] != (size, size, 3):
+            raise ModelError(f"{self._name} takes chips uint8 [N, {size}, {size}, 3], not {chips.dtype} {chips.shape}")
+        pmf = np.zeros((len(chips), AGES), np.float32)
+        female = np.zeros(len(chips), np.float32)
+        for start in range(0, len(chips), self.batch_size):
+            part = slice(start, start + self.batch_size)
+            pmf[part], female[part] = self._run(chips[part])
+            if self.mirror:
+                mirrored = self._run(np.ascontiguousarray(chips[part, :, ::-1]))
+                pmf[part], female[part] = (pmf[part] + mirrored[0]) / 2, (female[part] + mirrored[1]) / 2
+        if not (np.isfinite(pmf).all() and np.isfinite(female).all()):
+            raise ModelError(f"{self._name} answered with something that is not a number: its weights are damaged")
+        calibration = self.bundle.config.calibration
+        if calibration is not None and len(chips):
+            pmf, female = calibration.apply(pmf, female)
+        return Estimates(pmf, female)
+
+    @property
+    def _name(self) -> str:
+        return f"model {self.bundle.config.name}"
+
+    def _run(self, chips: NDArray[np.uint8]) -> tuple[Any, Any]:
+        try:
+            pmf, female = self._session.run(list(OUTPUTS), {INPUT: chips})
+        except _FAULTS as error:
+            raise ModelError(f"{self._name} does not run on chips {chips.shape}: {error}") from error
+        shapes = [pmf.shape, female.shape]
+        if shapes != [(len(chips), AGES), (len(chips),)]:
+            raise ModelError(f"{self._name} answers {shapes} for {len(chips)} chips, expected [N, {AGES}] and [N]")
+        return pmf, female
