@@ -1,0 +1,112 @@
+"""Backbones: networks that turn normalised chips into a feature map.
+
+The pretrained start is MobileNetV1 as trained for face identity, then age and gender, by A. Savchenko
+(HSE_FaceRec_tf, Apache-2.0; "Efficient facial representations for age, gender and identity recognition in organizing
+photo albums using multi-output ConvNet", PeerJ CS 2019). Batch norm is folded into the convolutions.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch.nn.functional as F
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from mien.errors import DataError
+from mien.learn.frozen import FrozenStages
+
+_STRIDES = (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1)
+_WIDTHS = (64, 128, 128, 256, 256, 512, 512, 512, 512, 512, 512, 1024, 1024)
+
+
+class SamePadConv(nn.Conv2d):
+    """3x3 convolution with TensorFlow's 'SAME' padding: at stride 2 the extra pixel goes to the bottom and right."""
+
+    def __init__(self, channels_in: int, channels_out: int, stride: int, groups: int = 1) -> None:
+        super().__init__(channels_in, channels_out, 3, stride, padding=1 if stride == 1 else 0, groups=groups)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Convolve [N, C, H, W]; an odd side at stride 2 is padded on both ends, an even one on the far end only."""
+        if self.stride[0] == 2:
+            pad_h, pad_w = x.shape[-2] % 2, x.shape[-1] % 2
+            x = F.pad(x, (pad_w, 1, pad_h, 1))
+        return super().forward(x)
+
+
+class Stem(SamePadConv):
+    """The first convolution, 3 to 32 channels at stride 2, with its ReLU6."""
+
+    def __init__(self) -> None:
+        super().__init__(3, 32, stride=2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map [N, 3, H, W] to [N, 32, H / 2, W / 2]."""
+        return F.relu6(super().forward(x), inplace=True)
+
+
+class MobileBlock(nn.Module):
+    """Depthwise 3x3 convolution, then pointwise 1x1, each followed by ReLU6 (Howard et al. 2017)."""
+
+    def __init__(self, channels_in: int, channels_out: int, stride: int) -> None:
+        super().__init__()
+        self.dw = SamePadConv(channels_in, channels_in, stride, groups=channels_in)
+        self.pw = nn.Conv2d(channels_in, channels_out, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map [N, Cin, H, W] to [N, Cout, H / stride, W / stride]."""
+        return F.relu6(self.pw(F.relu6(self.dw(x), inplace=True)), inplace=True)
+
+
+class MobileNetV1(nn.Module):
+    """MobileNetV1 without batch norm: stem and 13 blocks, stride 32, 1024 channels out.
+
+    Input is BGR float [N, 3, S, S] with the ImageNet channel means taken off, as the pretrained weights expect.
+    """
+
+    channels_out = 1024
+    mean_rgb = (123.68, 116.779, 103.939)
+    std_rgb = (1.0, 1.0, 1.0)
+    channel_order = "bgr"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = Stem()
+        blocks = []
+        channels = 32
+        for width, stride in zip(_WIDTHS, _STRIDES, strict=True):
+            blocks.append(MobileBlock(channels, width, stride))
+            channels = width
+        self.blocks = nn.ModuleList(blocks)
+        self.shortcut: FrozenStages | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Feature map [N, 1024, ceil(S / 32), ceil(S / 32)]."""
+        done = 0
+        if self.shortcut is not None:
+            x, done = self.shortcut(x), self.shortcut.count
+        for stage in self.stages()[done:]:
+            x = stage(x)
+        return x
+
+    def stages(self) -> list[nn.Module]:
+        """The parts in order from the input, as freezing and layer-wise learning rates count them."""
+        return [self.stem, *self.blocks]
+
+    def load_hse(self, path: Path) -> None:
+        """Load the HSE start, `model.safetensors` of shared/README.md.
+
+        Raises:
+            DataError: the file lacks a tensor of this network.
+        """
+        stored = load_file(path)
+        state = {}
+        for name in self.state_dict():
+            key = name.replace("blocks.", "block", 1)
+            if key.startswith("block"):
+                number, rest = key.removeprefix("block").split(".", 1)
+                key = f"block{int(number) + 1}.{rest}"
+            if key not in stored:
+                raise DataError(f"{path} has no tensor {key!r}: it is not the MobileNet start this recipe names")
+            state[name] = stored[key].float()
+        self.load_state_dict(state)

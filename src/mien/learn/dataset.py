@@ -1,0 +1,153 @@
+"""Chips in, augmented arrays out; the same seed, epoch and index always give the same picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from mien.faces.align import CropContract, resize_chip
+from mien.learn.manifest import Manifest
+from mien.learn.recipe import Augment
+from mien.photos.decode import decode
+
+Chip = NDArray[np.uint8]
+
+
+class Batch(NamedTuple):
+    """Chips uint8 [N, S, S, 3], age float32 [N] (NaN unknown), female int8 [N] (-1 unknown)."""
+
+    chips: Tensor
+    age: Tensor
+    female: Tensor
+
+
+class Chips(Dataset[tuple[Chip, float, int]]):
+    """The faces of a manifest at one size. Files are kept as bytes in memory and decoded when asked for."""
+
+    def __init__(self, manifest: Manifest, size: int, augment: Augment | None = None, seed: int = 0) -> None:
+        self.manifest = manifest
+        self.size = size
+        self.augment = augment
+        self.seed = seed
+        self.epoch = 0
+        self._bytes: list[bytes] = [path.read_bytes() for path in manifest.paths]
+
+    def __len__(self) -> int:
+        return len(self._bytes)
+
+    def __getitem__(self, index: int) -> tuple[Chip, float, int]:
+        """One chip uint8 [S, S, 3] with its labels."""
+        pixels = decode(self._bytes[index]).pixels
+        if self.augment is None:
+            chip = resize_chip(pixels, CropContract.utkface(self.size))
+        else:
+            rng = np.random.default_rng([self.seed, self.epoch, index])
+            chip = augment(pixels, self.size, self.augment, rng)
+        return chip, float(self.manifest.age[index]), int(self.manifest.female[index])
+
+    @staticmethod
+    def collate(samples: list[tuple[Chip, float, int]]) -> Batch:
+        """Stack samples to a batch."""
+        chips, ages, genders = zip(*samples, strict=True)
+        return Batch(
+            torch.from_numpy(np.stack(chips)),
+            torch.tensor(ages, dtype=torch.float32),
+            torch.tensor(genders, dtype=torch.int8),
+        )
+
+
+def augment(pixels: Chip, size: int, strength: Augment, rng: np.random.Generator) -> Chip:
+    """A random variant of a chip: one warp, then light, degradation and erasing.
+
+    Args:
+        pixels: RGB uint8 [H, W, 3].
+        size: side of the result.
+        strength: what to do how strongly.
+        rng: source of all chance.
+
+    Returns:
+        RGB uint8 [size, size, 3].
+    """
+    chip = _warp(pixels, size, strength, rng)
+    chip = _light(chip, strength, rng)
+    if rng.random() < strength.degrade:
+        chip = _DEGRADE[rng.integers(len(_DEGRADE))](chip, rng)
+    if rng.random() < strength.erase:
+        chip = _erase(chip, rng)
+    return chip
+
+
+def _warp(pixels: Chip, size: int, strength: Augment, rng: np.random.Generator) -> Chip:
+    """Rotation, scale, shift and flip in one interpolation around the centre of the chip."""
+    height, width = pixels.shape[:2]
+    angle = np.deg2rad(rng.uniform(-strength.rotation, strength.rotation))
+    zoom = np.exp(rng.uniform(np.log(1 - strength.zoom_out), np.log(1 + strength.zoom_in)))
+    shift = rng.uniform(-strength.shift, strength.shift, size=2) * size
+    mirror = -1.0 if strength.flip and rng.random() < 0.5 else 1.0
+    scale = zoom * size / max(height, width)
+    linear = scale * np.array(
+        [[mirror * np.cos(angle), -np.sin(angle)], [mirror * np.sin(angle), np.cos(angle)]], dtype=np.float64
+    )
+    centre = np.array([(width - 1) / 2, (height - 1) / 2])
+    offset = (size - 1) / 2 + shift - linear @ centre
+    matrix = np.column_stack([linear, offset])
+    border = cv2.BORDER_REPLICATE if rng.random() < 0.5 else cv2.BORDER_CONSTANT
+    return cv2.warpAffine(pixels, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=border)  # type: ignore[return-value]
+
+
+def _light(chip: Chip, strength: Augment, rng: np.random.Generator) -> Chip:
+    """Gamma, contrast, brightness and a gain a channel through one look-up table; now and then grey."""
+    if strength.light > 0:
+        span = strength.light
+        gamma = np.exp(rng.uniform(-span, span))
+        contrast = 1 + rng.uniform(-span, span)
+        brightness = rng.uniform(-span, span) * 0.5
+        gains = 1 + rng.uniform(-span, span, size=3) * 0.3
+        ramp = np.linspace(0, 1, 256)[:, None] ** gamma
+        table = ((ramp - 0.5) * contrast + 0.5 + brightness) * gains
+        chip = cv2.LUT(chip, np.clip(table * 255, 0, 255).astype(np.uint8).reshape(1, 256, 3))  # type: ignore[assignment]
+    if rng.random() < strength.grey:
+        chip = cv2.cvtColor(cv2.cvtColor(chip, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)  # type: ignore[assignment]
+    return chip
+
+
+def _blur(chip: Chip, rng: np.random.Generator) -> Chip:
+    return cv2.GaussianBlur(chip, (0, 0), rng.uniform(0.5, 2.0) * chip.shape[0] / 200)  # type: ignore[return-value]
+
+
+def _low_resolution(chip: Chip, rng: np.random.Generator) -> Chip:
+    size = chip.shape[0]
+    small = max(16, int(size / rng.uniform(1.3, 5.0)))
+    reduced = cv2.resize(chip, (small, small), interpolation=cv2.INTER_AREA)
+    return cv2.resize(reduced, (size, size), interpolation=cv2.INTER_LINEAR)  # type: ignore[return-value]
+
+
+def _noise(chip: Chip, rng: np.random.Generator) -> Chip:
+    noise = rng.standard_normal(chip.shape, dtype=np.float32) * np.float32(rng.uniform(2, 14))
+    return np.clip(chip + noise, 0, 255).astype(np.uint8)
+
+
+def _jpeg(chip: Chip, rng: np.random.Generator) -> Chip:
+    bgr = cv2.cvtColor(chip, cv2.COLOR_RGB2BGR)
+    _, code = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(15, 80))])
+    return cv2.imdecode(code, cv2.IMREAD_COLOR_RGB)  # type: ignore[return-value]
+
+
+_DEGRADE: tuple[Callable[[Chip, np.random.Generator], Chip], ...] = (_blur, _low_resolution, _noise, _jpeg)
+
+
+def _erase(chip: Chip, rng: np.random.Generator) -> Chip:
+    """A rectangle of one random colour (Zhong et al., "Random erasing data augmentation", 2020)."""
+    size = chip.shape[0]
+    height, width = (int(side) for side in rng.uniform(0.1, 0.4, size=2) * size)
+    top, left = int(rng.integers(0, size - height)), int(rng.integers(0, size - width))
+    chip = chip.copy()
+    chip[top : top + height, left : left + width] = rng.integers(0, 256, size=3)
+    return chip

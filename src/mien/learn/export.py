@@ -1,0 +1,196 @@
+"""From a run folder to a model bundle: ONNX graph, weights, config and licence, checked against torch.
+
+The weights are stored once. model.safetensors holds them in float16; model.onnx is the bare graph, whose initialisers
+are ONNX external data that point into model.safetensors, each cast to float32 when the session is made.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from onnx import TensorProto, helper
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+import mien
+from mien.errors import DataError
+from mien.estimate import bundle
+from mien.estimate.bundle import BundleConfig
+from mien.faces.align import CropContract
+from mien.learn.heads import AgeGenderNet
+from mien.learn.network import build
+from mien.learn.onnx_export import to_proto
+from mien.learn.recipe import Recipe, load_recipe
+
+TOLERANCE = 1e-4
+"""Largest difference allowed between ONNX Runtime and torch, in probability."""
+
+_DTYPES = {"float16": (torch.float16, TensorProto.FLOAT16), "float32": (torch.float32, TensorProto.FLOAT)}
+
+
+class _Deployed(nn.Module):
+    """Chips to probabilities: what the graph computes."""
+
+    def __init__(self, net: AgeGenderNet) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, chips: Tensor) -> tuple[Tensor, Tensor]:
+        """Map uint8 [N, S, S, 3] to the age pmf [N, 117] and the probability of "female" [N]."""
+        output = self.net(chips)
+        return torch.softmax(output.age, dim=1), torch.sigmoid(output.gender)
+
+
+def export_run(
+    run: Path, output: Path, name: str | None = None, *, dtype: Literal["float16", "float32"] = "float16"
+) -> Path:
+    """Write the bundle of a finished (or interrupted) run.
+
+    Args:
+        run: a folder that `mien.learn.train.run` made.
+        output: the bundle's folder; a bundle already there is replaced when all else has succeeded.
+        name: name of the model; the recipe's by default.
+        dtype: type in which the weights are stored; they are computed with in float32 either way.
+
+    Returns:
+        The bundle's folder.
+
+    Raises:
+        DataError: the folder is no run, or the exported network disagrees with torch.
+    """
+    if not (run / "recipe.yaml").is_file() or not (run / "model.safetensors").is_file():
+        raise DataError(f"{run} is not the folder of a run: it lacks recipe.yaml or model.safetensors")
+    recipe = load_recipe(str(run / "recipe.yaml"))
+    net = build(recipe.model.model_copy(update={"init": None}))
+    net.load_state_dict({key: tensor.to(_DTYPES[dtype][0]).float() for key, tensor in _weights(run).items()})
+    net.eval()
+    part = output.with_name(output.name + ".part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    save_file(
+        {key: tensor.to(_DTYPES[dtype][0]).contiguous() for key, tensor in net.state_dict().items()},
+        part / "model.safetensors",
+    )
+    graph = to_onnx(net, recipe.model.size)
+    share_weights(graph, part / "model.safetensors", _DTYPES[dtype][1])
+    onnx.save(graph, part / "model.onnx")
+    difference = parity(net, part / "model.onnx", recipe.model.size)
+    if difference > TOLERANCE:
+        raise DataError(f"the exported network differs from torch by {difference:.2g} (at most {TOLERANCE:g} allowed)")
+    (part / "LICENSE").write_text(recipe.about.licence_text, encoding="utf-8")
+    config = describe(recipe, net, part, name or recipe.name, dtype)
+    bundle.write_config(part, config)
+    shutil.rmtree(output, ignore_errors=True)
+    part.rename(output)
+    return output
+
+
+def to_onnx(net: AgeGenderNet, size: int) -> onnx.ModelProto:
+    """The graph of a network with input `chips` and outputs `age_pmf` and `p_female`; the batch is dynamic."""
+    chips = torch.zeros(2, size, size, 3, dtype=torch.uint8)
+    return to_proto(_Deployed(net).eval(), chips, "chips", ["age_pmf", "p_female"])
+
+
+def share_weights(model: onnx.ModelProto, weights: Path, dtype: int) -> None:
+    """Replace the initialisers by external data in a safetensors file of the same folder, changing `model` in place.
+
+    An initialiser that the file does not hold (a constant of the graph) stays inside.
+    """
+    places = _tensor_places(weights)
+    kept, casts = [], []
+    for tensor in model.graph.initializer:
+        key = tensor.name.removeprefix("net.")
+        if key not in places:
+            kept.append(tensor)
+            continue
+        start, length = places[key]
+        stored = TensorProto(name=f"{key}.stored" if dtype != TensorProto.FLOAT else tensor.name)
+        stored.data_type, stored.data_location = dtype, TensorProto.EXTERNAL
+        stored.dims.extend(tensor.dims)
+        for field, value in (("location", weights.name), ("offset", str(start)), ("length", str(length))):
+            stored.external_data.add(key=field, value=value)
+        kept.append(stored)
+        if dtype != TensorProto.FLOAT:
+            casts.append(helper.make_node("Cast", [stored.name], [tensor.name], to=TensorProto.FLOAT))
+    nodes = [*casts, *model.graph.node]
+    del model.graph.initializer[:], model.graph.node[:]
+    model.graph.initializer.extend(kept)
+    model.graph.node.extend(nodes)
+
+
+def parity(net: AgeGenderNet, network: Path, size: int, seed: int = 0) -> float:
+    """Largest difference in probability between ONNX Runtime and torch, on smooth random chips."""
+    rng = np.random.default_rng(seed)
+    coarse = torch.from_numpy(rng.uniform(0, 255, (4, 3, 12, 12)).astype(np.float32))
+    chips = nn.functional.interpolate(coarse, size=(size, size), mode="bilinear").permute(0, 2, 3, 1).to(torch.uint8)
+    session = onnxruntime.InferenceSession(network, providers=["CPUExecutionProvider"])
+    answers = session.run(["age_pmf", "p_female"], {"chips": chips.contiguous().numpy()})
+    with torch.inference_mode():
+        wanted = _Deployed(net).eval()(chips)
+    return max(float(np.abs(mine - theirs.numpy()).max()) for mine, theirs in zip(answers, wanted, strict=True))
+
+
+def multiply_adds(net: AgeGenderNet, size: int) -> int:
+    """Multiply-adds of convolutions and linear layers for one chip."""
+    total = 0
+
+    def count(module: nn.Module, _: Any, output: Tensor) -> None:
+        nonlocal total
+        weight = module.weight
+        assert isinstance(weight, Tensor)
+        total += output[0, 0].numel() * weight.numel() if output.ndim == 4 else weight.numel()
+
+    hooks = [m.register_forward_hook(count) for m in net.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    with torch.inference_mode():
+        net(torch.zeros(1, size, size, 3, dtype=torch.uint8))
+    for hook in hooks:
+        hook.remove()
+    return total
+
+
+def describe(recipe: Recipe, net: AgeGenderNet, folder: Path, name: str, dtype: str) -> BundleConfig:
+    """The config of a bundle whose files lie in `folder`."""
+    digests = {
+        file: hashlib.sha256((folder / file).read_bytes()).hexdigest() for file in ("model.onnx", "model.safetensors")
+    }
+    return BundleConfig(
+        name=name,
+        contract=CropContract.utkface(recipe.model.size),
+        licence=recipe.about.licence,
+        data=recipe.about.data,
+        parameters=sum(p.numel() for p in net.parameters()),
+        multiply_adds=multiply_adds(net, recipe.model.size),
+        files=digests,
+        made={
+            "recipe": recipe.name,
+            "stored": dtype,
+            "mien": mien.__version__,
+            "torch": torch.__version__,
+            "date": datetime.now(UTC).date().isoformat(),
+        },
+    )
+
+
+def _weights(run: Path) -> dict[str, Tensor]:
+    return load_file(run / "model.safetensors")
+
+
+def _tensor_places(weights: Path) -> dict[str, tuple[int, int]]:
+    """Byte offset and length of each tensor in a safetensors file."""
+    with weights.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+    header.pop("__metadata__", None)
+    return {
+        name: (8 + length + entry["data_offsets"][0], entry["data_offsets"][1] - entry["data_offsets"][0])
+        for name, entry in header.items()
+    }

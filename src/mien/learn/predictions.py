@@ -1,0 +1,195 @@
+"""A model and a manifest to predictions, and predictions to a Parquet file and back."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.errors import DataError, MissingExtra, PhotoError
+from mien.estimate.calibrate import AGES
+from mien.estimate.estimator import Estimates
+from mien.faces.align import CropContract, resize_chip
+from mien.learn.manifest import Manifest, Strings
+from mien.photos.decode import decode
+from mien.photos.item import read_file
+
+T = TypeVar("T")
+Pixels = NDArray[np.uint8]
+
+
+class ChipEstimator(Protocol):
+    """What predicts: `mien.estimate.estimator.Estimator` or anything that looks like it."""
+
+    @property
+    def contract(self) -> CropContract:
+        """Geometry of the chips it takes."""
+        ...
+
+    def __call__(self, chips: Pixels) -> Estimates:
+        """Answers for chips uint8 [N, S, S, 3]."""
+        ...
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a model answered for the pictures of a manifest.
+
+    Attributes:
+        files: [N] names, as in the manifest.
+        pmf: float32 [N, 117].
+        female: float32 [N].
+        unreadable: pictures without an answer, and why.
+        model: its name.
+    """
+
+    files: Strings
+    pmf: NDArray[np.float32]
+    female: NDArray[np.float32]
+    unreadable: dict[str, str] = field(default_factory=dict)
+    model: str = ""
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def save(self, path: Path) -> None:
+        """Write Parquet: file, pmf (117 x float16), female (float32).
+
+        Raises:
+            MissingExtra: pyarrow is not installed.
+        """
+        pa, parquet = _arrow()
+        mass = pa.array(self.pmf.astype(np.float16).ravel())
+        columns = {
+            "file": pa.array(self.files.tolist(), pa.string()),
+            "pmf": pa.FixedSizeListArray.from_arrays(mass, AGES),
+            "female": pa.array(self.female, pa.float32()),
+        }
+        notes = {"model": self.model, "unreadable": json.dumps(self.unreadable)}
+        parquet.write_table(pa.table(columns).replace_schema_metadata(notes), path, compression="zstd")
+
+    @classmethod
+    def load(cls, path: Path) -> Predictions:
+        """Read what `save` wrote.
+
+        Raises:
+            DataError: the file is none of these.
+            MissingExtra: pyarrow is not installed.
+        """
+        pa, parquet = _arrow()
+        try:
+            rows = parquet.read_table(path)
+            pmf = rows["pmf"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+            pmf = pmf.astype(np.float32).reshape(len(rows), AGES)
+            files, female = rows["file"].to_pylist(), rows["female"].to_numpy()
+            notes = {key.decode(): value.decode() for key, value in (rows.schema.metadata or {}).items()}
+            unreadable, model = json.loads(notes["unreadable"]), notes["model"]
+        except (OSError, KeyError, ValueError, pa.ArrowException) as error:
+            raise DataError(f"{path} is no table of predictions: {error}") from error
+        pmf /= pmf.sum(axis=1, keepdims=True)  # float16 rounds each of the 117 probabilities
+        return cls(np.array(files, dtype=np.str_), pmf, female, unreadable, model)
+
+
+def predict(
+    estimator: ChipEstimator,
+    manifest: Manifest,
+    *,
+    model: str = "",
+    threads: int = 2,
+    batch_size: int = 32,
+    progress: Callable[[int], None] = lambda done: None,
+) -> Predictions:
+    """Run a model over the pictures of a manifest, taken as aligned chips.
+
+    Args:
+        estimator: the model.
+        manifest: its missing pictures are passed over.
+        model: a name to keep with the predictions.
+        threads: that decode, ahead of the model by a bounded number of pictures.
+        batch_size: chips handed to the model at once.
+        progress: told how many pictures were done since the last call.
+    """
+    contract = estimator.contract
+    answers = Answers(estimator, batch_size)
+    for file, chip in each_picture(manifest.present(), lambda file, pixels: resize_chip(pixels, contract), threads):
+        answers.add(file, chip)
+        progress(1)
+    return answers.predictions(model)
+
+
+class Answers:
+    """Takes named chips one at a time, estimates them in batches and becomes `Predictions`."""
+
+    def __init__(self, estimator: ChipEstimator, batch_size: int) -> None:
+        self._estimator = estimator
+        self._batch_size = batch_size
+        self._waiting: list[Pixels] = []
+        self._files: list[str] = []
+        self._pmf = [np.empty((0, AGES), np.float32)]
+        self._female = [np.empty(0, np.float32)]
+        self._unreadable: dict[str, str] = {}
+
+    def add(self, file: str, chip: Pixels | PhotoError) -> None:
+        """A chip uint8 [S, S, 3], or why there is none."""
+        if isinstance(chip, PhotoError):
+            self._unreadable[file] = str(chip)
+            return
+        self._files.append(file)
+        self._waiting.append(chip)
+        if len(self._waiting) >= self._batch_size:
+            self._estimate()
+
+    def predictions(self, model: str) -> Predictions:
+        """All answers so far."""
+        if self._waiting:
+            self._estimate()
+        files = np.array(self._files, dtype=np.str_)
+        return Predictions(files, np.concatenate(self._pmf), np.concatenate(self._female), self._unreadable, model)
+
+    def _estimate(self) -> None:
+        answer = self._estimator(np.stack(self._waiting))
+        self._pmf.append(answer.pmf)
+        self._female.append(answer.female)
+        self._waiting = []
+
+
+def each_picture(
+    manifest: Manifest, work: Callable[[str, Pixels], T], threads: int
+) -> Iterator[tuple[str, T | PhotoError]]:
+    """Decode the pictures of a manifest in a few threads and do something with each.
+
+    Yields:
+        In order the name of each picture and what `work` made of that name and the RGB pixels [H, W, 3], or why it
+        cannot be read. At most eight pictures a thread are held at once.
+    """
+
+    def attempt(file: str, path: Path) -> tuple[str, T | PhotoError]:
+        try:
+            return file, work(file, decode(read_file(path)).pixels)
+        except PhotoError as error:
+            return file, error
+
+    todo = zip(manifest.files.tolist(), manifest.paths, strict=True)
+    with ThreadPoolExecutor(threads) as pool:
+        waiting = deque(pool.submit(attempt, *item) for item in islice(todo, 8 * threads))
+        while waiting:
+            result = waiting.popleft().result()
+            waiting.extend(pool.submit(attempt, *item) for item in islice(todo, 1))
+            yield result
+
+
+def _arrow() -> tuple[Any, Any]:
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError as error:
+        raise MissingExtra.named("Parquet output", "train") from error
+    return pyarrow, parquet

@@ -1,0 +1,177 @@
+"""Recipes: one YAML file describes one training run; unknown keys and wrong values are refused with a sentence."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from mien.errors import UsageError
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataSource(_Part):
+    """One data set: what `mien.learn.manifest.read` takes, and the fold to use of it."""
+
+    data: Path
+    folds: Path | None = None
+    fold: str | None = None
+
+
+class Data(_Part):
+    """Training sources (joined) and the one source that validation is measured on."""
+
+    train: tuple[DataSource, ...] = Field(min_length=1)
+    val: DataSource
+    limit: int | None = Field(default=None, ge=1, description="use only the first so many faces of each: for trials")
+    workers: int = Field(default=1, ge=0)
+
+
+class Model(_Part):
+    """Backbone, where its weights start from, and the heads."""
+
+    backbone: str = "mobilenet-v1"
+    init: Path | None = Field(
+        default=None, description="start weights: a backbone file, or model.safetensors of a bundle"
+    )
+    size: int = Field(default=192, ge=32, le=512, description="side of the input chip in pixels")
+    freeze: int = Field(default=0, ge=0, description="stages that keep their weights, counted from the input")
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+
+
+class Loss(_Part):
+    """Weights of the loss terms; see `mien.learn.heads.AgeGenderLoss`."""
+
+    sigma: float = Field(default=1.0, gt=0, description="spread of the age label at age 0, years")
+    sigma_slope: float = Field(default=0.04, ge=0, description="added spread a year of age")
+    sigma_max: float = Field(default=4.0, gt=0)
+    l1: float = Field(default=0.5, ge=0)
+    gender: float = Field(default=2.0, ge=0)
+
+
+class Augment(_Part):
+    """Strength of each augmentation; 0 turns one off. See `mien.learn.dataset.augment`."""
+
+    flip: bool = True
+    rotation: float = Field(default=12.0, ge=0, description="degrees, either way")
+    zoom_out: float = Field(default=0.25, ge=0, lt=1, description="smallest scale is 1 - zoom_out")
+    zoom_in: float = Field(default=0.12, ge=0)
+    shift: float = Field(default=0.05, ge=0, description="share of the side")
+    light: float = Field(default=0.25, ge=0, description="brightness, contrast, gamma and channel gains")
+    grey: float = Field(default=0.05, ge=0, le=1, description="probability")
+    degrade: float = Field(default=0.25, ge=0, le=1, description="probability of blur, low resolution, noise or JPEG")
+    erase: float = Field(default=0.2, ge=0, le=1, description="probability")
+
+
+class Optimiser(_Part):
+    """AdamW with warm-up and cosine decay, layer-wise learning rates, and an average of the weights."""
+
+    epochs: int = Field(ge=1)
+    head_epochs: int = Field(default=0, ge=0, description="first epochs that train the heads alone")
+    batch: int = Field(default=64, ge=1)
+    lr: float = Field(default=3e-4, gt=0, description="of the last stage of the backbone")
+    head_lr: float = Field(default=1e-3, gt=0)
+    layer_decay: float = Field(default=0.85, gt=0, le=1, description="factor from each stage to the one before it")
+    weight_decay: float = Field(default=0.02, ge=0)
+    warmup: float = Field(default=0.05, ge=0, lt=1, description="share of all steps")
+    ema: float = Field(default=0.998, ge=0, lt=1, description="decay a step of the averaged weights; 0 turns it off")
+    clip: float = Field(default=5.0, gt=0, description="largest norm of the gradient")
+    sizes: dict[int, int] = Field(default_factory=dict, description="chip side from an epoch on, e.g. {0: 160, 8: 192}")
+    precision: Literal["float32", "bfloat16"] = "float32"
+
+
+class About(_Part):
+    """What travels with the exported weights: on what they learned, and what they may be used for."""
+
+    data: tuple[str, ...] = ()
+    licence: str = "unstated"
+    licence_text: str = (
+        "No licence was stated for these weights. The data they were trained on may restrict their use.\n"
+    )
+
+
+class Recipe(_Part):
+    """A whole run."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
+    seed: int = 0
+    about: About = About()
+    data: Data
+    model: Model = Model()
+    loss: Loss = Loss()
+    augment: Augment = Augment()
+    optimiser: Optimiser
+
+    def to_yaml(self) -> str:
+        """The resolved recipe, as it is kept beside the weights."""
+        return str(yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False))
+
+
+def recipe_names() -> list[str]:
+    """Names of the recipes inside the package."""
+    folder = files("mien.learn") / "recipes"
+    return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
+
+
+def load_recipe(name_or_path: str, overrides: list[str] | None = None) -> Recipe:
+    """Read a recipe by its name in the package or by path, then apply overrides.
+
+    Args:
+        name_or_path: e.g. "mien-m" or "my/recipe.yaml".
+        overrides: "optimiser.epochs=3"-like settings; the value is read as YAML.
+
+    Raises:
+        UsageError: no such recipe, or a key or value that does not fit.
+    """
+    path = Path(name_or_path)
+    if path.suffix in {".yaml", ".yml"}:
+        if not path.is_file():
+            raise UsageError(f"there is no recipe file {name_or_path}")
+        text = path.read_text(encoding="utf-8")
+    elif name_or_path in recipe_names():
+        text = (files("mien.learn") / "recipes" / f"{name_or_path}.yaml").read_text(encoding="utf-8")
+    else:
+        raise UsageError.unknown("recipe", name_or_path, recipe_names())
+    try:
+        tree = yaml.safe_load(text)
+        if not isinstance(tree, dict):
+            raise UsageError(f"recipe {name_or_path} is not a table of settings")
+        for setting in overrides or []:
+            _override(tree, setting)
+        return Recipe.model_validate(tree)
+    except yaml.YAMLError as error:
+        raise UsageError(f"recipe {name_or_path} is not valid YAML: {error}") from error
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(str(at) for at in e['loc'])}: {e['msg']}" for e in error.errors())
+        raise UsageError(f"recipe {name_or_path} does not fit: {faults}") from error
+
+
+def _override(tree: dict[str, Any], setting: str) -> None:
+    key, separator, value = setting.partition("=")
+    if not separator or not key:
+        raise UsageError(f"--set takes key=value, e.g. optimiser.epochs=3, not {setting!r}")
+    *parents, last = key.split(".")
+    node: Any = tree
+    for parent in parents:
+        node = _child(node, parent, setting)
+    if isinstance(node, list):
+        _child(node, last, setting)
+        node[int(last)] = yaml.safe_load(value)
+    elif isinstance(node, dict):
+        node[last] = yaml.safe_load(value)
+    else:
+        raise UsageError(f"--set {setting}: {'.'.join(parents)} is not a table of settings")
+
+
+def _child(node: Any, name: str, setting: str) -> Any:
+    if isinstance(node, dict):
+        return node.setdefault(name, {})
+    if isinstance(node, list) and name.isdecimal() and int(name) < len(node):
+        return node[int(name)]
+    raise UsageError(f"--set {setting}: there is no {name!r} to set")

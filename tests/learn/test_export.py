@@ -1,0 +1,121 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from mien.errors import DataError
+from mien.estimate import bundle
+from mien.estimate.estimator import Estimator
+from mien.learn import export, train
+from mien.learn.network import build
+from mien.learn.recipe import load_recipe
+
+
+@pytest.fixture(scope="module")
+def run_folder(chips_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("run") / "run"
+    data = f"{{data: {chips_folder}, fold: train}}"
+    settings = [
+        f"data.train=[{data}]",
+        f"data.val={data}",
+        "data.workers=0",
+        "model.init=null",
+        "model.size=64",
+        "model.freeze=0",
+        "optimiser.epochs=1",
+        "optimiser.head_epochs=0",
+        "optimiser.sizes={}",
+    ]
+    train.run(load_recipe("mien-m", settings), folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def exported(run_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return export.export_run(run_folder, tmp_path_factory.mktemp("bundles") / "small", "small")
+
+
+def _chips(count: int) -> np.ndarray:
+    return np.random.default_rng(count).integers(0, 256, (count, 64, 64, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_bundle_answers_as_torch_does(run_folder: Path, exported: Path, count: int) -> None:
+    net = build(load_recipe(str(run_folder / "recipe.yaml")).model).eval()
+    net.load_state_dict({k: v.half().float() for k, v in load_file(run_folder / "model.safetensors").items()})
+    answers = Estimator(bundle.read(exported))(_chips(count))
+    with torch.inference_mode():
+        output = net(torch.from_numpy(_chips(count)))
+    np.testing.assert_allclose(answers.pmf, torch.softmax(output.age, 1).numpy(), atol=1e-4)
+    np.testing.assert_allclose(answers.female, torch.sigmoid(output.gender).numpy(), atol=1e-4)
+
+
+def test_weights_are_stored_once_in_float16(exported: Path) -> None:
+    weights = load_file(exported / "model.safetensors")
+    assert {tensor.dtype for tensor in weights.values()} == {torch.float16}
+    parameters = sum(tensor.numel() for tensor in weights.values())
+    assert (exported / "model.onnx").stat().st_size < 100_000
+    assert bundle.read(exported).size() < 2 * parameters + 200_000
+    onnx.checker.check_model(exported / "model.onnx")
+
+
+def test_config_tells_what_the_bundle_is(exported: Path) -> None:
+    made = bundle.read(exported)
+    assert made.config.name == "small"
+    assert made.config.contract.size == 64
+    assert made.config.parameters == sum(t.numel() for t in load_file(exported / "model.safetensors").values())
+    assert made.config.licence == "LicenseRef-mien-weights-research-only"
+    assert "non-commercial research" in (exported / "LICENSE").read_text()
+    assert made.damaged() == []
+    weights = exported / "model.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    assert made.damaged() == ["model.safetensors"]
+    weights.write_bytes(whole)
+
+
+def test_nothing_of_this_machine_is_in_the_graph(exported: Path) -> None:
+    text = (exported / "model.onnx").read_bytes()
+    assert b"/work" not in text
+    assert b".py" not in text
+
+
+def test_multiply_adds_agree_with_a_count_by_hand() -> None:
+    """MobileNetV1 at 224 px without its classifier has 568 million (Howard et al. 2017, table 4: 569 with it)."""
+    net = build(load_recipe("mien-m", ["model.init=null"]).model)
+    assert export.multiply_adds(net, 224) == pytest.approx(568e6, rel=0.002)
+
+
+def test_float32_bundle_is_twice_as_large_and_no_closer_than_it_must_be(run_folder: Path, tmp_path: Path) -> None:
+    folder = export.export_run(run_folder, tmp_path / "full", dtype="float32")
+    answers = Estimator(bundle.read(folder))(_chips(2))
+    net = build(load_recipe(str(run_folder / "recipe.yaml")).model).eval()
+    net.load_state_dict(load_file(run_folder / "model.safetensors"))
+    with torch.inference_mode():
+        output = net(torch.from_numpy(_chips(2)))
+    np.testing.assert_allclose(answers.pmf, torch.softmax(output.age, 1).numpy(), atol=1e-5)
+    assert json.loads((folder / "config.json").read_text())["made"]["stored"] == "float32"
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="not the folder of a run"):
+        export.export_run(tmp_path, tmp_path / "out")
+
+
+def test_a_graph_that_differs_from_torch_is_never_written(
+    run_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "TOLERANCE", -1.0)
+    with pytest.raises(DataError, match="differs from torch"):
+        export.export_run(run_folder, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_exported_graph_takes_any_batch(exported: Path) -> None:
+    session = onnxruntime.InferenceSession(exported / "model.onnx", providers=["CPUExecutionProvider"])
+    assert session.run(["p_female"], {"chips": _chips(5)})[0].shape == (5,)

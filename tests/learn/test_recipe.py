@@ -1,0 +1,71 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from mien.errors import UsageError
+from mien.learn.recipe import Recipe, load_recipe, recipe_names
+
+
+def test_every_shipped_recipe_is_valid_and_bears_its_file_name() -> None:
+    names = recipe_names()
+    assert "mien-m" in names
+    for name in names:
+        assert load_recipe(name).name == name
+
+
+def test_overrides_reach_nested_keys_and_lists() -> None:
+    recipe = load_recipe(
+        "mien-m", ["optimiser.epochs=3", "augment.flip=false", "data.train.0.data=/tmp/x", "model.init=null"]
+    )
+    assert recipe.optimiser.epochs == 3
+    assert recipe.augment.flip is False
+    assert recipe.data.train[0].data == Path("/tmp/x")
+    assert recipe.model.init is None
+
+
+def test_a_resolved_recipe_reads_back_as_itself(tmp_path: Path) -> None:
+    recipe = load_recipe("mien-m", ["seed=7"])
+    path = tmp_path / "resolved.yaml"
+    path.write_text(recipe.to_yaml())
+    assert load_recipe(str(path)) == recipe
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ("optimiser.epochs", "key=value"),
+        ("optimiser.epochs=0", "optimiser.epochs: Input should be greater"),
+        ("optimiser.epoch=3", "optimiser.epoch: Extra inputs"),
+        ("name.x=3", "name.x=3: name is not a table"),
+        ("model.dropout=none", "model.dropout"),
+        ("data.train.7.data=x", "there is no '7'"),
+        ("data.train.7=x", "there is no '7'"),
+    ],
+)
+def test_bad_overrides_get_a_sentence(override: str, told: str) -> None:
+    with pytest.raises(UsageError, match=told.replace(".", r"\.")):
+        load_recipe("mien-m", [override])
+
+
+def test_unknown_recipe_names_the_nearest() -> None:
+    with pytest.raises(UsageError, match="did you mean 'mien-m'"):
+        load_recipe("mienm")
+
+
+@pytest.mark.parametrize("text", ["- a list", "name: [unclosed", "name: x"])
+def test_malformed_files_get_a_sentence(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text(text)
+    with pytest.raises(UsageError, match=r"bad\.yaml"):
+        load_recipe(str(path))
+
+
+def test_missing_file() -> None:
+    with pytest.raises(UsageError, match="no recipe file"):
+        load_recipe("nowhere/x.yaml")
+
+
+def test_yaml_output_holds_no_python_tags() -> None:
+    assert isinstance(yaml.safe_load(load_recipe("mien-m").to_yaml()), dict)
+    assert Recipe.model_validate(yaml.safe_load(load_recipe("mien-m").to_yaml())).seed == 1

@@ -1,0 +1,106 @@
+import csv
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+
+from mien.errors import DataError, UsageError
+from mien.learn import train
+from mien.learn.network import build
+from mien.learn.recipe import Model, load_recipe
+
+
+def test_loss_falls_and_a_run_leaves_what_it_should(settings: list[str], tmp_path: Path) -> None:
+    lines: list[str] = []
+    weights = train.run(load_recipe("mien-m", settings), tmp_path / "run", report=lines.append)
+    with (tmp_path / "run" / "curves.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["size"] for row in rows] == ["48", "64", "64"]
+    assert float(rows[-1]["loss"]) < 0.8 * float(rows[0]["loss"])
+    assert weights == tmp_path / "run" / "model.safetensors"
+    assert (tmp_path / "run" / "curves.png").stat().st_size > 5000
+    assert yaml.safe_load((tmp_path / "run" / "recipe.yaml").read_text())["optimiser"]["epochs"] == 3
+    assert lines[0].startswith("40 faces to train on, 8 to validate on")
+    assert not list((tmp_path / "run").glob("*.part"))
+
+
+def test_an_interrupted_run_ends_where_an_undisturbed_one_does(settings: list[str], tmp_path: Path) -> None:
+    recipe = load_recipe("mien-m", settings)
+    straight = load_file(train.run(recipe, tmp_path / "straight"))
+
+    class KilledError(Exception):
+        pass
+
+    def kill(line: str) -> None:
+        if line.startswith("epoch 2/3"):
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        train.run(recipe, tmp_path / "broken", report=kill)
+    resumed = load_file(train.run(recipe, tmp_path / "broken", resume=True))
+    assert straight.keys() == resumed.keys()
+    for name, tensor in straight.items():
+        assert torch.equal(tensor, resumed[name]), name
+
+
+def test_a_folder_with_a_run_is_not_overwritten(settings: list[str], tmp_path: Path) -> None:
+    recipe = load_recipe("mien-m", [*settings, "optimiser.epochs=1"])
+    train.run(recipe, tmp_path)
+    with pytest.raises(DataError, match="--resume"):
+        train.run(recipe, tmp_path)
+    with pytest.raises(DataError, match="another run"):
+        train.run(load_recipe("mien-m", [*settings, "name=other"]), tmp_path, resume=True)
+
+
+def test_frozen_stages_and_head_epochs_leave_the_start_weights_alone(settings: list[str], tmp_path: Path) -> None:
+    train.run(load_recipe("mien-m", [*settings, "optimiser.epochs=1"]), tmp_path / "start")
+    init = f"model.init={tmp_path / 'start' / 'model.safetensors'}"
+    frozen = [*settings, init, "model.freeze=4", "optimiser.epochs=2", "optimiser.head_epochs=1"]
+    before = load_file(tmp_path / "start" / "model.safetensors")
+    after = load_file(train.run(load_recipe("mien-m", frozen), tmp_path / "tuned"))
+    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    assert "age.weight" in moved
+    assert "backbone.blocks.12.pw.weight" in moved
+    assert not {
+        name for name in moved if name.startswith(("backbone.stem", "backbone.blocks.0.", "backbone.blocks.2."))
+    }
+    heads_only = [*frozen, "optimiser.epochs=1"]
+    after = load_file(train.run(load_recipe("mien-m", heads_only), tmp_path / "heads"))
+    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    assert moved == {"age.weight", "age.bias", "gender.weight", "gender.bias"}
+
+
+def test_later_stages_learn_faster_and_vectors_do_not_decay(settings: list[str]) -> None:
+    recipe = load_recipe("mien-m", settings)
+    net = build(recipe.model)
+    groups = train.parameter_groups(net, recipe)
+    rates = {id(p): group["base_lr"] for group in groups for p in group["params"]}
+    decays = {id(p): group["weight_decay"] for group in groups for p in group["params"]}
+    assert len(rates) == len(list(net.parameters()))
+    assert rates[id(net.age.weight)] == recipe.optimiser.head_lr
+    last, first = net.backbone.get_parameter("blocks.12.pw.weight"), net.backbone.get_parameter("stem.weight")
+    assert rates[id(last)] == pytest.approx(1e-3)
+    assert rates[id(first)] == pytest.approx(1e-3 * 0.85**13)
+    assert decays[id(last)] == 0.02
+    assert decays[id(net.age.bias)] == 0
+
+
+def test_diverging_training_stops_with_a_sentence(settings: list[str], tmp_path: Path) -> None:
+    wild = [*settings, "optimiser.lr=1e12", "optimiser.head_lr=1e12", "optimiser.warmup=0"]
+    with pytest.raises(DataError, match="lower the learning rate"):
+        train.run(load_recipe("mien-m", wild), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("model", "error", "told"),
+    [
+        (Model(backbone="mobilenetv1"), UsageError, "did you mean 'mobilenet-v1'"),
+        (Model(init=Path("nowhere.safetensors")), DataError, "do not exist"),
+        (Model(init=Path(__file__)), DataError, "not a safetensors file"),
+    ],
+)
+def test_a_network_that_cannot_be_built(model: Model, error: type[Exception], told: str) -> None:
+    with pytest.raises(error, match=told):
+        build(model)
