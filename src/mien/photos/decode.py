@@ -1,0 +1,161 @@
+"""Bytes, arrays and PIL images -> upright RGB uint8: whatever comes becomes a `Picture` or a `PhotoError`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from mien.errors import NotAnImage, PhotoEmpty
+from mien.photos import pixels as px
+from mien.photos import tiff
+from mien.photos.formats import rejection, sniff
+from mien.photos.item import MAX_BYTES, check_bytes
+from mien.photos.readers import damage_told, open_image
+
+# JPEG decodes at 1/2, 1/4 or 1/8, fast. A little less than the side wanted will do, so that a telephone's 4032 x 3024
+# are halved.
+_ENOUGH = 0.9
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Picture:
+    """A decoded photo.
+
+    Attributes:
+        pixels: [H, W, 3] uint8, RGB, upright, contiguous, read-only.
+        width: pixels across of the full-size upright photo, of which `pixels` may be a reduction.
+        height: likewise, down.
+    """
+
+    pixels: NDArray[np.uint8]
+    width: int
+    height: int
+
+    @property
+    def scale(self) -> float:
+        """Size of `pixels` relative to the full-size photo, at most 1; by the longer side, where rounding is least."""
+        return float(max(self.pixels.shape[:2]) / max(self.width, self.height))
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeOptions:
+    """Limits on photos.
+
+    Attributes:
+        max_pixels: width times height of the full-size photo, checked before decoding. TIFF is held to Pillow's own
+            `Image.MAX_IMAGE_PIXELS`, 89 million, where that is less.
+        max_bytes: size of the encoded photo.
+        target_side: photos with a longer side are reduced to it, JPEG already while decoding; None to keep full size.
+    """
+
+    max_pixels: int = 200_000_000
+    max_bytes: int = MAX_BYTES
+    target_side: int | None = 2048
+
+
+DEFAULTS = DecodeOptions()
+
+
+def decode(data: bytes, options: DecodeOptions = DEFAULTS) -> Picture:
+    """Decode a photo in any of the formats that `mien.photos.formats` knows; the first frame of an animation.
+
+    EXIF orientation is applied, transparency laid on white, CMYK and 16 bits converted; colour profiles are ignored.
+    Safe to call from several threads at once, also where warnings are errors.
+
+    Args:
+        data: the encoded photo.
+        options: limits.
+
+    Raises:
+        PhotoEmpty: no bytes.
+        NotAnImage: bytes of something else.
+        PhotoTruncated: a picture that breaks off or is damaged.
+        PhotoTooLarge: more bytes or pixels than the options allow.
+        PhotoUnsupported: a format that needs something which is not installed, or that cannot be read.
+    """
+    if not data:
+        raise PhotoEmpty("the photo is empty, it has no bytes: copy or download it again")
+    check_bytes(len(data), options.max_bytes)
+    name = sniff(data)
+    if name is None:
+        raise rejection(data)
+    with damage_told(name):
+        image, orientation = open_image(data, name, options.max_pixels)
+        full = image.size
+        if name == "JPEG":
+            image.draft(None, px.fitted(full, options.target_side and round(options.target_side * _ENOUGH)))
+            image.load()
+        else:
+            image.load()
+            full = image.size
+        return _picture(image, full, options.target_side, orientation)
+
+
+def from_pil(image: Image.Image, *, target_side: int | None = DEFAULTS.target_side) -> Picture:
+    """A PIL image of any mode as a picture; its EXIF orientation is applied unless Pillow has done so.
+
+    Args:
+        image: the image; read from its file if it was not yet.
+        target_side: see `DecodeOptions`.
+
+    Raises:
+        NotAnImage: it has no pixels.
+        PhotoTruncated: its file breaks off or is damaged.
+    """
+    if not all(image.size):
+        raise NotAnImage("the image has no pixels")
+    with damage_told(image.format or "PIL"):
+        image.load()
+        exif = image.info.get("exif")
+        orientation = tiff.orientation(exif) if isinstance(exif, bytes) else 1
+        return _picture(image, image.size, target_side, orientation)
+
+
+def from_array(array: Any, *, bgr: bool = False, target_side: int | None = DEFAULTS.target_side) -> Picture:
+    """An array as a picture, without a copy where it already is one.
+
+    Args:
+        array: [H, W], [H, W, 1], [H, W, 3] or [H, W, 4] (the last of them alpha), as uint8, uint16 or floats in 0..1.
+        bgr: the channels are blue, green, red, as OpenCV has them.
+        target_side: see `DecodeOptions`.
+
+    Raises:
+        NotAnImage: another shape or type.
+    """
+    try:
+        given = np.asarray(array)
+    except ValueError as error:
+        raise NotAnImage(f"this makes no array of pixels: {error}") from None
+    shape = given.shape
+    if given.ndim == 2:
+        given = given[:, :, None]
+    if given.ndim != 3 or given.shape[2] not in {1, 3, 4} or not given.size:
+        hint = ": move the channels last" if len(shape) == 3 and shape[0] in {1, 3, 4} else ""
+        raise NotAnImage(f"an array must be [height, width] or [height, width, 1, 3 or 4], not {list(shape)}{hint}")
+    channels = px.eight_bit(given)
+    if bgr and channels.shape[2] > 1:
+        channels = channels[:, :, [2, 1, 0, *range(3, channels.shape[2])]]
+    if channels.shape[2] == 1:
+        channels = np.repeat(channels, 3, axis=2)
+    channels = np.ascontiguousarray(channels)
+    size = channels.shape[1], channels.shape[0]
+    if channels.shape[2] == 3 and px.fitted(size, target_side) == size:
+        return _finished(channels, *size)
+    return _picture(Image.fromarray(channels), size, target_side, 1)
+
+
+def _picture(image: Image.Image, full: tuple[int, int], side: int | None, orientation: int) -> Picture:
+    """A loaded image, whose full size as stored is `full`, reduced to a longer side of `side`, in RGB and upright."""
+    size = px.fitted(image.size, side)
+    pixels = px.shrink(np.asarray(px.rgb(px.average(image, size))), size)
+    return _finished(px.turn(pixels, orientation), *(full[::-1] if orientation >= 5 else full))
+
+
+def _finished(pixels: NDArray[np.uint8], width: int, height: int) -> Picture:
+    fixed = pixels.view()
+    fixed.flags.writeable = False
+    return Picture(fixed, width, height)

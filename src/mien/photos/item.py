@@ -1,0 +1,104 @@
+"""One photo to come: its name, and its bytes or the reason why there are none."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from mien.errors import PhotoError, PhotoMissing, PhotoTooLarge, PhotoUnreadable
+
+MAX_BYTES = 256 << 20
+"""Largest file that is read unless another limit is given: 256 MiB."""
+
+IMAGE_SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".gif", ".bmp", ".dib", ".tif", ".tiff", ".webp"}
+    | {".avif", ".heic", ".heif", ".hif", ".pbm", ".pgm", ".ppm", ".pnm"}
+)
+"""What counts as a picture inside of folders, globs and archives, in lower case; all else there is passed over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One photo to come.
+
+    Attributes:
+        source: its name for people and records: a path, "archive.tar::member" or "-"; always valid Unicode.
+        read: gives its bytes, or raises a `PhotoError`. May be called at any time, from any thread, and again.
+    """
+
+    source: str
+    read: Callable[[], bytes]
+
+    @classmethod
+    def file(cls, path: str, max_bytes: int = MAX_BYTES) -> Item:
+        """The item of a path, whether or not a file lies there."""
+        return cls(printable(path), lambda: read_file(path, max_bytes))
+
+    @classmethod
+    def failing(cls, source: str, kind: type[PhotoError], sentence: str) -> Item:
+        """An item that stands for a failure known already."""
+
+        def read() -> bytes:
+            raise kind(sentence)
+
+        return cls(printable(source), read)
+
+
+def read_file(path: str | Path, max_bytes: int = MAX_BYTES) -> bytes:
+    """The bytes of a file.
+
+    Raises:
+        PhotoMissing: no file lies there.
+        PhotoUnreadable: it is a folder, it may not be read, or reading fails.
+        PhotoTooLarge: it has more than `max_bytes`.
+    """
+    name = printable(str(path))
+    try:
+        with Path(path).open("rb") as file:
+            status = os.fstat(file.fileno())
+            if stat.S_ISREG(status.st_mode):
+                check_bytes(status.st_size, max_bytes)
+                return file.read()
+            data = file.read(max_bytes + 1)
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        raise PhotoMissing(f"no file lies at {name}: check the path") from None
+    except IsADirectoryError:
+        raise PhotoUnreadable(f"{name} is a folder, not a photo") from None
+    except PermissionError:
+        raise PhotoUnreadable(f"{name} may not be read: change its permissions") from None
+    except OSError as error:
+        raise PhotoUnreadable(f"{name} cannot be read: {error.strerror}") from None
+    check_bytes(len(data), max_bytes)
+    return data
+
+
+def check_bytes(size: int, limit: int) -> None:
+    """Refuse a photo of more than `limit` bytes.
+
+    Raises:
+        PhotoTooLarge: it has more.
+    """
+    if size > limit:
+        raise PhotoTooLarge(f"the photo has {size:,} bytes, more than the limit of {limit:,}: make it smaller")
+
+
+def printable(name: str) -> str:
+    r"""A file's name as valid Unicode; bytes of it that are not become escapes.
+
+    >>> printable("caf\udce9.jpg")
+    'caf\\udce9.jpg'
+    """
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def is_picture(name: str) -> bool:
+    """Whether a name inside of a folder or archive is a picture's: not hidden, and with one of `IMAGE_SUFFIXES`.
+
+    >>> is_picture("party/IMG_1.JPG"), is_picture("party/._IMG_1.JPG"), is_picture("party/notes.txt")
+    (True, False, False)
+    """
+    base = PurePosixPath(name)
+    return not base.name.startswith(".") and base.suffix.lower() in IMAGE_SUFFIXES

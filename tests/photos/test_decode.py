@@ -1,0 +1,324 @@
+"""Decoding: sizes and limits, damage, things that are no photos, threads."""
+
+from __future__ import annotations
+
+import io
+import json
+import struct
+import sys
+import zipfile
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from mien.errors import NotAnImage, PhotoEmpty, PhotoTooLarge, PhotoTruncated, PhotoUnsupported
+from mien.photos import DecodeOptions, decode
+from mien.photos.tiff import orientation
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+NAMES = sorted(
+    name for name in json.loads((GOLDEN / "expected.json").read_text()) if not name.endswith((".heic", ".json", ".py"))
+)
+CUT = (
+    *("orientation_1.jpg", "progressive.jpg", "plain.gif", "rgb.bmp", "rgb.tif", "lzw.tif", "jpeg.tif"),
+    *("plain.webp", "lossless.webp", "plain.avif", "rgb.ppm", "rgb_16.png"),
+)
+FULL = DecodeOptions(target_side=None)
+
+
+def golden(name: str) -> bytes:
+    return (GOLDEN / name).read_bytes()
+
+
+def encode(pixels: NDArray[Any] | Image.Image, form: str, **options: Any) -> bytes:
+    image = pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)
+    out = io.BytesIO()
+    image.save(out, form, **options)
+    return out.getvalue()
+
+
+def halves(width: int, height: int) -> NDArray[np.uint8]:
+    """Red on the left, blue on the right."""
+    pixels = np.zeros((height, width, 3), np.uint8)
+    pixels[:, : width // 2, 0] = pixels[:, width // 2 :, 2] = 200
+    return pixels
+
+
+def exif(turn: int) -> bytes:
+    return b"Exif\0\0MM\0*\0\0\0\x08\0\x01" + struct.pack(">HHIHHI", 0x0112, 3, 1, turn, 0, 0)
+
+
+class TestSize:
+    def test_small_photos_keep_every_pixel(self) -> None:
+        pixels = np.random.default_rng(1).integers(0, 256, (37, 53, 3), np.uint8)
+        picture = decode(encode(pixels, "PNG"))
+        np.testing.assert_array_equal(picture.pixels, pixels)
+        assert (picture.width, picture.height, picture.scale) == (53, 37, 1.0)
+
+    @pytest.mark.parametrize("form", ["JPEG", "PNG"])
+    @pytest.mark.parametrize(("width", "height"), [(4200, 300), (300, 4200), (2100, 90), (9000, 40)])
+    def test_huge_photos_are_reduced_and_say_so(self, form: str, width: int, height: int) -> None:
+        picture = decode(encode(halves(width, height), form))
+        shown_height, shown_width = picture.pixels.shape[:2]
+        assert 1800 <= max(shown_width, shown_height) <= 2048
+        assert (picture.width, picture.height) == (width, height)
+        assert (shown_width, shown_height) == pytest.approx((width * picture.scale, height * picture.scale), abs=1)
+        np.testing.assert_allclose(picture.pixels[shown_height // 2, shown_width // 4], (200, 0, 0), atol=4)
+        np.testing.assert_allclose(picture.pixels[shown_height // 2, shown_width * 3 // 4], (0, 0, 200), atol=4)
+
+    def test_reducing_and_turning_go_together(self) -> None:
+        picture = decode(encode(halves(600, 300), "JPEG", exif=exif(6)), DecodeOptions(target_side=100))
+        assert (picture.width, picture.height) == (300, 600)
+        assert picture.pixels.shape[0] > picture.pixels.shape[1]
+        np.testing.assert_allclose(picture.pixels[20, 25], (200, 0, 0), atol=4)
+        np.testing.assert_allclose(picture.pixels[-20, 25], (0, 0, 200), atol=4)
+
+    def test_reducing_averages_rather_than_skips(self) -> None:
+        stripes = np.zeros((40, 4096), np.uint8)
+        stripes[:, ::2] = 255
+        picture = decode(encode(stripes, "PNG"), DecodeOptions(target_side=512))
+        assert picture.pixels.shape == (5, 512, 3)
+        np.testing.assert_allclose(picture.pixels, 127.5, atol=1)
+
+    @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16", "F", "LAB"])
+    def test_every_mode_is_reduced_alike(self, mode: str) -> None:
+        grey = Image.new("L", (500, 250), 255)
+        image = {
+            "I;16": lambda: Image.fromarray(np.full((250, 500), 65535, np.uint16)),
+            "F": lambda: Image.fromarray(np.full((250, 500), 1, np.float32)),
+            "LAB": lambda: grey.convert("RGB").convert("LAB"),
+            "CMYK": lambda: grey.convert("RGB").convert("CMYK"),
+        }.get(mode, lambda: grey.convert(mode))()
+        picture = decode(encode(image, "TIFF"), DecodeOptions(target_side=100))
+        assert picture.pixels.shape == (50, 100, 3)
+        assert (picture.width, picture.height) == (500, 250)
+        assert picture.pixels.min() >= 250
+
+    def test_hidden_colours_do_not_bleed(self) -> None:
+        pixels = np.zeros((64, 4096, 4), np.uint8)
+        pixels[:, ::2] = 255  # white and solid beside black and clear
+        assert decode(encode(pixels, "PNG"), DecodeOptions(target_side=300)).pixels.min() >= 254
+
+    def test_full_size_on_request(self) -> None:
+        assert decode(encode(halves(3000, 20), "JPEG"), FULL).pixels.shape == (20, 3000, 3)
+
+    def test_pixels_cannot_be_written(self) -> None:
+        for name in ("orientation_1.jpg", "orientation_6.jpg", "rgba.png"):
+            with pytest.raises(ValueError, match="read-only"):
+                decode(golden(name)).pixels[0, 0] = 0
+
+
+class TestBitDepth:
+    def test_16_bits_are_scaled_and_rounded(self) -> None:
+        values = np.linspace(0, 65535, 400).astype(np.uint16).reshape(20, 20)
+        for form in ("PNG", "TIFF"):
+            pixels = decode(encode(values, form)).pixels
+            np.testing.assert_array_equal(pixels, np.repeat(np.rint(values / 257).astype(np.uint8)[..., None], 3, 2))
+
+    @pytest.mark.parametrize("full", [1, 255, 65535, 1e9])
+    def test_floating_point_is_read_in_the_range_it_reaches(self, full: float) -> None:
+        values = np.linspace(0, full, 256).astype(np.float32).reshape(16, 16)
+        pixels = decode(encode(values, "TIFF")).pixels
+        np.testing.assert_allclose(pixels[..., 1], np.arange(256).reshape(16, 16), atol=1)
+
+    def test_floats_that_are_no_numbers_are_black(self) -> None:
+        values = np.array([[np.nan, np.inf, -np.inf, 1, 0.5, -3e38]], np.float32)
+        assert decode(encode(values, "TIFF")).pixels[0, :, 0].tolist() == [0, 0, 0, 255, 128, 0]
+
+
+class TestOrientation:
+    @pytest.mark.parametrize("endian", ["<", ">"])
+    @pytest.mark.parametrize("kind", ["H", "I", "B"])
+    def test_read_from_any_byte_order_and_whole_number(self, endian: str, kind: str) -> None:
+        number = {"B": 1, "H": 3, "I": 4}[kind]
+        value = struct.pack(endian + kind, 6).ljust(4, b"\0")
+        head = (b"II*\0" if endian == "<" else b"MM\0*") + struct.pack(endian + "IH", 8, 1)
+        block = head + struct.pack(endian + "HHI", 0x0112, number, 1) + value + bytes(4)
+        assert orientation(block) == orientation(b"Exif\0\0" + block) == 6
+
+    @pytest.mark.parametrize("turn", [0, 9, 65535])
+    def test_impossible_ones_count_as_upright(self, turn: int) -> None:
+        assert orientation(exif(turn)) == 1
+
+    def test_the_first_exif_block_of_a_jpeg_counts(self) -> None:
+        jpeg = encode(halves(64, 32), "JPEG", exif=exif(6))
+        at = jpeg.index(b"Exif\0\0") - 4
+        second = b"\xff\xe1" + struct.pack(">H", len(exif(3)) + 2) + exif(3)
+        end = at + 2 + int.from_bytes(jpeg[at + 2 : at + 4])
+        assert decode(jpeg[:end] + second + jpeg[end:]).pixels.shape == (64, 32, 3)
+
+
+class TestLimits:
+    @pytest.mark.parametrize(
+        "name", ["rgb.png", "orientation_6.jpg", "plain.gif", "rgb.bmp", "lossless.webp", "rgb.tif"]
+    )
+    def test_pixels_are_counted_before_decoding(self, name: str) -> None:
+        with pytest.raises(PhotoTooLarge, match=r"pixels, more than the limit of 1,535"):
+            decode(golden(name), DecodeOptions(max_pixels=48 * 32 - 1))
+        assert decode(golden(name), DecodeOptions(max_pixels=48 * 32)).width in {32, 48}
+
+    def test_bombs_are_refused_from_their_header(self) -> None:
+        header = struct.pack(">IIBBBBB", 50_000, 50_000, 8, 2, 0, 0, 0)
+        bomb = golden("rgb.png")[:12] + b"IHDR" + header + struct.pack(">I", zlib.crc32(b"IHDR" + header))
+        with pytest.raises(PhotoTooLarge, match="50000 x 50000"):
+            decode(bomb + golden("rgb.png")[33:])
+        jpeg = golden("progressive.jpg")
+        at = jpeg.index(b"\xff\xc2") + 5
+        with pytest.raises(PhotoTooLarge, match="65000 x 64000"):
+            decode(jpeg[:at] + struct.pack(">HH", 64_000, 65_000) + jpeg[at + 4 :])
+        gif = golden("plain.gif")
+        with pytest.raises(PhotoTooLarge, match="60000 x 60000"):
+            decode(gif[:6] + struct.pack("<HH", 60_000, 60_000) + gif[10:])
+
+    def test_pillows_own_limit_neither_warns_nor_counts(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)  # Pillow warns of 48 x 32 pixels then
+        for name in NAMES:
+            if name.endswith(".tif"):
+                with pytest.raises(PhotoTooLarge, match="limit of 1,000"):
+                    decode(golden(name))
+            else:
+                assert {decode(golden(name)).width, decode(golden(name)).height} == {48, 32}
+
+    def test_progressive_jpeg_of_endless_steps(self) -> None:
+        jpeg = golden("progressive.jpg")
+        last = jpeg.rindex(b"\xff\xda")
+        with pytest.raises(PhotoTooLarge, match="steps"):
+            decode(jpeg[:last] + jpeg[last:-2] * 300 + jpeg[-2:])
+        assert decode(jpeg[:last] + jpeg[last:-2] * 3 + jpeg[-2:]).width == 48
+
+    def test_bytes_are_counted(self) -> None:
+        data = golden("rgb.png")
+        with pytest.raises(PhotoTooLarge, match="146 bytes, more than the limit of 145"):
+            decode(data, DecodeOptions(max_bytes=145))
+        assert decode(data, DecodeOptions(max_bytes=146)).width == 48
+
+    def test_gif_with_a_frame_beyond_its_canvas(self) -> None:
+        gif = golden("plain.gif")
+        picture = decode(gif[:6] + struct.pack("<HH", 10, 10) + gif[10:])
+        assert (picture.width, picture.height) == (48, 32)
+
+
+class TestDamage:
+    @pytest.mark.parametrize("share", [0.3, 0.6, 0.85])
+    @pytest.mark.parametrize("name", CUT)
+    def test_cut_short(self, name: str, share: float) -> None:
+        data = golden(name)
+        with pytest.raises(PhotoTruncated, match="copy it again") as caught:
+            decode(data[: int(len(data) * share)])
+        assert caught.value.kind == "truncated"
+
+    def test_jpeg_without_its_end(self) -> None:
+        with pytest.raises(PhotoTruncated):
+            decode(golden("orientation_1.jpg")[:-2])
+
+    def test_bits_flipped_inside_compressed_pixels(self) -> None:
+        data = bytearray(golden("rgb_16.png"))
+        middle = data.index(b"IDAT") + 40
+        data[middle : middle + 20] = bytes(20)
+        with pytest.raises(PhotoTruncated, match="PNG"):
+            decode(bytes(data))
+
+    @pytest.mark.parametrize("name", ["orientation_1.jpg", "rgb.png", "plain.gif", "rgb.bmp", "rgb.tif", "plain.webp"])
+    def test_what_follows_the_picture_does_not_matter(self, name: str) -> None:
+        np.testing.assert_array_equal(decode(golden(name) + b"\xff\xd9junk").pixels, decode(golden(name)).pixels)
+
+    def test_empty(self) -> None:
+        with pytest.raises(PhotoEmpty, match="no bytes"):
+            decode(b"")
+
+    @pytest.mark.parametrize("name", ["rgb.png", "orientation_1.jpg", "rgb.tif", "rgb.bmp", "plain.gif", "plain.webp"])
+    def test_header_alone(self, name: str) -> None:
+        with pytest.raises(PhotoTruncated):
+            decode(golden(name)[:20])
+
+    def test_tiff_with_too_many_samples_is_refused_in_silence(self, caplog: pytest.LogCaptureFixture) -> None:
+        data = bytearray(golden("rgb.tif"))
+        at = data.index(struct.pack("<HHI", 277, 3, 1))
+        data[at + 8 : at + 10] = struct.pack("<H", 99)
+        with pytest.raises(PhotoTruncated, match="samples"):
+            decode(bytes(data))
+        assert caplog.records == []
+
+
+def archive() -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as file:
+        file.writestr("photo.jpg", golden("orientation_1.jpg"))
+    return out.getvalue()
+
+
+class TestNoPhoto:
+    @pytest.mark.parametrize(
+        ("data", "words"),
+        [
+            (b"Dear all,\nthe photo is attached.\n", "plain text"),
+            (b"\xef\xbb\xbfname;age\n", "plain text"),
+            (b"<?xml version='1.0'?><dataset/>", "XML"),
+            (b"\n\n  <!DOCTYPE html><html></html>", "web page"),
+            (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "XML"),
+            (b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n", "PDF"),
+            (archive(), "ZIP"),
+            (b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom", "film"),
+            (b"BMW.jpg\nBMX.jpg and more lines", "plain text"),
+            ("Grüße".encode("utf-16"), "unknown kind"),
+            (bytes(range(255, -1, -1)), "unknown kind"),
+            (b"\xff", "unknown kind|plain text"),
+        ],
+    )
+    def test_says_what_it_looks_like(self, data: bytes, words: str) -> None:
+        with pytest.raises(NotAnImage, match=rf"looks like .*({words}).*: give a photo as JPEG, PNG"):
+            decode(data)
+
+    @pytest.mark.parametrize(
+        ("data", "words"),
+        [
+            (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
+            (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
+            (b"\xff\x0a\xfa\x1f", "JPEG XL"),
+            (b"8BPS\0\1", "Photoshop"),
+        ],
+    )
+    def test_pictures_that_cannot_be_read(self, data: bytes, words: str) -> None:
+        with pytest.raises(PhotoUnsupported, match=rf"{words} pictures cannot be read: save it as JPEG"):
+            decode(data)
+
+    def test_camera_raw_is_not_taken_for_its_preview(self) -> None:
+        preview = encode(Image.new("RGB", (16, 12)), "TIFF", tiffinfo={254: 1})
+        with pytest.raises(PhotoUnsupported, match="raw"):
+            decode(preview)
+
+    def test_missing_codec(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("PIL.AvifImagePlugin.SUPPORTED", False)
+        with pytest.raises(PhotoUnsupported, match="newer Pillow"):
+            decode(golden("plain.avif"))
+
+    def test_the_brand_decides_between_avif_and_heic(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, "pillow_heif", None)
+        for brands in (b"heic\0\0\0\0mif1", b"mif1\0\0\0\0heic", b"msf1\0\0\0\0hevc"):
+            with pytest.raises(PhotoUnsupported, match="HEIC"):
+                decode(b"\0\0\0\x14ftyp" + brands)
+        with pytest.raises(PhotoTruncated, match="AVIF"):
+            decode(b"\0\0\0\x14ftypmif1\0\0\0\0avif")
+
+
+def test_plain_photos_are_as_pillow_has_them(shared: Path) -> None:
+    photos = sorted((shared / "photos" / "dlib_faces").glob("*.jpg"))
+    assert photos
+    for path in photos:
+        with Image.open(path) as image:
+            np.testing.assert_array_equal(decode(path.read_bytes(), FULL).pixels, np.asarray(image.convert("RGB")))
+
+
+def test_many_threads_see_the_same_pixels() -> None:
+    alone = {name: decode(golden(name)).pixels for name in NAMES}
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(lambda name: (name, decode(golden(name)).pixels), NAMES * 5))
+    assert len(together) == 5 * len(NAMES)
+    for name, pixels in together:
+        np.testing.assert_array_equal(pixels, alone[name])
