@@ -92,7 +92,7 @@ def test_a_wrong_value_gets_a_sentence(copy: Path, change: dict[str, Any], sente
 @pytest.mark.parametrize("text", ["{", "[1]", "\ud800".encode("utf-8", "surrogatepass")])
 def test_a_config_that_is_no_table(copy: Path, text: str | bytes) -> None:
     (copy / "config.json").write_bytes(text if isinstance(text, bytes) else text.encode())
-    with pytest.raises(ModelError, match="config.json"):
+    with pytest.raises(ModelError, match=r"config\.json"):
         bundle.read(copy)
 
 

@@ -40,8 +40,9 @@ class DotDetector:
 
     def detect(self, pixels: Pixels) -> list[Detection]:
         points = []
-        for colour in DOTS:
-            rows, columns = np.nonzero(np.abs(pixels.astype(int) - colour).sum(axis=2) < 150)
+        for colour in np.array(DOTS):
+            near = cv2.inRange(pixels, np.clip(colour - 60, 0, 255), np.clip(colour + 60, 0, 255))
+            rows, columns = np.nonzero(near)
             if len(rows) < 20:
                 return [Detection(Box(0, 0, 1, 1), 0.9, None)]
             points.append((float(columns.mean()) + 0.5, float(rows.mean()) + 0.5))
