@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from onnx import TensorProto, helper, numpy_helper, save
+from onnx import ModelProto, TensorProto, helper, numpy_helper, save
 
 from mien.estimate.bundle import BundleConfig
 from mien.faces.align import CropContract
@@ -77,8 +77,8 @@ def answers() -> list[Photo]:
     ]
 
 
-def _tiny_network():  # type: ignore[no-untyped-def]
-    def constant(name: str, value: object, dtype: type) -> object:
+def _tiny_network() -> ModelProto:
+    def constant(name: str, value: object, dtype: type) -> TensorProto:
         return numpy_helper.from_array(np.asarray(value, dtype), name)
 
     nodes = [

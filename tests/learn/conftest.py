@@ -42,6 +42,7 @@ def settings(chips_folder: Path) -> list[str]:
         "optimiser.head_epochs=0",
         "optimiser.batch=8",
         "optimiser.lr=1e-3",
+        "optimiser.head_lr=1e-2",
         "optimiser.ema=0.5",
-        "optimiser.sizes={0: 48, 1: 64}",
+        "optimiser.sizes={0: 32, 1: 64}",
     ]

@@ -7,7 +7,7 @@ from mien.errors import UsageError
 from mien.learn.recipe import Recipe, load_recipe, recipe_names
 
 
-def test_every_shipped_recipe_is_valid_and_bears_its_file_name() -> None:
+def test_every_recipe_is_valid_and_bears_its_file_name() -> None:
     names = recipe_names()
     assert "mien-m" in names
     for name in names:

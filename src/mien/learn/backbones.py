@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -79,6 +80,7 @@ class MobileNetV1(nn.Module):
             channels = width
         self.blocks = nn.ModuleList(blocks)
         self.shortcut: FrozenStages | None = None
+        self._initialise()
 
     def forward(self, x: Tensor) -> Tensor:
         """Feature map [N, 1024, ceil(S / 32), ceil(S / 32)]."""
@@ -88,6 +90,15 @@ class MobileNetV1(nn.Module):
         for stage in self.stages()[done:]:
             x = stage(x)
         return x
+
+    def _initialise(self) -> None:
+        """He et al. 2015: without batch norm a signal reaches the end only from such a start."""
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d) and module.bias is not None:
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+                nn.init.zeros_(module.bias)
+        with torch.no_grad():
+            self.stem.weight /= 64  # pixels come with a spread of about 64, not 1
 
     def stages(self) -> list[nn.Module]:
         """The parts in order from the input, as freezing and layer-wise learning rates count them."""

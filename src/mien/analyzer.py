@@ -1,0 +1,288 @@
+"""The five steps, once: decode, find faces, cut chips, estimate, put into results."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, field, fields
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from mien.cores import physical_cores
+from mien.errors import MienError, UsageError
+from mien.estimate import bundle
+from mien.estimate.calibrate import Calibration, expectation, intervals, median
+from mien.estimate.estimator import Estimator
+from mien.faces import Detection, DetectorOptions, create
+from mien.faces.align import align, resize_chip
+from mien.photos.decode import DecodeOptions, Picture, decode, from_array, from_pil
+from mien.photos.sources import Item, items
+from mien.results import Age, Box, Face, Failure, Gender, Photo
+
+Input: TypeAlias = str | Path | Item | bytes | Image.Image | NDArray[Any]
+"""What an analyzer takes: a path, an item of `mien.photos.sources`, encoded bytes, a PIL image or an array."""
+
+_HELD_BYTES = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How photos are analysed.
+
+    Attributes:
+        detector: "mtcnn", "haar", "yunet" or "whole" (each picture is an aligned chip already).
+        min_face: smallest face to look for, in pixels of the decoded picture.
+        threshold: least score of a face, 0 to 1; None for the detector's own.
+        max_faces: keep only so many, the largest; None for all.
+        weights: file of the detector's weights, for "yunet".
+        level: share of true ages that the age intervals are to hold.
+        mirror: average the answers for each chip and its mirror image: a little better, half as fast.
+        threads: cores to use; 0 for all physical ones.
+        batch_size: most faces that are in the network at once; on a CPU more bring no speed, but 32 take 0.3 GB more.
+        decode: limits on the size of photos.
+    """
+
+    detector: str = "mtcnn"
+    min_face: int = DetectorOptions().min_face
+    threshold: float | None = None
+    max_faces: int | None = None
+    weights: Path | None = None
+    level: float = 0.9
+    mirror: bool = False
+    threads: int = 0
+    batch_size: int = 8
+    decode: DecodeOptions = field(default_factory=DecodeOptions)
+
+    def __post_init__(self) -> None:
+        if not 0 < self.level < 1:
+            raise UsageError(f"the level of age intervals must lie between 0 and 1, not {self.level}")
+        if self.threads < 0:
+            raise UsageError(f"threads must be 0 (all cores) or more, not {self.threads}")
+        if self.batch_size < 1:
+            raise UsageError(f"the batch size must be 1 or more, not {self.batch_size}")
+
+
+@dataclass(slots=True)
+class _Draft:
+    """One photo on its way: decoded, with its faces found and cut, or failed."""
+
+    source: str
+    picture: Picture | None = None
+    width: int | None = None
+    height: int | None = None
+    detections: list[Detection] = field(default_factory=list)
+    chips: list[NDArray[np.uint8]] = field(default_factory=list)
+    error: Failure | None = None
+
+
+class Analyzer:
+    """Photos in, ages and genders out. One instance may be shared between threads."""
+
+    def __init__(self, model: str | Path = "mien-m", options: Options | None = None) -> None:
+        """Load a model and a detector.
+
+        Args:
+            model: name of a model (see `mien models`) or path of its folder.
+            options: how photos are analysed.
+
+        Raises:
+            UsageError: an unknown model, detector or an impossible option.
+            ModelError: the model or the detector's weights cannot be loaded.
+        """
+        self.options = options or Options()
+        self.threads = self.options.threads or physical_cores()
+        self.estimator = Estimator(
+            bundle.read(bundle.find(model)),
+            threads=self.threads,
+            mirror=self.options.mirror,
+            batch_size=self.options.batch_size,
+        )
+        self.detector = create(
+            self.options.detector,
+            DetectorOptions(
+                min_face=self.options.min_face,
+                threshold=self.options.threshold,
+                max_faces=self.options.max_faces,
+                weights=self.options.weights,
+            ),
+        )
+
+    @property
+    def config(self) -> bundle.BundleConfig:
+        """What the model says about itself."""
+        return self.estimator.bundle.config
+
+    def __call__(self, photo: Input, *, bgr: bool = False) -> Photo:
+        """Analyse one photo.
+
+        Args:
+            photo: path, bytes, PIL image or array; [H, W, 3] or [H, W].
+            bgr: the array's channels are blue, green, red, as OpenCV has them.
+
+        Raises:
+            PhotoError: the photo is missing, damaged or too large.
+            UsageError: it is a folder or an archive of several photos, for which there is `stream`.
+        """
+        entries = list(islice(self._entries([photo]), 2))
+        source, entry = entries[0]
+        if len(entries) > 1:
+            raise UsageError(f"{photo!r} holds several photos: use stream()")
+        draft = self._look(source, entry, bgr, keep=False)
+        return next(self._answer([draft]))[0]
+
+    def stream(self, photos: Iterable[Input] | Input, *, bgr: bool = False) -> Generator[Photo]:
+        """Analyse many photos in constant memory, their faces batched across photos.
+
+        Args:
+            photos: paths (a folder, a glob or a tar stands for the photos inside), bytes, PIL images, arrays.
+            bgr: channel order of the arrays.
+
+        Yields:
+            One `Photo` for each photo, in the order given; where it failed, its `error` says why.
+        """
+        with closing(self._stream(photos, bgr, keep=False)) as answers:
+            for photo, _ in answers:
+                yield photo
+
+    def stream_with_pictures(
+        self, photos: Iterable[Input] | Input, *, bgr: bool = False
+    ) -> Generator[tuple[Photo, Picture | None]]:
+        """Like `stream`, with the decoded picture beside each answer; None where it could not be decoded."""
+        return self._stream(photos, bgr, keep=True)
+
+    def _stream(
+        self, photos: Iterable[Input] | Input, bgr: bool, *, keep: bool
+    ) -> Generator[tuple[Photo, Picture | None]]:
+        queue: list[_Draft] = []
+        faces = held = 0
+        with closing(self._drafts(photos, bgr, keep)) as drafts:
+            for draft in drafts:
+                queue.append(draft)
+                faces += len(draft.chips)
+                held += 0 if draft.picture is None else draft.picture.pixels.nbytes
+                if max(faces, len(queue)) >= self.options.batch_size or held >= _HELD_BYTES:
+                    yield from self._answer(queue)
+                    queue.clear()
+                    faces = held = 0
+            yield from self._answer(queue)
+
+    def _drafts(self, photos: Iterable[Input] | Input, bgr: bool, keep: bool) -> Generator[_Draft]:
+        """Look at photos, several at a time where there are cores, and hand them on in their order."""
+        if self.threads == 1:
+            for source, entry in self._entries(photos):
+                yield self._try(source, entry, bgr, keep)
+            return
+        pool = ThreadPoolExecutor(self.threads, thread_name_prefix="mien")
+        ahead: deque[Future[_Draft]] = deque()
+        try:
+            for source, entry in self._entries(photos):
+                ahead.append(pool.submit(self._try, source, entry, bgr, keep))
+                if len(ahead) > 2 * self.threads:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+    def _entries(self, photos: Iterable[Input] | Input) -> Iterator[tuple[str, Any]]:
+        """Names and photos, with folders, globs and archives unfolded into the items inside."""
+        if isinstance(photos, str | Path | Item | bytes | Image.Image | np.ndarray):
+            photos = [photos]
+        for position, photo in enumerate(photos):
+            match photo:
+                case str() | Path():
+                    yield from ((item.source, item) for item in items([photo], max_bytes=self.options.decode.max_bytes))
+                case Item():
+                    yield photo.source, photo
+                case bytes():
+                    yield f"bytes:{position}", photo
+                case np.ndarray():
+                    yield f"array:{position}", photo
+                case Image.Image():
+                    yield f"image:{position}", photo
+                case _:
+                    raise UsageError(f"a photo is a path, bytes, a PIL image or an array, not {type(photo).__name__}")
+
+    def _try(self, source: str, photo: Any, bgr: bool, keep: bool) -> _Draft:
+        """Look at a photo; whatever goes wrong becomes part of the draft, so that the others go on."""
+        try:
+            return self._look(source, photo, bgr, keep)
+        except MienError as error:
+            return _Draft(source, error=Failure(error.kind, str(error)))
+        except Exception as error:  # noqa: BLE001 - the edge of the batch
+            sentence = f"a fault inside mien, please report it: {type(error).__name__}: {error}"
+            return _Draft(source, error=Failure("internal", sentence))
+
+    def _look(self, source: str, photo: Any, bgr: bool, keep: bool) -> _Draft:
+        """Decode, find faces, cut chips."""
+        limits = self.options.decode
+        if isinstance(photo, Item | bytes):
+            picture = decode(photo if isinstance(photo, bytes) else photo.read(), limits)
+        elif isinstance(photo, Image.Image):
+            picture = from_pil(photo, target_side=limits.target_side)
+        else:
+            picture = from_array(photo, bgr=bgr, target_side=limits.target_side)
+        found = self.detector.detect(picture.pixels)
+        contract = self.estimator.contract
+        if self.detector.aligned:
+            chips = [resize_chip(picture.pixels, contract) for _ in found]
+        else:
+            chips = [align(picture.pixels, face, contract) for face in found]
+        return _Draft(
+            source,
+            picture=picture if keep else None,
+            width=picture.width,
+            height=picture.height,
+            detections=[_to_photo(face, picture.scale) for face in found],
+            chips=chips,
+        )
+
+    def _answer(self, drafts: list[_Draft]) -> Iterator[tuple[Photo, Picture | None]]:
+        """Estimate all faces of some photos together and put each beside its photo."""
+        size = self.estimator.contract.size
+        chips = [chip for draft in drafts for chip in draft.chips]
+        estimates = self.estimator(np.asarray(chips, np.uint8).reshape(-1, size, size, 3))
+        calibration = self.config.calibration or Calibration.identity()
+        low, high = intervals(estimates.pmf, self.options.level, calibration)
+        columns = (expectation(estimates.pmf), median(estimates.pmf), low, high, estimates.pmf, estimates.female)
+        rows = zip(*(column.tolist() for column in columns), strict=True)
+        for draft in drafts:
+            faces = [
+                Face(
+                    box=found.box,
+                    score=found.score,
+                    landmarks=found.landmarks,
+                    age=Age(years, mid, low, high, level=self.options.level, pmf=tuple(pmf)),
+                    gender=Gender.from_female(female),
+                )
+                for found, (years, mid, low, high, pmf, female) in zip(draft.detections, rows, strict=False)
+            ]
+            photo = Photo(draft.source, self.config.name, draft.width, draft.height, tuple(faces), draft.error)
+            yield photo, draft.picture
+
+
+def load(model: str | Path = "mien-m", **options: Any) -> Analyzer:
+    """An analyzer with a model given by name or folder; the options are those of `Options`.
+
+    Raises:
+        UsageError: an unknown model, detector or option.
+    """
+    known = [option.name for option in fields(Options)]
+    for name in options:
+        if name not in known:
+            raise UsageError.unknown("option", name, known)
+    return Analyzer(model, Options(**options))
+
+
+def _to_photo(face: Detection, scale: float) -> Detection:
+    """Coordinates in the decoded picture -> in the full-size photo."""
+    box = Box(face.box.left / scale, face.box.top / scale, face.box.right / scale, face.box.bottom / scale)
+    landmarks = face.landmarks and tuple((x / scale, y / scale) for x, y in face.landmarks)
+    return Detection(box, face.score, landmarks)

@@ -1,0 +1,80 @@
+"""The command `mien`. Each command imports what it needs when it runs, so that `mien --help` is quick.
+
+Exit codes: 0 all well (a photo without a face is well), 1 unexpected, 2 usage, 3 some photo failed, 4 model, 5 missing
+extra, 6 data, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from mien import __version__
+from mien.cli.learn import calibrate, card, evaluate, export, train
+from mien.cli.models import doctor, models
+from mien.cli.predict import predict
+from mien.errors import MienError
+
+INTERRUPTED = 130
+
+
+class _Edge(TyperGroup):
+    """Where errors become a sentence and an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except MienError as error:
+            typer.echo(f"mien: {error}", err=True)
+            raise typer.Exit(error.exit_code) from error
+        except KeyboardInterrupt as error:
+            raise typer.Exit(INTERRUPTED) from error
+        except BrokenPipeError as error:  # the reader has seen enough, e.g. `| head`
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(0) from error
+
+
+app = typer.Typer(
+    name="mien",
+    cls=_Edge,
+    help="Age and gender from photographs of faces, on a plain CPU and offline.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"mien {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+app.command(rich_help_panel="Predict", no_args_is_help=True)(predict)
+app.command(rich_help_panel="Predict")(models)
+app.command(rich_help_panel="Predict")(doctor)
+app.command(rich_help_panel="Learn", no_args_is_help=True)(train)
+app.command(rich_help_panel="Learn", no_args_is_help=True)(evaluate)
+app.command(rich_help_panel="Learn", no_args_is_help=True)(calibrate)
+app.command(rich_help_panel="Learn", no_args_is_help=True)(export)
+app.command(rich_help_panel="Learn", no_args_is_help=True)(card)
+
+
+def main() -> None:
+    """Entry point of the command `mien`."""
+    app(prog_name="mien")

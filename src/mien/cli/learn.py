@@ -1,0 +1,207 @@
+"""`mien train`, `evaluate`, `calibrate`, `export`, `card`: how a model comes to be and what it is worth."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from mien.errors import DataError, MissingExtra, ModelError, UsageError
+
+if TYPE_CHECKING:
+    from mien.learn.manifest import Manifest
+
+POINTS: dict[str, Literal["expectation", "median"]] = {"mean": "expectation", "median": "median"}
+TRAIN_PACKAGES = frozenset({"torch", "safetensors", "onnx", "pydantic", "yaml", "pyarrow", "matplotlib"})
+
+Model = Annotated[str, typer.Argument(help="Name of a model or its folder.")]
+Data = Annotated[Path, typer.Option(help="Labelled chips: a folder or a CSV table.")]
+Folds = Annotated[Path | None, typer.Option(help="CSV table of folds, and of labels if it has them.")]
+Threads = Annotated[int, typer.Option(min=0, help="Cores to use; 0 for all.")]
+
+
+def train(
+    recipe: Annotated[str, typer.Argument(help="Name of a recipe or a YAML file.")],
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting of the recipe.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Folder of the run.", show_default="runs/ and the recipe's name")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on after the last finished epoch.")] = False,
+) -> None:
+    """Train a model as a recipe says; progress goes to standard error."""
+    with _extra("training"):
+        from mien.learn.recipe import load_recipe
+        from mien.learn.train import run
+    plan = load_recipe(recipe, settings or [])
+    weights = run(
+        plan, output or Path("runs") / plan.name, resume=resume, report=lambda line: typer.echo(line, err=True)
+    )
+    typer.echo(str(weights))
+
+
+def export(
+    run: Annotated[Path, typer.Argument(help="Folder of a run that [b]mien train[/b] made.")],
+    output: Annotated[Path, typer.Option(help="Folder of the new model.")],
+    name: Annotated[str | None, typer.Option(help="Name of the model.", show_default="the recipe's")] = None,
+) -> None:
+    """Turn a training run into a model that [b]mien predict --model FOLDER[/b] can use."""
+    with _extra("exporting"):
+        from mien.learn.export import export_run
+    typer.echo(str(export_run(run, output, name)))
+
+
+def evaluate(
+    model: Model,
+    *,
+    data: Data,
+    folds: Folds = None,
+    fold: Annotated[
+        str | None, typer.Option(help="Fold to measure on.", show_default="test with --folds, else all pictures")
+    ] = None,
+    through: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DETECTOR", help="Pad each chip into a larger picture in which the detector has to find it."
+        ),
+    ] = None,
+    mirror: Annotated[bool, typer.Option("--mirror", help="Average with the mirror image.")] = False,
+    point: Annotated[str, typer.Option(help="Estimate that is measured: mean or median.")] = "mean",
+    form: Annotated[str, typer.Option("--format", help="table (Markdown) or json.")] = "table",
+    predictions: Annotated[Path | None, typer.Option(help="Save all answers there, as Parquet.")] = None,
+    threads: Threads = 0,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
+) -> None:
+    """Measure a model on labelled chips, with bootstrap intervals."""
+    from mien.cli.progress import ProgressBar
+    from mien.cores import physical_cores
+    from mien.estimate import bundle
+    from mien.estimate.estimator import Estimator
+    from mien.faces import create
+    from mien.learn.evaluate import evaluate as measure
+    from mien.learn.evaluate import predict
+    from mien.learn.padded import predict_through
+    from mien.sinks.records import encode
+
+    if point not in POINTS:
+        raise UsageError.unknown("point", point, POINTS)
+    if form not in ("table", "markdown", "json"):
+        raise UsageError.unknown("format", form, ("table", "markdown", "json"))
+    model_bundle = bundle.read(bundle.find(model))
+    cores = threads or physical_cores()
+    estimator = Estimator(model_bundle, threads=cores, mirror=mirror)
+    name = model_bundle.config.name
+    fold = fold or ("test" if folds else None)
+    faces = _read(data, folds, fold)
+    comparison = None
+    with ProgressBar(len(faces) - faces.missing, quiet=quiet) as bar:
+        if through is None:
+            answers = predict(estimator, faces, model=name, threads=cores, progress=bar.advance)
+        else:
+            detector = create(through)
+            answers, comparison = predict_through(
+                detector, estimator, faces, model=name, threads=cores, progress=bar.advance
+            )
+    if predictions is not None:
+        answers.save(predictions)
+    report = measure(answers, faces, point=POINTS[point], calibration=model_bundle.config.calibration)
+    if form == "json":
+        record = report.to_dict()
+        record["settings"] |= {"data": str(data), "folds": folds and str(folds), "fold": fold, "mirror": mirror}
+        record["through"] = comparison and comparison.to_dict()
+        typer.echo(encode(record).decode())
+    else:
+        typer.echo("\n\n".join(part.to_table() for part in (report, comparison) if part is not None))
+
+
+def calibrate(
+    model: Model,
+    *,
+    data: Data,
+    folds: Folds = None,
+    fold: Annotated[
+        str | None, typer.Option(help="Fold to learn from: never one trained on.", show_default="val with --folds")
+    ] = None,
+    threads: Threads = 0,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
+) -> None:
+    """Learn temperatures and interval masses from held-out chips and write them into the model's config.json."""
+    import numpy as np
+
+    from mien.cli.progress import ProgressBar
+    from mien.cores import physical_cores
+    from mien.estimate import bundle
+    from mien.estimate.calibrate import fit
+    from mien.estimate.estimator import Estimator
+    from mien.learn.predictions import predict
+
+    found = bundle.read(bundle.find(model))
+    cores = threads or physical_cores()
+    raw = Estimator(replace(found, config=replace(found.config, calibration=None)), threads=cores)
+    faces = _read(data, folds, fold or ("val" if folds else None))
+    with ProgressBar(len(faces) - faces.missing, quiet=quiet) as bar:
+        answers = predict(raw, faces, threads=cores, progress=bar.advance)
+    row = {file: index for index, file in enumerate(faces.files.tolist())}
+    labels = faces.take(np.array([row[file] for file in answers.files.tolist()], dtype=np.intp))
+    calibration = fit(answers.pmf, answers.female, labels.age, labels.female)
+    config = replace(found.config, calibration=calibration)
+    with _writing(found.folder):
+        bundle.write_config(found.folder, config)
+    typer.echo(json.dumps(calibration.to_dict()))
+
+
+def card(
+    model: Model,
+    *,
+    evaluation: Annotated[Path, typer.Option(help="What [b]mien evaluate --format json[/b] printed for it.")],
+    on: Annotated[str, typer.Option(help="What it was evaluated on, in words.")],
+) -> None:
+    """Write the model's card, README.md in its folder, and its chief figures from an evaluation."""
+    from mien.estimate import bundle
+    from mien.learn.card import write_card
+
+    folder = bundle.find(model)
+    try:
+        report = json.loads(evaluation.read_text(encoding="utf-8"))
+        with _writing(folder):
+            typer.echo(str(write_card(folder, report, on)))
+    except (FileNotFoundError, ValueError, TypeError, KeyError) as error:
+        raise DataError(f"{evaluation} is not what mien evaluate --format json prints: {error!r}") from error
+
+
+def _read(data: Path, folds: Path | None, fold: str | None) -> Manifest:
+    """The pictures of one fold; what is odd about the data is told on standard error."""
+    from mien.learn.manifest import read
+
+    faces = read(data, folds)
+    if fold is not None:
+        faces = faces.select(fold=fold)
+    if faces.problems:
+        typer.echo(f"mien: {len(faces.problems)} problems in the data, first: {faces.problems[0]}", err=True)
+    return faces
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """Around changes of a model."""
+    try:
+        yield
+    except OSError as error:
+        raise ModelError(f"cannot write to {folder}: {error.strerror}") from error
+
+
+@contextmanager
+def _extra(feature: str) -> Iterator[None]:
+    """Around imports that need the extra "train"."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in TRAIN_PACKAGES:
+            raise
+        raise MissingExtra.named(feature, "train") from error

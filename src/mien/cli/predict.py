@@ -1,0 +1,125 @@
+"""`mien predict`: photos in, ages and genders out."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from mien.analyzer import Analyzer
+    from mien.photos.decode import Picture
+    from mien.photos.sources import Item
+    from mien.results import Photo
+    from mien.sinks.pictures import AnnotatedFolder
+
+SOME_FAILED = 3
+
+
+def predict(
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="INPUTS...",
+            help="Photos: files, folders, globs, tar archives, or '-' for standard input (a picture, or paths line by "
+            "line).",
+            show_default=False,
+        ),
+    ],
+    *,
+    model: Annotated[str, typer.Option(help="Name of a model (see [b]mien models[/b]) or its folder.")] = "mien-m",
+    detector: Annotated[
+        str, typer.Option(help="mtcnn, haar, yunet, or whole: every picture is an aligned chip.")
+    ] = "mtcnn",
+    weights: Annotated[Path | None, typer.Option(help="File of the detector's weights, for yunet.")] = None,
+    min_face: Annotated[int, typer.Option(help="Smallest face to look for, in pixels.")] = 30,
+    threshold: Annotated[float | None, typer.Option(help="Least score of a face, 0 to 1.")] = None,
+    max_faces: Annotated[int | None, typer.Option(help="Keep only the so many largest faces of a photo.")] = None,
+    level: Annotated[float, typer.Option(help="Share of true ages that the age intervals hold.")] = 0.9,
+    mirror: Annotated[bool, typer.Option("--mirror", help="Average with the mirror image: better, slower.")] = False,
+    pmf: Annotated[bool, typer.Option("--pmf", help="Add the probability of each year 0..116.")] = False,
+    threads: Annotated[int, typer.Option(help="Cores to use; 0 for all.")] = 0,
+    batch_size: Annotated[int, typer.Option(help="Most faces that are in the network at once.")] = 8,
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            help="jsonl, json, csv, parquet or table. [dim]\\[default: by the suffix of --output; else table on a "
+            "terminal, jsonl in a pipe][/dim]",
+        ),
+    ] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write there, not to standard output.")] = None,
+    annotate: Annotated[Path | None, typer.Option(help="Folder for annotated pictures.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar and no summary.")] = False,
+) -> None:
+    """Estimate age and gender of every face in photos.
+
+    Standard output carries data only. The exit code is 3 when some photo failed; its row says why.
+    """
+    from mien import sinks
+    from mien.analyzer import Analyzer, Options
+    from mien.cli.progress import ProgressBar
+    from mien.photos.sources import items
+
+    chosen = sinks.choose_format(form, output, terminal=sys.stdout.isatty())
+    options = Options(
+        detector=detector,
+        min_face=min_face,
+        threshold=threshold,
+        max_faces=max_faces,
+        weights=weights,
+        level=level,
+        mirror=mirror,
+        threads=threads,
+        batch_size=batch_size,
+    )
+    analyzer = Analyzer(model, options)
+    failures: Counter[str] = Counter()
+    count = 0
+    with ExitStack() as stack:
+        stream = stack.enter_context(sinks.open_output(output))
+        sink = stack.enter_context(sinks.create(chosen, stream, pmf=pmf))
+        folder = stack.enter_context(_annotated(annotate)) if annotate else None
+        bar = stack.enter_context(ProgressBar(_total(inputs) if sys.stderr.isatty() else None, quiet=quiet))
+        answers = stack.enter_context(closing(_answers(analyzer, items(inputs), pictures=folder is not None)))
+        for photo, picture in answers:
+            bar.clear()
+            sink.write(photo)
+            if folder is not None and picture is not None:
+                folder.write(photo, picture.pixels)
+            bar.advance()
+            count += 1
+            if photo.error is not None:
+                failures[photo.error.kind] += 1
+    if failures:
+        if not quiet:
+            kinds = ", ".join(f"{number} {kind}" for kind, number in failures.most_common())
+            typer.echo(f"mien: {failures.total()} of {count} photos failed ({kinds}); their rows say why", err=True)
+        raise typer.Exit(SOME_FAILED)
+
+
+def _annotated(folder: Path) -> AnnotatedFolder:
+    from mien.sinks.pictures import AnnotatedFolder
+
+    return AnnotatedFolder(folder)
+
+
+def _answers(analyzer: Analyzer, photos: Iterator[Item], *, pictures: bool) -> Generator[tuple[Photo, Picture | None]]:
+    if pictures:
+        yield from analyzer.stream_with_pictures(photos)
+    else:
+        yield from ((photo, None) for photo in analyzer.stream(photos))
+
+
+def _total(inputs: list[str]) -> int | None:
+    """How many photos there will be; None where only reading on would tell."""
+    from mien.photos.sources import items
+
+    if any(name == "-" or name.endswith((".tar", ".tar.gz", ".tgz")) for name in inputs):
+        return None
+    return sum(1 for _ in items(inputs))

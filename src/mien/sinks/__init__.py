@@ -1,0 +1,125 @@
+"""Where results go: JSON lines, JSON, CSV, Parquet, a table to read, and annotated pictures.
+
+Each sink is a context manager with `write(photo)` and holds no more than a small buffer, so a million photos stream
+through it. A file appears under its name only when it is complete.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Protocol, Self
+
+from mien.errors import UsageError
+from mien.results import Photo
+
+FORMATS = ("jsonl", "json", "csv", "parquet", "table")
+SUFFIXES = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "json",
+    ".csv": "csv",
+    ".parquet": "parquet",
+    ".txt": "table",
+}
+
+
+class Sink(Protocol):
+    """Takes photos one by one."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def write(self, photo: Photo) -> None:
+        """Add one photo."""
+        ...
+
+
+def choose_format(name: str | None, output: Path | None, *, terminal: bool) -> str:
+    """The format asked for, or the one of the file's suffix, or a table on a terminal and JSON lines elsewhere.
+
+    Raises:
+        UsageError: an unknown format, a suffix that tells none, or Parquet for a terminal.
+    """
+    if name is None and output is not None and output.suffix:
+        name = SUFFIXES.get(output.suffix.lower())
+        if name is None:
+            raise UsageError(
+                f"{output}: the suffix {output.suffix!r} names no format; add --format {'|'.join(FORMATS)}"
+            )
+    chosen = name or ("table" if terminal and output is None else "jsonl")
+    if chosen not in FORMATS:
+        raise UsageError.unknown("format", chosen, FORMATS)
+    if chosen == "parquet" and terminal and output is None:
+        raise UsageError("Parquet is binary and not for a terminal: add --output FILE.parquet")
+    return chosen
+
+
+def create(form: str, stream: BinaryIO, *, pmf: bool = False) -> Sink:
+    """A sink of one of `FORMATS` that writes to a binary stream; `pmf` adds the whole age distributions.
+
+    Raises:
+        UsageError: an unknown format.
+        MissingExtra: Parquet without pyarrow.
+    """
+    match form:
+        case "jsonl":
+            from mien.sinks.records import JSONL
+
+            return JSONL(stream, pmf=pmf)
+        case "json":
+            from mien.sinks.records import JSON
+
+            return JSON(stream, pmf=pmf)
+        case "csv":
+            from mien.sinks.rows import CSV
+
+            return CSV(stream, pmf=pmf)
+        case "parquet":
+            from mien.sinks.rows import Parquet
+
+            return Parquet(stream, pmf=pmf)
+        case "table":
+            from mien.sinks.table import Table
+
+            return Table(stream)
+    raise UsageError.unknown("format", form, FORMATS)
+
+
+@contextmanager
+def open_output(path: Path | None) -> Iterator[BinaryIO]:
+    """A binary stream: standard output, or a file that takes its name only when all has been written.
+
+    Raises:
+        UsageError: the file cannot be made there.
+    """
+    if path is None:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    if path.exists() and not path.is_file():  # /dev/null, a named pipe: nothing to rename onto
+        with _opened(path) as stream:
+            yield stream
+        return
+    target = path.resolve()  # through a link, so that the link stays one
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        with _opened(part) as stream:
+            yield stream
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _opened(path: Path) -> BinaryIO:
+    try:
+        return path.open("wb")
+    except OSError as error:
+        raise UsageError(f"cannot write to {path.parent}: {error.strerror}") from error

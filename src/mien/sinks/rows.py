@@ -1,0 +1,156 @@
+"""Flat tables, one row a face: CSV and Parquet, with the same columns in the same order."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Any, BinaryIO, Self
+
+from mien.errors import MissingExtra
+from mien.photos.item import printable
+from mien.results import SCHEMA_VERSION, Face, Photo
+
+POINTS = ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")
+COLUMNS: dict[str, type] = {
+    "schema_version": int,
+    "source": str,
+    "model": str,
+    "width": int,
+    "height": int,
+    "faces": int,
+    "face": int,
+    "left": float,
+    "top": float,
+    "right": float,
+    "bottom": float,
+    "score": float,
+    "age": float,
+    "age_median": float,
+    "age_low": float,
+    "age_high": float,
+    "age_level": float,
+    "gender": str,
+    "gender_probability": float,
+    **{f"{point}_{axis}": float for point in POINTS for axis in "xy"},
+    "error_kind": str,
+    "error_message": str,
+}
+"""Columns of CSV and Parquet. `faces` counts the faces of the photo, `face` numbers them from 0, largest first. A photo
+without a face, or one that failed, has one row with the columns of a face empty. With `--pmf` follow `age_pmf_0` to
+`age_pmf_116` (CSV) or the list `age_pmf` (Parquet)."""
+
+GROUP = 4096
+
+
+def rows(photo: Photo, *, pmf: bool = False) -> Iterator[dict[str, Any]]:
+    """The rows of one photo; with `pmf` each has the list "age_pmf" last."""
+    head = {
+        "schema_version": SCHEMA_VERSION,
+        "source": printable(photo.source),
+        "model": photo.model,
+        "width": photo.width,
+        "height": photo.height,
+        "faces": len(photo.faces),
+    }
+    tail = {
+        "error_kind": photo.error and photo.error.kind,
+        "error_message": photo.error and printable(photo.error.message),
+    }
+    for index, face in enumerate(photo.faces or (None,)):
+        middle = {} if face is None else {"face": index, **_flat(face)}
+        row = dict.fromkeys(COLUMNS) | head | middle | tail
+        row = {name: None if isinstance(v, float) and not math.isfinite(v) else v for name, v in row.items()}
+        if pmf:
+            row["age_pmf"] = None if face is None else [round(p, 6) for p in face.age.pmf]
+        yield row
+
+
+def _flat(face: Face) -> dict[str, Any]:
+    record = face.to_dict()
+    age, gender = record["age"], record["gender"]
+    points = zip(POINTS, record["landmarks"] or [], strict=False)
+    return {
+        **record["box"],
+        "score": record["score"],
+        "age": age["years"],
+        **{f"age_{part}": age[part] for part in ("median", "low", "high", "level")},
+        "gender": gender["label"],
+        "gender_probability": gender["probability"],
+        **{f"{name}_{axis}": value for name, point in points for axis, value in zip("xy", point, strict=True)},
+    }
+
+
+class CSV:
+    """Comma-separated values in UTF-8, the header first."""
+
+    def __init__(self, stream: BinaryIO, *, pmf: bool = False) -> None:
+        self._stream = stream
+        self._pmf = pmf
+        names = [*COLUMNS, *(f"age_pmf_{age}" for age in range(117) if pmf)]
+        self._put([names])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pass
+
+    def write(self, photo: Photo) -> None:
+        """Add the rows of one photo."""
+        lines = []
+        for row in rows(photo, pmf=self._pmf):
+            masses = (row.pop("age_pmf") or [None] * 117) if self._pmf else []
+            lines.append([*row.values(), *masses])
+        self._put(lines)
+
+    def _put(self, lines: list[list[Any]]) -> None:
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows(lines)
+        self._stream.write(text.getvalue().encode())
+        self._stream.flush()
+
+
+class Parquet:
+    """Parquet in row groups of a few thousand faces; needs the extra "scale"."""
+
+    def __init__(self, stream: BinaryIO, *, pmf: bool = False) -> None:
+        try:
+            import pyarrow as pa
+            import pyarrow.parquet as pq
+        except ImportError as error:
+            raise MissingExtra.named("Parquet output", "scale") from error
+        kinds = {int: pa.int32(), float: pa.float32(), str: pa.string()}
+        fields = [(name, kinds[kind]) for name, kind in COLUMNS.items()]
+        if pmf:
+            fields.append(("age_pmf", pa.list_(pa.float32())))
+        self._pmf = pmf
+        self._table = pa.Table
+        self._schema = pa.schema(fields)
+        self._writer = pq.ParquetWriter(stream, self._schema, compression="zstd")
+        self._rows: list[dict[str, Any]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self._flush()
+        self._writer.close()
+
+    def write(self, photo: Photo) -> None:
+        """Add the rows of one photo."""
+        self._rows.extend(rows(photo, pmf=self._pmf))
+        if len(self._rows) >= GROUP:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._rows:
+            self._writer.write_table(self._table.from_pylist(self._rows, schema=self._schema))
+            self._rows.clear()

@@ -1,0 +1,79 @@
+"""A table for people, a row a face, printed as the photos come."""
+
+from __future__ import annotations
+
+import io
+from types import TracebackType
+from typing import BinaryIO, Self
+
+from rich.cells import cell_len
+from rich.console import Console, RenderableType
+from rich.table import Table as Grid
+from rich.text import Text
+
+from mien.results import Face, Photo
+
+COLUMNS = {"age": 5, "interval": 9, "gender": 13, "face at": 23}
+GAP = 2
+PLAIN_WIDTH, NARROWEST_NAME = 110, 12
+
+
+class Table:
+    """Columns of fixed width, so that rows need not wait for the last photo; in colour on a terminal."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._text = io.TextIOWrapper(stream, "utf-8", "backslashreplace", newline="\n", write_through=True)
+        width = None if stream.isatty() else PLAIN_WIDTH
+        self._console = Console(file=self._text, width=width, highlight=False, markup=False, emoji=False)
+        self._width = max(NARROWEST_NAME, self._console.width - sum(COLUMNS.values()) - GAP * len(COLUMNS))
+        self._row(*(Text(name, "bold") for name in ("photo", *COLUMNS)))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._text.detach()
+
+    def write(self, photo: Photo) -> None:
+        """Print the rows of one photo; its name only on the first."""
+        source = Text(_ending(photo.source, self._width))
+        if photo.error is not None:
+            self._console.print(Text.assemble(photo.source, "  ", (photo.error.message, "red")), soft_wrap=True)
+        elif not photo.faces:
+            self._row(source, "", "", Text("no face", "dim"), "")
+        for face in photo.faces:
+            self._row(source, *_cells(face))
+            source = Text("")
+
+    def _row(self, *cells: RenderableType) -> None:
+        grid = Grid.grid(padding=(0, GAP, 0, 0), pad_edge=False)
+        grid.add_column(width=self._width, no_wrap=True)
+        for name, width in COLUMNS.items():
+            grid.add_column(width=width, no_wrap=True, justify="right" if name == "age" else "left")
+        grid.add_row(*cells)
+        self._console.print(grid)
+
+
+def _ending(name: str, width: int) -> str:
+    """A long name loses its beginning, since files are told apart by the end.
+
+    >>> _ending("holiday/beach/IMG_0001.jpg", 16)
+    '…ch/IMG_0001.jpg'
+    """
+    if cell_len(name) <= width:
+        return name
+    while cell_len(name) >= width:
+        name = name[1:]
+    return f"…{name}"
+
+
+def _cells(face: Face) -> tuple[RenderableType, ...]:
+    age, gender, box = face.age, face.gender, face.box
+    return (
+        Text(f"{age.years:.1f}", "bold yellow"),
+        f"{age.low:.0f}–{age.high:.0f}",
+        f"{gender.label} {min(99, round(100 * gender.probability))} %",
+        Text(f"{box.width:.0f}×{box.height:.0f} at {box.left:.0f}, {box.top:.0f}", "dim"),
+    )

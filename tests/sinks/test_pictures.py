@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mien.errors import UsageError
+from mien.results import Photo
+from mien.sinks.pictures import AnnotatedFolder
+
+PIXELS = np.full((480, 640, 3), 90, np.uint8)
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_picture_is_written_for_a_photo(answers: list[Photo], tmp_path: Path) -> None:
+    with AnnotatedFolder(tmp_path / "new" / "folder") as folder:
+        path = folder.write(answers[0], PIXELS)
+    assert names(tmp_path / "new" / "folder") == ["Zoë-2.jpg"]
+    with Image.open(path) as picture:
+        assert (picture.format, picture.mode, picture.size) == ("JPEG", "RGB", (640, 480))
+        assert np.ptp(np.asarray(picture)) > 150
+
+
+def test_names_do_not_clash(answers: list[Photo], tmp_path: Path) -> None:
+    sources = [
+        "a/x.jpg",
+        "b/x.jpg",
+        "b/X.png",
+        "t.tar::c/x.jpg",
+        "t.tar::d/y.jpg",
+        "-",
+        "bytes:0",
+        "..",
+        "x/con: a?.jpg",
+    ]
+    with AnnotatedFolder(tmp_path) as folder:
+        paths = [folder.write(replace(answers[1], source=source), PIXELS) for source in sources]
+    written = ["x", "x-2", "X-3", "x-4", "y", "photo", "bytes-0", "photo-2", "con-a"]
+    assert [path.stem for path in paths] == written
+    assert len(names(tmp_path)) == len(sources)
+
+
+def test_an_input_is_never_replaced(answers: list[Photo], tmp_path: Path) -> None:
+    Image.fromarray(PIXELS).save(tmp_path / "b.jpg")
+    (tmp_path / "c.jpg").write_bytes(b"no picture")
+    before = {name: (tmp_path / name).read_bytes() for name in names(tmp_path)}
+    with AnnotatedFolder(tmp_path) as folder:
+        for source in ("b.jpg", "c.jpg"):
+            folder.write(replace(answers[1], source=str(tmp_path / source)), PIXELS)
+    assert {name: (tmp_path / name).read_bytes() for name in before} == before
+    assert names(tmp_path) == ["b-2.jpg", "b.jpg", "c-2.jpg", "c.jpg"]
+
+
+def test_a_second_run_replaces_the_pictures_of_the_first(answers: list[Photo], tmp_path: Path) -> None:
+    for grey in (50, 200):
+        with AnnotatedFolder(tmp_path) as folder:
+            folder.write(answers[1], np.full_like(PIXELS, grey))
+    assert names(tmp_path) == ["b.jpg"]
+    with Image.open(tmp_path / "b.jpg") as picture:
+        assert np.asarray(picture).mean() == pytest.approx(200, abs=2)
+
+
+def test_nothing_half_written_stays(answers: list[Photo], tmp_path: Path) -> None:
+    with AnnotatedFolder(tmp_path) as folder, pytest.raises(UsageError, match="cannot write"):
+        folder.write(answers[1], np.zeros((1, 70_000, 3), np.uint8))  # JPEG ends at 65,535
+    assert names(tmp_path) == []
+
+
+def test_a_file_in_the_place_of_the_folder_is_a_usage_error(tmp_path: Path) -> None:
+    (tmp_path / "x").touch()
+    with pytest.raises(UsageError, match="cannot make the folder"):
+        AnnotatedFolder(tmp_path / "x")
