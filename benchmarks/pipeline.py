@@ -1,7 +1,7 @@
 """End-to-end speed and memory of the main job, as one table. Run it on an idle machine: `make bench`.
 
-Photos are the portraits of examples/, scaled into 640x480 JPEGs with one face each; chips are cut from them. Each set of
-timings runs in a process of its own, pinned to one core or two, and reports medians. The baseline of every ratio is
+Photos are the portraits of examples/, scaled into 640x480 JPEGs with one face each; chips are cut from them. Each set
+of timings runs in a process of its own, pinned to one core or two, and reports medians. The baseline of every ratio is
 measured in the same run: the bare network on one chip, and the machine's own matrix-product rate.
 """
 

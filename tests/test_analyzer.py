@@ -280,6 +280,11 @@ def test_impossible_options_are_usage_errors(tiny_bundle: Path, options: dict[st
         mien.load(tiny_bundle, **options)
 
 
+def test_weights_may_be_named_by_text(tiny_bundle: Path) -> None:
+    with pytest.raises(mien.MienError, match=r"nowhere\.onnx"):
+        mien.load(tiny_bundle, detector="yunet", weights="nowhere.onnx")
+
+
 def test_options_name_the_limits_of_detectors() -> None:
     assert Options().min_face == DetectorOptions().min_face
 

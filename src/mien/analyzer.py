@@ -53,7 +53,7 @@ class Options:
     min_face: int = DetectorOptions().min_face
     threshold: float | None = None
     max_faces: int | None = None
-    weights: Path | None = None
+    weights: str | Path | None = None
     level: float = 0.9
     mirror: bool = False
     threads: int = 0
@@ -110,7 +110,7 @@ class Analyzer:
                 min_face=self.options.min_face,
                 threshold=self.options.threshold,
                 max_faces=self.options.max_faces,
-                weights=self.options.weights,
+                weights=None if self.options.weights is None else Path(self.options.weights),
             ),
         )
 

@@ -50,11 +50,16 @@ def export(
     run: Annotated[Path, typer.Argument(help="Folder of a run that [b]mien train[/b] made.")],
     output: Annotated[Path, typer.Option(help="Folder of the new model.")],
     name: Annotated[str | None, typer.Option(help="Name of the model.", show_default="the recipe's")] = None,
+    stored: Annotated[
+        str, typer.Option(help="Type the weights are stored in, float16 or float32; they compute in float32.")
+    ] = "float16",
 ) -> None:
     """Turn a training run into a model that [b]mien predict --model FOLDER[/b] can use."""
     with _extra("exporting"):
-        from mien.learn.export import export_run
-    typer.echo(str(export_run(run, output, name)))
+        from mien.learn.export import DTYPES, export_run
+    if stored not in DTYPES:
+        raise UsageError.unknown("type", stored, DTYPES)
+    typer.echo(str(export_run(run, output, name, dtype=stored)))
 
 
 def evaluate(

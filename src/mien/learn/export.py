@@ -11,14 +11,14 @@ import json
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import onnx
 import onnxruntime
 import torch
 from onnx import TensorProto, helper
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 import mien
@@ -34,7 +34,8 @@ from mien.learn.recipe import Recipe, load_recipe
 TOLERANCE = 1e-4
 """Largest difference allowed between ONNX Runtime and torch, in probability."""
 
-_DTYPES = {"float16": (torch.float16, TensorProto.FLOAT16), "float32": (torch.float32, TensorProto.FLOAT)}
+DTYPES = {"float16": (torch.float16, TensorProto.FLOAT16), "float32": (torch.float32, TensorProto.FLOAT)}
+"""Types the weights can be stored in."""
 
 
 class _Deployed(nn.Module):
@@ -50,16 +51,14 @@ class _Deployed(nn.Module):
         return torch.softmax(output.age, dim=1), torch.sigmoid(output.gender)
 
 
-def export_run(
-    run: Path, output: Path, name: str | None = None, *, dtype: Literal["float16", "float32"] = "float16"
-) -> Path:
+def export_run(run: Path, output: Path, name: str | None = None, *, dtype: str = "float16") -> Path:
     """Write the bundle of a finished (or interrupted) run.
 
     Args:
         run: a folder that `mien.learn.train.run` made.
         output: the bundle's folder; a bundle already there is replaced when all else has succeeded.
         name: name of the model; the recipe's by default.
-        dtype: type in which the weights are stored; they are computed with in float32 either way.
+        dtype: type in which the weights are stored, one of `DTYPES`; they are computed with in float32 either way.
 
     Returns:
         The bundle's folder.
@@ -71,17 +70,15 @@ def export_run(
         raise DataError(f"{run} is not the folder of a run: it lacks recipe.yaml or model.safetensors")
     recipe = load_recipe(str(run / "recipe.yaml"))
     net = build(recipe.model.model_copy(update={"init": None}))
-    net.load_state_dict({key: tensor.to(_DTYPES[dtype][0]).float() for key, tensor in _weights(run).items()})
+    net.load_state_dict({key: tensor.to(DTYPES[dtype][0]).float() for key, tensor in _weights(run).items()})
     net.eval()
     part = output.with_name(output.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
-    save_file(
-        {key: tensor.to(_DTYPES[dtype][0]).contiguous() for key, tensor in net.state_dict().items()},
-        part / "model.safetensors",
-    )
+    weights = {key: tensor.to(DTYPES[dtype][0]).contiguous() for key, tensor in net.state_dict().items()}
+    (part / "model.safetensors").write_bytes(save(weights))  # save_file would make it readable by its owner only
     graph = to_onnx(net, recipe.model.size)
-    share_weights(graph, part / "model.safetensors", _DTYPES[dtype][1])
+    share_weights(graph, part / "model.safetensors", DTYPES[dtype][1])
     onnx.save(graph, part / "model.onnx")
     difference = parity(net, part / "model.onnx", recipe.model.size)
     if difference > TOLERANCE:

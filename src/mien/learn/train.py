@@ -16,7 +16,7 @@ from typing import Any, cast
 import cv2
 import numpy as np
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
@@ -178,7 +178,7 @@ class Trainer:
         _replace(self.output / "state.pt", lambda path: torch.save(state, path))
         with self.average.applied(self.net):
             weights = {name: tensor.contiguous().cpu() for name, tensor in self.net.state_dict().items()}
-        _replace(self.output / "model.safetensors", lambda path: save_file(weights, path))
+        _replace(self.output / "model.safetensors", lambda path: path.write_bytes(save(weights)))
         curves.write_csv(self.curves, self.output / "curves.csv")
         curves.draw(self.curves, self.recipe.name).savefig(self.output / "curves.png", dpi=120)
 
@@ -265,7 +265,7 @@ def _one_thread(_: int) -> None:
     torch.set_num_threads(1)
 
 
-def _replace(path: Path, write: Callable[[Path], None]) -> None:
+def _replace(path: Path, write: Callable[[Path], object]) -> None:
     """Write beside the path, then put the finished file in its place."""
     part = path.with_name(path.name + ".part")
     write(part)
