@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from mien import __version__
-from mien.cli.learn import calibrate, card, evaluate, export, train
+from mien.cli.learn import average, calibrate, card, evaluate, export, train
 from mien.cli.models import doctor, models
 from mien.cli.predict import predict
 from mien.errors import MienError
@@ -71,6 +71,7 @@ app.command(rich_help_panel="Predict")(doctor)
 app.command(rich_help_panel="Learn", no_args_is_help=True)(train)
 app.command(rich_help_panel="Learn", no_args_is_help=True)(evaluate)
 app.command(rich_help_panel="Learn", no_args_is_help=True)(calibrate)
+app.command(rich_help_panel="Learn", no_args_is_help=True)(average)
 app.command(rich_help_panel="Learn", no_args_is_help=True)(export)
 app.command(rich_help_panel="Learn", no_args_is_help=True)(card)
 

@@ -46,6 +46,16 @@ def train(
     typer.echo(str(weights))
 
 
+def average(
+    runs: Annotated[list[Path], typer.Argument(help="Folders of runs that [b]mien train[/b] made from one start.")],
+    output: Annotated[Path, typer.Option(help="Folder of the new run.")],
+) -> None:
+    """Average the weights of runs: part of an ensemble's accuracy at the cost of one network."""
+    with _extra("averaging"):
+        from mien.learn.soup import average_runs
+    typer.echo(str(average_runs(runs, output)))
+
+
 def export(
     run: Annotated[Path, typer.Argument(help="Folder of a run that [b]mien train[/b] made.")],
     output: Annotated[Path, typer.Option(help="Folder of the new model.")],
