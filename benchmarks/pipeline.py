@@ -84,7 +84,7 @@ def measure_speed(model: str, cores: int) -> dict[str, float]:
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
     data = photos()
     pictures = [decode(photo) for photo in data]
-    detector = create("mtcnn", DetectorOptions(threads=cores))
+    detector = create("mtcnn", DetectorOptions())  # one thread, as the analyzer has it: photos run side by side
     estimator = Estimator(bundle.read(bundle.find(model)), threads=cores)
     found = [detector.detect(picture.pixels) for picture in pictures]
     single = [(p, f[0]) for p, f in zip(pictures, found, strict=True) if len(f) == 1]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mien.cores import physical_cores
-from mien.errors import MienError, UsageError
+from mien.errors import MienError, PhotoError, UsageError
 from mien.estimate import bundle
 from mien.estimate.calibrate import Calibration, expectation, intervals, median
 from mien.estimate.estimator import Estimator
@@ -204,7 +204,7 @@ class Analyzer:
                 case bytes():
                     yield f"bytes:{position}", photo
                 case np.ndarray():
-                    yield f"array:{position}", photo
+                    yield f"array:{position}", photo.copy()  # the caller may fill the same buffer anew, as cv2 does
                 case Image.Image():
                     yield f"image:{position}", photo
                 case _:
@@ -214,8 +214,10 @@ class Analyzer:
         """Look at a photo; whatever goes wrong becomes part of the draft, so that the others go on."""
         try:
             return self._look(source, photo, bgr, keep)
-        except MienError as error:
+        except PhotoError as error:
             return _Draft(source, error=Failure(error.kind, str(error)))
+        except MienError:  # the model or an option is at fault, not this photo: all others would fail too
+            raise
         except Exception as error:  # noqa: BLE001 - the edge of the batch
             sentence = f"a fault inside mien, please report it: {type(error).__name__}: {error}"
             return _Draft(source, error=Failure("internal", sentence))

@@ -136,7 +136,7 @@ def test_a_card_tells_the_figures(model: Path, chips: Path, tmp_path: Path) -> N
     done = run("card", model, "--evaluation", report, "--on", "forty grey squares")
     assert (done.exit_code, done.stdout) == (0, f"{model / 'README.md'}\n")
     assert "Measured on forty grey squares: 20 faces, 1 files missing." in (model / "README.md").read_text()
-    assert bundle.read(model).config.figures["test_accuracy"] == 1
+    assert bundle.read(model).config.figures["all_accuracy"] == 1
     report.write_text('{"subsets": 1}')
     for wrong in (report, tmp_path / "none.json"):
         done = run("card", model, "--evaluation", wrong, "--on", "nothing")

@@ -302,3 +302,21 @@ def test_main_exits(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtu
         main()
     assert left.value.code == 2
     assert capsys.readouterr().err.startswith("mien: unknown model 'nobody'")
+
+
+def test_annotated_pictures_never_land_among_the_photos(tiny_bundle: Path, tmp_path: Path) -> None:
+    Image.new("RGB", (64, 64), "white").save(tmp_path / "a.png")
+    arguments = ["predict", str(tmp_path), "--model", str(tiny_bundle), "--annotate", str(tmp_path / "out")]
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 2
+    assert "where photos are read from" in done.output
+    assert not (tmp_path / "out").exists()
+
+
+def test_broken_detector_weights_are_no_fault_of_the_photos(tiny_bundle: Path, tmp_path: Path) -> None:
+    Image.new("RGB", (64, 64), "white").save(tmp_path / "a.png")
+    (tmp_path / "broken.onnx").write_bytes(b"no model")
+    weights = ["--detector", "yunet", "--weights", str(tmp_path / "broken.onnx")]
+    done = CliRunner().invoke(app, ["predict", str(tmp_path / "a.png"), "--model", str(tiny_bundle), *weights])
+    assert done.exit_code == 4
+    assert "is no YuNet model" in done.output

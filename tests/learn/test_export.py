@@ -119,3 +119,11 @@ def test_a_graph_that_differs_from_torch_is_never_written(
 def test_the_exported_graph_takes_any_batch(exported: Path) -> None:
     session = onnxruntime.InferenceSession(exported / "model.onnx", providers=["CPUExecutionProvider"])
     assert session.run(["p_female"], {"chips": _chips(5)})[0].shape == (5,)
+
+
+def test_a_folder_that_is_no_model_is_never_replaced(run_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "precious" / "thesis.txt").write_text("years of work")
+    with pytest.raises(DataError, match="is no model"):
+        export.export_run(run_folder, tmp_path / "precious")
+    assert (tmp_path / "precious" / "thesis.txt").read_text() == "years of work"

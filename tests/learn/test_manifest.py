@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from mien.errors import DataError, UsageError
 from mien.learn import manifest as manifests
@@ -349,3 +350,14 @@ def test_the_other_real_folders(shared: Path) -> None:
     assert (aaf.age.min(), aaf.age.max(), set(aaf.female.tolist())) == (2, 80, {0, 1})
     assert (len(gender), gender.missing, gender.problems) == (2303, 0, ())
     assert np.isnan(gender.age).all()
+
+
+def test_class_folders_that_say_two_things_are_told_and_left_out(tmp_path: Path) -> None:
+    for folder in ("34/1", "34", "2019/07/12", "male/female/20", "women/20"):
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8)).save(tmp_path / folder / "x.png")
+    manifest = read(tmp_path)
+    assert manifest.files.tolist() == ["34/x.png", "women/20/x.png"]
+    assert manifest.age.tolist() == [34, 20]
+    assert manifest.female.tolist() == [-1, 1]
+    assert sum("does not say one" in problem for problem in manifest.problems) == 3

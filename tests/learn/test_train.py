@@ -104,3 +104,17 @@ def test_diverging_training_stops_with_a_sentence(settings: list[str], tmp_path:
 def test_a_network_that_cannot_be_built(model: Model, error: type[Exception], told: str) -> None:
     with pytest.raises(error, match=told):
         build(model)
+
+
+def test_a_run_goes_on_only_with_its_own_recipe(settings: list[str], tmp_path: Path) -> None:
+    train.run(load_recipe("mien-m", [*settings, "optimiser.epochs=1"]), tmp_path)
+    with pytest.raises(DataError, match="differs in loss, seed"):
+        train.run(load_recipe("mien-m", [*settings, "loss.gender=9", "seed=8"]), tmp_path, resume=True)
+
+
+def test_a_damaged_picture_is_named(settings: list[str], chips_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "bad.png").write_bytes((chips_folder / "00.png").read_bytes()[:300])
+    (tmp_path / "labels.csv").write_text("file,age,gender\nbad.png,30,f\n")
+    broken = load_recipe("mien-m", [*settings, f"data.train=[{{data: {tmp_path}}}]"])
+    with pytest.raises(DataError, match=r"bad\.png: "):
+        train.run(broken, tmp_path / "run")

@@ -76,3 +76,11 @@ def test_a_file_in_the_place_of_the_folder_is_a_usage_error(tmp_path: Path) -> N
     (tmp_path / "x").touch()
     with pytest.raises(UsageError, match="cannot make the folder"):
         AnnotatedFolder(tmp_path / "x")
+
+
+def test_a_name_of_many_bytes_is_cut(tmp_path: Path) -> None:
+    pixels = np.zeros((40, 40, 3), np.uint8)
+    with AnnotatedFolder(tmp_path) as folder:
+        path = folder.write(Photo("\u9854" * 81 + ".jpg", "m", 40, 40), pixels)
+    assert path.is_file()
+    assert len(path.name.encode()) < 170

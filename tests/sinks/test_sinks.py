@@ -126,8 +126,14 @@ def test_the_table_is_for_reading(answers: list[Photo]) -> None:
     assert lines[1].split() == ["a/Zoë,", "2.jpg", "34.3", "27–42", "female", "98", "%", "40×60", "at", "100,", "100"]
     assert lines[2].split() == ["7.0", "3–11", "male", "51", "%", "20×25", "at", "10,", "20"]
     assert lines[3].split() == ["b.jpg", "no", "face"]
-    assert lines[4].split() == ["c.jpg", "it", '"breaks"', "off"]
+    assert lines[4].split() == ["c.jpg", "it", '"breaks"', "off", "here"]
     assert "\x1b" not in "".join(lines)
+
+
+def test_a_name_does_not_steer_the_terminal(answers: list[Photo]) -> None:
+    text = written("table", [replace(answers[0], source="a\x1b[31mred\x9b.jpg")]).decode()
+    assert "a\ufffd[31mred\ufffd.jpg" in text
+    assert not {"\x1b", "\x9b"} & set(text)
 
 
 def test_a_long_name_does_not_break_the_table(answers: list[Photo]) -> None:

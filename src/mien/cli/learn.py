@@ -86,6 +86,7 @@ def evaluate(
             metavar="DETECTOR", help="Pad each chip into a larger picture in which the detector has to find it."
         ),
     ] = None,
+    weights: Annotated[Path | None, typer.Option(help="File of that detector's weights, for yunet.")] = None,
     mirror: Annotated[bool, typer.Option("--mirror", help="Average with the mirror image.")] = False,
     point: Annotated[str, typer.Option(help="Estimate that is measured: mean or median.")] = "mean",
     form: Annotated[str, typer.Option("--format", help="table (Markdown) or json.")] = "table",
@@ -98,7 +99,7 @@ def evaluate(
     from mien.cores import physical_cores
     from mien.estimate import bundle
     from mien.estimate.estimator import Estimator
-    from mien.faces import create
+    from mien.faces import DetectorOptions, create
     from mien.learn.evaluate import evaluate as measure
     from mien.learn.evaluate import predict
     from mien.learn.padded import predict_through
@@ -108,6 +109,8 @@ def evaluate(
         raise UsageError.unknown("point", point, POINTS)
     if form not in ("table", "markdown", "json"):
         raise UsageError.unknown("format", form, ("table", "markdown", "json"))
+    if predictions is not None and not predictions.parent.is_dir():
+        raise UsageError(f"there is no folder {predictions.parent} to save predictions in")
     model_bundle = bundle.read(bundle.find(model))
     cores = threads or physical_cores()
     estimator = Estimator(model_bundle, threads=cores, mirror=mirror)
@@ -119,12 +122,12 @@ def evaluate(
         if through is None:
             answers = predict(estimator, faces, model=name, threads=cores, progress=bar.advance)
         else:
-            detector = create(through)
+            detector = create(through, DetectorOptions(weights=weights))
+            if detector.aligned:
+                raise UsageError(f"{through} finds no faces in pictures: give another detector to --through")
             answers, comparison = predict_through(
                 detector, estimator, faces, model=name, threads=cores, progress=bar.advance
             )
-    if predictions is not None:
-        answers.save(predictions)
     report = measure(answers, faces, point=POINTS[point], calibration=model_bundle.config.calibration)
     if form == "json":
         record = report.to_dict()
@@ -133,6 +136,8 @@ def evaluate(
         typer.echo(encode(record).decode())
     else:
         typer.echo("\n\n".join(part.to_table() for part in (report, comparison) if part is not None))
+    if predictions is not None:
+        answers.save(predictions)
 
 
 def calibrate(
@@ -186,7 +191,7 @@ def card(
         report = json.loads(evaluation.read_text(encoding="utf-8"))
         with _writing(folder):
             typer.echo(str(write_card(folder, report, on)))
-    except (FileNotFoundError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, KeyError) as error:
         raise DataError(f"{evaluation} is not what mien evaluate --format json prints: {error!r}") from error
 
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mien.errors import UsageError
+
 if TYPE_CHECKING:
     from mien.analyzer import Analyzer
     from mien.photos.decode import Picture
@@ -66,6 +68,8 @@ def predict(
     from mien.cli.progress import ProgressBar
     from mien.photos.sources import items
 
+    if annotate is not None:
+        _check_apart(annotate, inputs)
     chosen = sinks.choose_format(form, output, terminal=sys.stdout.isatty())
     options = Options(
         detector=detector,
@@ -107,6 +111,15 @@ def _annotated(folder: Path) -> AnnotatedFolder:
     from mien.sinks.pictures import AnnotatedFolder
 
     return AnnotatedFolder(folder)
+
+
+def _check_apart(annotate: Path, inputs: list[str]) -> None:
+    """Annotated pictures must not land where photos are still being looked for: they would be read as photos."""
+    for folder in (Path(name).resolve() for name in inputs if Path(name).is_dir()):
+        if annotate.resolve().is_relative_to(folder):
+            raise UsageError(
+                f"--annotate {annotate} lies in {folder}, where photos are read from: choose another folder"
+            )
 
 
 def _answers(analyzer: Analyzer, photos: Iterator[Item], *, pictures: bool) -> Generator[tuple[Photo, Picture | None]]:

@@ -46,7 +46,7 @@ class BundleConfig:
         parameters: number of weights; 0 where unknown.
         multiply_adds: of one chip; 0 where unknown.
         files: SHA-256 of each file of the bundle, checked by `mien doctor`.
-        figures: measured figures, e.g. {"utkface test MAE": 4.4}, for `mien models`.
+        figures: measured figures, e.g. {"all_mae": 4.4}, for `mien models`.
         made: where the model comes from: recipe, versions, date.
     """
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import importlib.util
 import math
-import threading
 from pathlib import Path
 from typing import ClassVar
 
@@ -53,27 +52,19 @@ class MTCNN:
     def __init__(self, options: DetectorOptions) -> None:
         self._options = options
         self._threshold = O_THRESHOLD if options.threshold is None else options.threshold
-        self._lock = threading.Lock()
-        self._nets: tuple[ort.InferenceSession, ...] = ()
+        folder = weights_folder()
+        self._nets = tuple(
+            open_session(expand_prelu((folder / f"{net}net.onnx").read_bytes()), options.threads) for net in "pro"
+        )
 
     def detect(self, pixels: NDArray[np.uint8]) -> list[Detection]:
         """Faces of an RGB picture [H, W, 3], largest box first."""
-        p_net, r_net, o_net = self._sessions()
+        p_net, r_net, o_net = self._nets
         pyramid = Pyramid(pixels, smallest=R_SIDE)
         candidates = _propose(p_net, pyramid, self._options.min_face)
         candidates = _refine(r_net, pyramid, candidates)
         boxes, scores, points = _decide(o_net, pyramid, candidates, self._threshold)
         return collect(self._options, (pyramid.height, pyramid.width), boxes, scores, points)
-
-    def _sessions(self) -> tuple[ort.InferenceSession, ...]:
-        with self._lock:
-            if not self._nets:
-                folder = weights_folder()
-                self._nets = tuple(
-                    open_session(expand_prelu((folder / f"{net}net.onnx").read_bytes()), self._options.threads)
-                    for net in "pro"
-                )
-        return self._nets
 
 
 def weights_folder() -> Path:

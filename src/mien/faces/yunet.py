@@ -7,7 +7,6 @@ input size (OpenCV 4.14: "dynamic 'zero' shapes are not supported").
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 from typing import ClassVar
 
@@ -27,6 +26,7 @@ STRIDES = (8, 16, 32)
 OUTPUTS = [f"{kind}_{stride}" for stride in STRIDES for kind in ("cls", "obj", "bbox", "kps")]
 # True faces of our photos score 0.85 and more, others at most 0.85, few of them above 0.8.
 THRESHOLD = 0.8
+MOST_CANDIDATES = 2000
 OVERLAP = 0.45  # of the smaller box; for equal boxes an IoU of 0.3, OpenCV's default
 FINEST_FACE = 20  # pixels at which the network is still sure of a face
 COARSE_SIDE = 480  # it misses faces larger than this, so larger pictures are looked at in this size too
@@ -47,29 +47,22 @@ class YuNet:
         if not options.weights.is_file():
             raise ModelError(f"there is no YuNet file at {options.weights}: --weights must name an ONNX file")
         self._options = options
-        self._weights = options.weights
         self._threshold = THRESHOLD if options.threshold is None else options.threshold
-        self._lock = threading.Lock()
-        self._net: ort.InferenceSession | None = None
+        self._net = _open(options.weights, options.threads)
 
     def detect(self, pixels: NDArray[np.uint8]) -> list[Detection]:
         """Faces of an RGB picture [H, W, 3], largest box first."""
-        net = self._session()
         height, width = pixels.shape[:2]
         fine = min(1.0, FINEST_FACE / self._options.min_face)
         scales = [fine]
         if max(height, width) * fine > COARSE_SIDE * 4 / 3:
             scales.append(COARSE_SIDE / max(height, width))
-        parts = [_look(net, pixels, scale, self._threshold) for scale in scales]
+        parts = [_look(self._net, pixels, scale, self._threshold) for scale in scales]
         boxes, scores, points = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        likeliest = np.argsort(-scores, kind="stable")[:MOST_CANDIDATES]
+        boxes, scores, points = boxes[likeliest], scores[likeliest], points[likeliest]
         best = suppress(boxes, scores, OVERLAP, relative_to="smaller")
         return collect(self._options, (height, width), boxes[best], scores[best], points[best])
-
-    def _session(self) -> ort.InferenceSession:
-        with self._lock:
-            if self._net is None:
-                self._net = _open(self._weights, self._options.threads)
-        return self._net
 
 
 def _open(path: Path, threads: int) -> ort.InferenceSession:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from mien.errors import DataError
 from mien.estimate import bundle
 from mien.estimate.bundle import Bundle, BundleConfig
 from mien.learn.evaluate import markdown
@@ -34,19 +35,26 @@ def write_card(folder: Path, report: Mapping[str, Any], data: str) -> Path:
 
     Returns:
         Path of the card.
+
+    Raises:
+        DataError: the evaluation is of another model.
     """
     model = bundle.read(folder)
+    if report["model"] != model.config.name:
+        raise DataError(f"this evaluation is of {report['model']}, not of {model.config.name}")
     subsets = report["subsets"]
     figures = {
         f"{name}_{key}": round(float(subsets[subset][part][key]["value"]), 4)
-        for name, subset in (("test", "all"), ("coral", "coral_clipped"))
+        for name, subset in (("all", "all"), ("coral", "coral_clipped"))
         if subset in subsets
         for part, key in (("age", "mae"), ("gender", "accuracy"))
+        if key in subsets[subset][part]
     }
     config = replace(model.config, figures=figures)
+    text = to_markdown(Bundle(folder, config), report, data)  # before anything is written: the report may lack a part
     bundle.write_config(folder, config)
     card = folder / "README.md"
-    card.write_text(to_markdown(Bundle(folder, config), report, data), encoding="utf-8")
+    card.write_text(text, encoding="utf-8")
     return card
 
 
@@ -66,7 +74,7 @@ def to_markdown(model: Bundle, report: Mapping[str, Any], data: str) -> str:
             f"| multiply-adds a chip | {config.multiply_adds / 1e6:.0f} million |",
             f"| size on disk | {model.size() / 1e6:.1f} MB, weights stored as {config.made.get('stored', 'unknown')} |",
             f"| licence of the weights | {config.licence}, see [{config.licence_file}]({config.licence_file}) |",
-            f"| made | {', '.join(f'{key} {value}' for key, value in config.made.items())} |",
+            f"| made | {', '.join(f'{key} {value}' for key, value in config.made.items() if key != 'notes')} |",
             "",
             "## Data it learned from",
             "",
@@ -88,8 +96,7 @@ def to_markdown(model: Bundle, report: Mapping[str, Any], data: str) -> str:
             "",
             "## Limits",
             "",
-            "- Labels of the training data are themselves about two years off on average, and one in ten "
-            "near-identical pictures there bears another gender label.",
+            *(f"- {note}" for note in config.made.get("notes", [])),
             "- Chips must be cut to the crop contract in config.json; mien's detectors and `mien.faces.align` do that.",
             *_interval_note(config, report),
             "- Groups of the table with larger errors than the whole are where it is least to be trusted.",

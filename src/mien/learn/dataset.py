@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from mien.errors import DataError, PhotoError
 from mien.faces.align import CropContract, resize_chip
 from mien.learn.manifest import Manifest
 from mien.learn.recipe import Augment
@@ -44,7 +45,10 @@ class Chips(Dataset[tuple[Chip, float, int]]):
 
     def __getitem__(self, index: int) -> tuple[Chip, float, int]:
         """One chip uint8 [S, S, 3] with its labels."""
-        pixels = decode(self._bytes[index]).pixels
+        try:
+            pixels = decode(self._bytes[index]).pixels
+        except PhotoError as error:
+            raise DataError(f"{self.manifest.paths[index]}: {error}") from None
         if self.augment is None:
             chip = resize_chip(pixels, CropContract.utkface(self.size))
         else:

@@ -64,8 +64,12 @@ def export_run(run: Path, output: Path, name: str | None = None, *, dtype: str =
         The bundle's folder.
 
     Raises:
-        DataError: the folder is no run, or the exported network disagrees with torch.
+        DataError: the folder is no run, the output holds something else than a model, or the exported network
+            disagrees with torch.
     """
+    output = output.resolve()
+    if output.exists() and not (output / bundle.CONFIG).is_file() and (output.is_file() or any(output.iterdir())):
+        raise DataError(f"{output} exists and is no model: choose another --output")
     if not (run / "recipe.yaml").is_file() or not (run / "model.safetensors").is_file():
         raise DataError(f"{run} is not the folder of a run: it lacks recipe.yaml or model.safetensors")
     recipe = load_recipe(str(run / "recipe.yaml"))
@@ -172,6 +176,7 @@ def describe(recipe: Recipe, net: AgeGenderNet, folder: Path, name: str, dtype: 
             "stored": dtype,
             "mien": mien.__version__,
             "torch": torch.__version__,
+            "notes": list(recipe.about.notes),
             "date": datetime.now(UTC).date().isoformat(),
         },
     )

@@ -280,18 +280,22 @@ def _manifest(rows: list[_Row], source: str, problems: Iterable[str]) -> Manifes
 def _class_folders(root: Path) -> Manifest:
     rows: list[_Row] = []
     unknown: set[str] = set()
+    ambiguous: set[str] = set()
     for file in _pictures(root):
-        row = _Row(file, root / file)
-        for name in Path(file).parts[:-1]:
-            if name.isdecimal() and int(name) <= OLDEST:
-                row = replace(row, age=int(name))
-            elif name.lower() in FOLD_FOLDERS:
-                row = replace(row, fold=name.lower())
-            elif (female := tables.gender_word(name)) >= 0:
-                row = replace(row, female=female)
-            else:
-                unknown.add(name)
-        rows.append(row)
+        parts = Path(file).parts[:-1]
+        folds = {name.lower() for name in parts if name.lower() in FOLD_FOLDERS}
+        said_ages = {int(name) for name in parts if name.isdecimal()}
+        said_genders = {female for name in parts if not name.isdecimal() and (female := tables.gender_word(name)) >= 0}
+        unknown |= {
+            name
+            for name in parts
+            if not name.isdecimal() and name.lower() not in FOLD_FOLDERS and tables.gender_word(name) < 0
+        }
+        if max(len(said_ages), len(said_genders), len(folds)) > 1 or max(said_ages, default=0) > OLDEST:
+            ambiguous.add("/".join(parts))
+            continue
+        fold = next(iter(folds), "")
+        rows.append(_Row(file, root / file, next(iter(said_ages), None), next(iter(said_genders), -1), fold=fold))
     ages, genders = {row.age for row in rows} - {None}, {row.female for row in rows} - {-1}
     if not ages and not genders:
         raise DataError(
@@ -302,7 +306,10 @@ def _class_folders(root: Path) -> Manifest:
         raise DataError(
             f"sub-folders 0 and 1 of {root} may be ages or genders: call them male and female, or use a CSV"
         )
-    problems = (f"sub-folder {name!r} is no age, gender, train, val or test" for name in sorted(unknown))
+    problems = [f"sub-folder {name!r} is no age, gender, train, val or test" for name in sorted(unknown)]
+    problems += [
+        f"{path} does not say one age, gender or fold: its pictures are left out" for path in sorted(ambiguous)
+    ]
     return _manifest(rows, _source_name(root), problems)
 
 

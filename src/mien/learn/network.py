@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from mien.errors import DataError, UsageError
+from mien.estimate import bundle
 from mien.learn.backbones import MobileNetV1
 from mien.learn.heads import AgeGenderNet
 from mien.learn.recipe import Model
@@ -46,7 +47,8 @@ def backbone_stages(net: AgeGenderNet) -> list[nn.Module]:
 
 
 def _start_from(net: AgeGenderNet, backbone: MobileNetV1, init: Path) -> None:
-    path = init / "model.safetensors" if init.is_dir() else init
+    folder = bundle.available().get(str(init), init)
+    path = folder / "model.safetensors" if folder.is_dir() else folder
     if not path.is_file():
         raise DataError(f"the start weights {path} do not exist: set model.init to a file or bundle, or to null")
     try:

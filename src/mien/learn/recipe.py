@@ -37,9 +37,7 @@ class Model(_Part):
     """Backbone, where its weights start from, and the heads."""
 
     backbone: str = "mobilenet-v1"
-    init: Path | None = Field(
-        default=None, description="start weights: a backbone file, or model.safetensors of a bundle"
-    )
+    init: Path | None = Field(default=None, description="start weights: a file, a model's folder, or its name")
     size: int = Field(default=192, ge=32, le=512, description="side of the input chip in pixels")
     freeze: int = Field(default=0, ge=0, description="stages that keep their weights, counted from the input")
     dropout: float = Field(default=0.0, ge=0, lt=1)
@@ -90,6 +88,7 @@ class About(_Part):
     """What travels with the exported weights: on what they learned, and what they may be used for."""
 
     data: tuple[str, ...] = ()
+    notes: tuple[str, ...] = Field(default=(), description="what the card is to say about limits")
     licence: str = "unstated"
     licence_text: str = (
         "No licence was stated for these weights. The data they were trained on may restrict their use.\n"

@@ -16,6 +16,7 @@ from typing import Any, cast
 import cv2
 import numpy as np
 import torch
+import yaml
 from safetensors.torch import save
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
@@ -110,9 +111,11 @@ class Trainer:
     def restore(self) -> None:
         """Take up the state of the last finished epoch."""
         state = torch.load(self.output / "state.pt", map_location=self.device, weights_only=True)
-        mine, theirs = (text.partition("\n")[0] for text in (self.recipe.to_yaml(), state["recipe"]))
-        if mine != theirs:
-            raise DataError(f"{self.output} holds another run ({theirs}): choose another --output")
+        mine, theirs = (_identity(yaml.safe_load(text)) for text in (self.recipe.to_yaml(), state["recipe"]))
+        if differing := sorted(key for key in mine if mine[key] != theirs.get(key)):
+            raise DataError(
+                f"{self.output} holds another run, which differs in {', '.join(differing)}: choose another --output"
+            )
         self.net.load_state_dict(state["net"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.average.load_state_dict(state["average"])
@@ -181,6 +184,14 @@ class Trainer:
         _replace(self.output / "model.safetensors", lambda path: path.write_bytes(save(weights)))
         curves.write_csv(self.curves, self.output / "curves.csv")
         curves.draw(self.curves, self.recipe.name).savefig(self.output / "curves.png", dpi=120)
+
+
+def _identity(recipe: dict[str, Any]) -> dict[str, Any]:
+    """The parts of a recipe that must not change when a run goes on; its length and its text may."""
+    kept = {key: value for key, value in recipe.items() if key != "about"}
+    kept["optimiser"] = {k: v for k, v in recipe["optimiser"].items() if k not in {"epochs", "sizes"}}
+    kept["data"] = {k: v for k, v in recipe["data"].items() if k != "workers"}
+    return kept
 
 
 def join(sources: tuple[DataSource, ...], limit: int | None = None) -> Manifest:

@@ -19,6 +19,7 @@ from mien.results import Photo
 
 _SOFTWARE = 0x0131  # the EXIF tag that names the program
 _MARK = "mien"
+_MARKED_BYTES = 256  # EXIF stands first in the JPEGs that Pillow writes
 
 
 class AnnotatedFolder:
@@ -52,7 +53,7 @@ class AnnotatedFolder:
             UsageError: the folder cannot be written to.
         """
         target = self._free(photo.source)
-        part = target.with_name(f".{target.name}.{os.getpid()}.part")
+        part = target.with_name(f".mien.{os.getpid()}.part")
         exif = Image.Exif()
         exif[_SOFTWARE] = f"{_MARK} {__version__}"
         try:
@@ -67,7 +68,8 @@ class AnnotatedFolder:
         return target
 
     def _free(self, source: str) -> Path:
-        stem = re.sub(r"[^\w.-]+", "-", Path(source.rpartition("::")[2]).stem).strip(".-")[:100] or "photo"
+        stem = re.sub(r"[^\w.-]+", "-", Path(source.rpartition("::")[2]).stem).strip(".-") or "photo"
+        stem = stem.encode(errors="ignore")[:150].decode(errors="ignore")  # file systems count bytes
         name, number = stem, 1
         while name.casefold() in self._taken or not self._may_replace(self._folder / f"{name}.jpg"):
             number += 1
@@ -79,7 +81,7 @@ class AnnotatedFolder:
         if not path.exists():
             return True
         try:
-            with Image.open(path) as picture:
-                return str(picture.getexif().get(_SOFTWARE, "")).startswith(_MARK + " ")
+            with path.open("rb") as file:  # not Image.open, which may warn or refuse what another program left here
+                return f"{_MARK} ".encode() in file.read(_MARKED_BYTES)
         except OSError:
             return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from types import TracebackType
 from typing import BinaryIO, Self
 
@@ -38,9 +39,10 @@ class Table:
 
     def write(self, photo: Photo) -> None:
         """Print the rows of one photo; its name only on the first."""
-        source = Text(_ending(photo.source, self._width))
+        source = Text(_ending(_plain(photo.source), self._width))
         if photo.error is not None:
-            self._console.print(Text.assemble(photo.source, "  ", (photo.error.message, "red")), soft_wrap=True)
+            told = Text.assemble(_plain(photo.source), "  ", (_plain(photo.error.message), "red"))
+            self._console.print(told, soft_wrap=True)
         elif not photo.faces:
             self._row(source, "", "", Text("no face", "dim"), "")
         for face in photo.faces:
@@ -54,6 +56,11 @@ class Table:
             grid.add_column(width=width, no_wrap=True, justify="right" if name == "age" else "left")
         grid.add_row(*cells)
         self._console.print(grid)
+
+
+def _plain(text: str) -> str:
+    """Without control characters: a file's name must not steer the terminal."""
+    return re.sub(r"[\x00-\x1f\x7f-\x9f]", "\ufffd", re.sub(r"\s+", " ", text))
 
 
 def _ending(name: str, width: int) -> str:
