@@ -36,9 +36,8 @@ def main() -> None:
             f"| {band} | {age['n']} | {cell(age['mae'], '.2f')} | {age['bias']['value']:+.2f} | {' | '.join(genders)} |"
         )
     whole = subsets["all"]
-    print(
-        f"\n90 % intervals hold {cell(whole['age']['coverage'], '.1f', 100)} %, width {cell(whole['age']['width'], '.1f')}"
-    )
+    coverage, width = whole["age"]["coverage"], whole["age"]["width"]
+    print(f"\n90 % intervals hold {cell(coverage, '.1f', 100)} %, width {cell(width, '.1f')}")
     print(f"gender ECE {cell(whole['gender']['ece'], '.3f')}")
     stored = load("mien-m-float32")["subsets"]["all"]["age"]["mae"]["value"]
     print(f"MAE stored as float16 {whole['age']['mae']['value']:.4f}, as float32 {stored:.4f}")
