@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 Row = dict[str, float]
 
@@ -40,6 +41,8 @@ def draw(rows: Sequence[Row], title: str) -> Figure:
                 axes.axvline(row["epoch"] - 0.5, color="0.6", linestyle=":", linewidth=1)
         axes.set(title=label, xlabel="epoch")
         axes.margins(y=0.15)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))  # there is no epoch 1.4
+        axes.ticklabel_format(axis="y", useOffset=False)
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
     figure.suptitle(title, fontweight="bold")
