@@ -150,6 +150,7 @@ def test_a_run_becomes_a_model_that_predicts(chips: Path, tmp_path: Path) -> Non
         "data.train": f"[{source % 'val'}]",
         "data.val": source % "test",
         "data.workers": "0",
+        "data.teacher": "null",
         "model.init": "null",
         "model.size": "48",
         "model.freeze": "0",

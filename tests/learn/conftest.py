@@ -36,6 +36,7 @@ def settings(chips_folder: Path) -> list[str]:
         f"data.val={{data: {chips_folder}, fold: val}}",
         "data.workers=0",
         "model.init=null",
+        "data.teacher=null",
         "model.size=64",
         "model.freeze=0",
         "optimiser.epochs=3",

@@ -25,6 +25,7 @@ def run_folder(chips_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> 
         f"data.val={data}",
         "data.workers=0",
         "model.init=null",
+        "data.teacher=null",
         "model.size=64",
         "model.freeze=0",
         "optimiser.epochs=1",

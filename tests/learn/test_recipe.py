@@ -38,7 +38,7 @@ def test_a_resolved_recipe_reads_back_as_itself(tmp_path: Path) -> None:
         ("optimiser.epochs=0", "optimiser.epochs: Input should be greater"),
         ("optimiser.epoch=3", "optimiser.epoch: Extra inputs"),
         ("name.x=3", "name.x=3: name is not a table"),
-        ("model.dropout=none", "model.dropout"),
+        ("model.freeze=none", "model.freeze"),
         ("data.train.7.data=x", "there is no '7'"),
         ("data.train.7=x", "there is no '7'"),
     ],

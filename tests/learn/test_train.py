@@ -1,4 +1,6 @@
 import csv
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from safetensors.torch import load_file
 from mien.errors import DataError, UsageError
 from mien.learn import train
 from mien.learn.network import build
+from mien.learn.optimiser import parameter_groups
 from mien.learn.recipe import Model, load_recipe
 
 
@@ -75,7 +78,7 @@ def test_frozen_stages_and_head_epochs_leave_the_start_weights_alone(settings: l
 def test_later_stages_learn_faster_and_vectors_do_not_decay(settings: list[str]) -> None:
     recipe = load_recipe("mien-m", settings)
     net = build(recipe.model)
-    groups = train.parameter_groups(net, recipe)
+    groups = parameter_groups(net, recipe)
     rates = {id(p): group["base_lr"] for group in groups for p in group["params"]}
     decays = {id(p): group["weight_decay"] for group in groups for p in group["params"]}
     assert len(rates) == len(list(net.parameters()))
@@ -96,7 +99,7 @@ def test_diverging_training_stops_with_a_sentence(settings: list[str], tmp_path:
 @pytest.mark.parametrize(
     ("model", "error", "told"),
     [
-        (Model(backbone="mobilenetv1"), UsageError, "did you mean 'mobilenet-v1'"),
+        (Model(network="mobilenetv1"), UsageError, "did you mean 'mobilenet-v1'"),
         (Model(init=Path("nowhere.safetensors")), DataError, "do not exist"),
         (Model(init=Path(__file__)), DataError, "not a safetensors file"),
     ],
@@ -118,3 +121,24 @@ def test_a_damaged_picture_is_named(settings: list[str], chips_folder: Path, tmp
     broken = load_recipe("mien-m", [*settings, f"data.train=[{{data: {tmp_path}}}]"])
     with pytest.raises(DataError, match=r"bad\.png: "):
         train.run(broken, tmp_path / "run")
+
+
+def test_two_processes_take_the_steps_of_one(settings: list[str], tmp_path: Path) -> None:
+    plan = [*settings, "optimiser.epochs=2", "model.options={dropout: 0}", "data.train.0.fold=train"]
+    recipe = load_recipe("mien-m", plan)
+    train.run(recipe, tmp_path / "one")
+    (tmp_path / "recipe.yaml").write_text(recipe.to_yaml())
+    launch = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines", "1"]
+    launch += ["--num_cpu_threads_per_process", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
+    launch += ["--main_process_port", "0", "-m", "mien", "train", str(tmp_path / "recipe.yaml")]
+    done = subprocess.run(
+        [*launch, "--output", str(tmp_path / "two")], capture_output=True, text=True, check=False, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    one, two = (_losses(tmp_path / name / "curves.csv") for name in ("one", "two"))
+    assert two == pytest.approx(one, rel=1e-3)
+
+
+def _losses(curves: Path) -> list[float]:
+    with curves.open() as file:
+        return [float(row["loss"]) for row in csv.DictReader(file)]

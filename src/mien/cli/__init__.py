@@ -17,6 +17,7 @@ from mien import __version__
 from mien.cli.learn import average, calibrate, card, evaluate, export, train
 from mien.cli.models import doctor, models
 from mien.cli.predict import predict
+from mien.cli.runs import combine, crossfit, score
 from mien.errors import MienError
 
 INTERRUPTED = 130
@@ -72,6 +73,9 @@ app.command(rich_help_panel="Learn", no_args_is_help=True)(train)
 app.command(rich_help_panel="Learn", no_args_is_help=True)(evaluate)
 app.command(rich_help_panel="Learn", no_args_is_help=True)(calibrate)
 app.command(rich_help_panel="Learn", no_args_is_help=True)(average)
+app.command(rich_help_panel="Learn", no_args_is_help=True)(combine)
+app.command(rich_help_panel="Learn", no_args_is_help=True)(crossfit)
+app.command(rich_help_panel="Learn", no_args_is_help=True)(score)
 app.command(rich_help_panel="Learn", no_args_is_help=True)(export)
 app.command(rich_help_panel="Learn", no_args_is_help=True)(card)
 

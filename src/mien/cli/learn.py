@@ -36,7 +36,7 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on after the last finished epoch.")] = False,
 ) -> None:
     """Train a model as a recipe says; progress goes to standard error."""
-    with _extra("training"):
+    with needs_extra("training"):
         from mien.learn.recipe import load_recipe
         from mien.learn.train import run
     plan = load_recipe(recipe, settings or [])
@@ -51,7 +51,7 @@ def average(
     output: Annotated[Path, typer.Option(help="Folder of the new run.")],
 ) -> None:
     """Average the weights of runs: part of an ensemble's accuracy at the cost of one network."""
-    with _extra("averaging"):
+    with needs_extra("averaging"):
         from mien.learn.soup import average_runs
     typer.echo(str(average_runs(runs, output)))
 
@@ -65,7 +65,7 @@ def export(
     ] = "float16",
 ) -> None:
     """Turn a training run into a model that [b]mien predict --model FOLDER[/b] can use."""
-    with _extra("exporting"):
+    with needs_extra("exporting"):
         from mien.learn.export import DTYPES, export_run
     if stored not in DTYPES:
         raise UsageError.unknown("type", stored, DTYPES)
@@ -116,7 +116,7 @@ def evaluate(
     estimator = Estimator(model_bundle, threads=cores, mirror=mirror)
     name = model_bundle.config.name
     fold = fold or ("test" if folds else None)
-    faces = _read(data, folds, fold)
+    faces = read_faces(data, folds, fold)
     comparison = None
     with ProgressBar(len(faces) - faces.missing, quiet=quiet) as bar:
         if through is None:
@@ -164,7 +164,7 @@ def calibrate(
     found = bundle.read(bundle.find(model))
     cores = threads or physical_cores()
     raw = Estimator(replace(found, config=replace(found.config, calibration=None)), threads=cores)
-    faces = _read(data, folds, fold or ("val" if folds else None))
+    faces = read_faces(data, folds, fold or ("val" if folds else None))
     with ProgressBar(len(faces) - faces.missing, quiet=quiet) as bar:
         answers = predict(raw, faces, threads=cores, progress=bar.advance)
     row = {file: index for index, file in enumerate(faces.files.tolist())}
@@ -195,7 +195,7 @@ def card(
         raise DataError(f"{evaluation} is not what mien evaluate --format json prints: {error!r}") from error
 
 
-def _read(data: Path, folds: Path | None, fold: str | None) -> Manifest:
+def read_faces(data: Path, folds: Path | None, fold: str | None) -> Manifest:
     """The pictures of one fold; what is odd about the data is told on standard error."""
     from mien.learn.manifest import read
 
@@ -217,7 +217,7 @@ def _writing(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _extra(feature: str) -> Iterator[None]:
+def needs_extra(feature: str) -> Iterator[None]:
     """Around imports that need the extra "train"."""
     try:
         yield

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import cv2
@@ -13,57 +16,139 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from mien.errors import DataError, PhotoError
+from mien.estimate.calibrate import AGES
 from mien.faces.align import CropContract, resize_chip
+from mien.learn.crops import Boxes, find_boxes
 from mien.learn.manifest import Manifest
-from mien.learn.recipe import Augment
+from mien.learn.predictions import Predictions
+from mien.learn.recipe import Augment, Data
 from mien.photos.decode import decode
 
 Chip = NDArray[np.uint8]
 
+CACHE = Path("runs") / "boxes"
+"""Where the boxes that detectors found in chips are kept: four numbers a file, no pictures."""
+
 
 class Batch(NamedTuple):
-    """Chips uint8 [N, S, S, 3], age float32 [N] (NaN unknown), female int8 [N] (-1 unknown)."""
+    """Chips and labels, with the answers of a teacher where there is one.
+
+    Attributes:
+        chips: uint8 [N, S, S, 3].
+        age: float32 [N], NaN where unknown.
+        female: int8 [N], -1 where unknown.
+        pmf: age distributions of the teacher, float32 [N, 117], NaN where it gave none; or None.
+        soft: its probabilities of "female", float32 [N], NaN where it gave none; or None.
+    """
 
     chips: Tensor
     age: Tensor
     female: Tensor
+    pmf: Tensor | None = None
+    soft: Tensor | None = None
+
+    def to(self, device: torch.device) -> Batch:
+        """The same on a device."""
+        chips, age, female = (part.to(device, non_blocking=True) for part in self[:3])
+        pmf, soft = (None if part is None else part.to(device, non_blocking=True) for part in self[3:])
+        return Batch(chips, age, female, pmf, soft)
 
 
-class Chips(Dataset[tuple[Chip, float, int]]):
+class Sample(NamedTuple):
+    """One chip with its labels and the teacher's answers."""
+
+    chip: Chip
+    age: float
+    female: int
+    pmf: NDArray[np.float32] | None = None
+    soft: float = math.nan
+
+
+@dataclass(frozen=True)
+class View:
+    """What a network is shown of a stored chip: all of it or the face a detector found in it, in colour or grey."""
+
+    boxes: Boxes | None = None
+    grey: bool = False
+
+    @classmethod
+    def of(cls, data: Data, manifests: Sequence[Manifest], report: Callable[[str], None] = lambda line: None) -> View:
+        """The view a recipe asks for; looks for the faces if need be."""
+        boxes = None
+        if data.crop != "chip":
+            boxes = find_boxes(
+                Manifest.concatenate(manifests), data.crop, cache=CACHE / f"{data.crop}.csv", report=report
+            )
+        return cls(boxes, data.grey)
+
+    def __call__(self, file: str, pixels: Chip) -> Chip:
+        """The part of a chip [H, W, 3] that is shown, [h, w, 3]."""
+        if self.boxes is not None:
+            pixels = self.boxes.crop(file, pixels)
+        if self.grey:
+            pixels = cv2.cvtColor(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)  # type: ignore[assignment]
+        return pixels
+
+
+class Chips(Dataset[Sample]):
     """The faces of a manifest at one size. Files are kept as bytes in memory and decoded when asked for."""
 
-    def __init__(self, manifest: Manifest, size: int, augment: Augment | None = None, seed: int = 0) -> None:
+    def __init__(
+        self,
+        manifest: Manifest,
+        size: int,
+        augment: Augment | None = None,
+        seed: int = 0,
+        *,
+        teacher: Predictions | None = None,
+        view: View | None = None,
+    ) -> None:
         self.manifest = manifest
         self.size = size
         self.augment = augment
         self.seed = seed
         self.epoch = 0
+        self.view = view or View()
+        self.teacher = teacher
+        self._taught = {} if teacher is None else {file: row for row, file in enumerate(teacher.files.tolist())}
+        if teacher is not None and self._taught.keys().isdisjoint(manifest.files.tolist()):
+            raise DataError("the teacher has no answer for any of these faces: is it of another data set?")
         self._bytes: list[bytes] = [path.read_bytes() for path in manifest.paths]
 
     def __len__(self) -> int:
         return len(self._bytes)
 
-    def __getitem__(self, index: int) -> tuple[Chip, float, int]:
+    def __getitem__(self, index: int) -> Sample:
         """One chip uint8 [S, S, 3] with its labels."""
         try:
             pixels = decode(self._bytes[index]).pixels
         except PhotoError as error:
             raise DataError(f"{self.manifest.paths[index]}: {error}") from None
+        pixels = self.view(str(self.manifest.files[index]), pixels)
         if self.augment is None:
             chip = resize_chip(pixels, CropContract.utkface(self.size))
         else:
             rng = np.random.default_rng([self.seed, self.epoch, index])
             chip = augment(pixels, self.size, self.augment, rng)
-        return chip, float(self.manifest.age[index]), int(self.manifest.female[index])
+        age, female = float(self.manifest.age[index]), int(self.manifest.female[index])
+        if self.teacher is None:
+            return Sample(chip, age, female)
+        row = self._taught.get(str(self.manifest.files[index]))
+        if row is None:
+            return Sample(chip, age, female, np.full(AGES, np.nan, np.float32))
+        return Sample(chip, age, female, self.teacher.pmf[row], float(self.teacher.female[row]))
 
     @staticmethod
-    def collate(samples: list[tuple[Chip, float, int]]) -> Batch:
+    def collate(samples: list[Sample]) -> Batch:
         """Stack samples to a batch."""
-        chips, ages, genders = zip(*samples, strict=True)
+        chips, ages, genders, pmfs, softs = zip(*samples, strict=True)
+        taught = pmfs[0] is not None
         return Batch(
             torch.from_numpy(np.stack(chips)),
             torch.tensor(ages, dtype=torch.float32),
             torch.tensor(genders, dtype=torch.int8),
+            torch.from_numpy(np.stack(pmfs)) if taught else None,
+            torch.tensor(softs, dtype=torch.float32) if taught else None,
         )
 
 

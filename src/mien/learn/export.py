@@ -26,9 +26,9 @@ from mien.errors import DataError
 from mien.estimate import bundle
 from mien.estimate.bundle import BundleConfig
 from mien.faces.align import CropContract
-from mien.learn.heads import AgeGenderNet
 from mien.learn.network import build
 from mien.learn.onnx_export import to_proto
+from mien.learn.outputs import Deployed
 from mien.learn.recipe import Recipe, load_recipe
 
 TOLERANCE = 1e-4
@@ -36,19 +36,6 @@ TOLERANCE = 1e-4
 
 DTYPES = {"float16": (torch.float16, TensorProto.FLOAT16), "float32": (torch.float32, TensorProto.FLOAT)}
 """Types the weights can be stored in."""
-
-
-class _Deployed(nn.Module):
-    """Chips to probabilities: what the graph computes."""
-
-    def __init__(self, net: AgeGenderNet) -> None:
-        super().__init__()
-        self.net = net
-
-    def forward(self, chips: Tensor) -> tuple[Tensor, Tensor]:
-        """Map uint8 [N, S, S, 3] to the age pmf [N, 117] and the probability of "female" [N]."""
-        output = self.net(chips)
-        return torch.softmax(output.age, dim=1), torch.sigmoid(output.gender)
 
 
 def export_run(run: Path, output: Path, name: str | None = None, *, dtype: str = "float16") -> Path:
@@ -74,12 +61,12 @@ def export_run(run: Path, output: Path, name: str | None = None, *, dtype: str =
         raise DataError(f"{run} is not the folder of a run: it lacks recipe.yaml or model.safetensors")
     recipe = load_recipe(str(run / "recipe.yaml"))
     net = build(recipe.model.model_copy(update={"init": None}))
-    net.load_state_dict({key: tensor.to(DTYPES[dtype][0]).float() for key, tensor in _weights(run).items()})
+    net.load_state_dict({key: _stored(tensor, dtype).to(tensor.dtype) for key, tensor in _weights(run).items()})
     net.eval()
     part = output.with_name(output.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
-    weights = {key: tensor.to(DTYPES[dtype][0]).contiguous() for key, tensor in net.state_dict().items()}
+    weights = {key: _stored(tensor, dtype).contiguous() for key, tensor in net.state_dict().items()}
     (part / "model.safetensors").write_bytes(save(weights))  # save_file would make it readable by its owner only
     graph = to_onnx(net, recipe.model.size)
     share_weights(graph, part / "model.safetensors", DTYPES[dtype][1])
@@ -95,10 +82,10 @@ def export_run(run: Path, output: Path, name: str | None = None, *, dtype: str =
     return output
 
 
-def to_onnx(net: AgeGenderNet, size: int) -> onnx.ModelProto:
+def to_onnx(net: nn.Module, size: int) -> onnx.ModelProto:
     """The graph of a network with input `chips` and outputs `age_pmf` and `p_female`; the batch is dynamic."""
     chips = torch.zeros(2, size, size, 3, dtype=torch.uint8)
-    return to_proto(_Deployed(net).eval(), chips, "chips", ["age_pmf", "p_female"])
+    return to_proto(Deployed(net).eval(), chips, "chips", ["age_pmf", "p_female"])
 
 
 def share_weights(model: onnx.ModelProto, weights: Path, dtype: int) -> None:
@@ -128,7 +115,7 @@ def share_weights(model: onnx.ModelProto, weights: Path, dtype: int) -> None:
     model.graph.node.extend(nodes)
 
 
-def parity(net: AgeGenderNet, network: Path, size: int, seed: int = 0) -> float:
+def parity(net: nn.Module, network: Path, size: int, seed: int = 0) -> float:
     """Largest difference in probability between ONNX Runtime and torch, on smooth random chips."""
     rng = np.random.default_rng(seed)
     coarse = torch.from_numpy(rng.uniform(0, 255, (4, 3, 12, 12)).astype(np.float32))
@@ -136,11 +123,11 @@ def parity(net: AgeGenderNet, network: Path, size: int, seed: int = 0) -> float:
     session = onnxruntime.InferenceSession(network, providers=["CPUExecutionProvider"])
     answers = session.run(["age_pmf", "p_female"], {"chips": chips.contiguous().numpy()})
     with torch.inference_mode():
-        wanted = _Deployed(net).eval()(chips)
+        wanted = Deployed(net).eval()(chips)
     return max(float(np.abs(mine - theirs.numpy()).max()) for mine, theirs in zip(answers, wanted, strict=True))
 
 
-def multiply_adds(net: AgeGenderNet, size: int) -> int:
+def multiply_adds(net: nn.Module, size: int) -> int:
     """Multiply-adds of convolutions and linear layers for one chip."""
     total = 0
 
@@ -158,7 +145,7 @@ def multiply_adds(net: AgeGenderNet, size: int) -> int:
     return total
 
 
-def describe(recipe: Recipe, net: AgeGenderNet, folder: Path, name: str, dtype: str) -> BundleConfig:
+def describe(recipe: Recipe, net: nn.Module, folder: Path, name: str, dtype: str) -> BundleConfig:
     """The config of a bundle whose files lie in `folder`."""
     digests = {
         file: hashlib.sha256((folder / file).read_bytes()).hexdigest() for file in ("model.onnx", "model.safetensors")
@@ -180,6 +167,11 @@ def describe(recipe: Recipe, net: AgeGenderNet, folder: Path, name: str, dtype: 
             "date": datetime.now(UTC).date().isoformat(),
         },
     )
+
+
+def _stored(tensor: Tensor, dtype: str) -> Tensor:
+    """A weight in the type it is kept in; counters stay as they are."""
+    return tensor.to(DTYPES[dtype][0]) if tensor.is_floating_point() else tensor
 
 
 def _weights(run: Path) -> dict[str, Tensor]:

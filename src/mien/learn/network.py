@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
+from typing import cast
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
@@ -10,43 +14,72 @@ from torch import nn
 
 from mien.errors import DataError, UsageError
 from mien.estimate import bundle
-from mien.learn.backbones import MobileNetV1
 from mien.learn.heads import AgeGenderNet
+from mien.learn.outputs import Network
 from mien.learn.recipe import Model
 
-BACKBONES: dict[str, type[MobileNetV1]] = {"mobilenet-v1": MobileNetV1}
+NETWORKS: dict[str, str] = {
+    "mobilenet-v1": "mien.learn.heads:mobilenet_v1",
+    "compact-cnn": "mien.learn.systems.compact:CompactCNN",
+    "regularised-cnn": "mien.learn.systems.regularised:RegularisedCNN",
+    "four-conv-gender": "mien.learn.systems.gender:FourConvGender",
+    "three-conv-gender": "mien.learn.systems.gender:ThreeConvGender",
+    "vgg16": "mien.learn.systems.vgg:VGG16",
+    "hybrid": "mien.learn.systems.hybrid:HybridNet",
+    "combined-cnn": "mien.learn.systems.one_or_two:CombinedCNN",
+    "separate-cnn": "mien.learn.systems.one_or_two:SeparateCNN",
+    "combination": "mien.learn.systems.combination:Combination",
+}
+"""Name -> what makes the network: a callable of `size` and the options of a recipe."""
 
 
-def build(model: Model) -> AgeGenderNet:
-    """The network of a recipe, with the start weights loaded and nothing frozen yet.
+def build(model: Model) -> nn.Module:
+    """The network of a recipe, an `mien.learn.outputs.Network`, with the start weights loaded and nothing frozen yet.
 
     Raises:
-        UsageError: unknown backbone.
+        UsageError: unknown network, or options that it does not have.
         DataError: the start weights are missing or do not fit.
     """
-    if model.backbone not in BACKBONES:
-        raise UsageError.unknown("backbone", model.backbone, BACKBONES)
-    backbone = BACKBONES[model.backbone]()
-    net = AgeGenderNet(backbone, model.dropout)
+    if model.network not in NETWORKS:
+        raise UsageError.unknown("network", model.network, NETWORKS)
+    make = _load(NETWORKS[model.network])
+    accepted = [name for name in inspect.signature(make).parameters if name != "size"]
+    for name in model.options:
+        if name not in accepted:
+            raise UsageError.unknown(f"option of {model.network}", name, accepted)
+    try:
+        net = make(size=model.size, **model.options)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{model.network} cannot be built with {model.options}: {error}") from error
     if model.init is not None:
-        _start_from(net, backbone, model.init)
+        _start_from(net, model.init)
     return net
 
 
-def freeze(net: AgeGenderNet, stages: int) -> None:
-    """Fix the weights of the first `stages` stages of the backbone."""
-    for stage in backbone_stages(net)[:stages]:
+def as_network(net: nn.Module) -> Network:
+    """The same object, seen as what it is besides a module."""
+    return cast(Network, net)
+
+
+def freeze(net: nn.Module, stages: int) -> None:
+    """Fix the weights of the first `stages` stages.
+
+    Raises:
+        UsageError: the network has fewer.
+    """
+    has = as_network(net).stages()
+    if stages > len(has):
+        raise UsageError(f"model.freeze is {stages}, but the network has {len(has)} stages")
+    for stage in has[:stages]:
         stage.requires_grad_(False)
 
 
-def backbone_stages(net: AgeGenderNet) -> list[nn.Module]:
-    """Stages of the backbone in order from the input."""
-    backbone = net.backbone
-    assert isinstance(backbone, MobileNetV1)
-    return backbone.stages()
+def _load(place: str) -> Callable[..., nn.Module]:
+    module, name = place.split(":")
+    return cast(Callable[..., nn.Module], getattr(import_module(module), name))
 
 
-def _start_from(net: AgeGenderNet, backbone: MobileNetV1, init: Path) -> None:
+def _start_from(net: nn.Module, init: Path) -> None:
     folder = bundle.available().get(str(init), init)
     path = folder / "model.safetensors" if folder.is_dir() else folder
     if not path.is_file():
@@ -56,8 +89,8 @@ def _start_from(net: AgeGenderNet, backbone: MobileNetV1, init: Path) -> None:
             names = set(file.keys())
     except SafetensorError as error:
         raise DataError(f"{path} is not a safetensors file: {error}") from error
-    if "stem.weight" in names:
-        backbone.load_hse(path)
+    if "stem.weight" in names and isinstance(net, AgeGenderNet):
+        net.backbone.load_hse(path)
         return
     state = {name: tensor.float() for name, tensor in load_file(path).items()}
     wanted = net.state_dict()

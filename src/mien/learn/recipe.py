@@ -22,6 +22,7 @@ class DataSource(_Part):
     data: Path
     folds: Path | None = None
     fold: str | None = None
+    ages: bool = Field(default=True, description="false: take no ages from this data, e.g. if they are guesses")
 
 
 class Data(_Part):
@@ -29,28 +30,38 @@ class Data(_Part):
 
     train: tuple[DataSource, ...] = Field(min_length=1)
     val: DataSource
+    crop: Literal["chip", "haar", "mtcnn"] = Field(
+        default="chip", description="the chip as it is, or what a detector finds in it; see `mien.learn.crops`"
+    )
+    grey: bool = Field(default=False, description="take the colour away, in training and after")
+    women: bool = Field(default=True, description="false: train on men only")
+    men: bool = Field(default=True, description="false: train on women only")
+    teacher: Path | None = Field(default=None, description="answers for training faces, as `mien crossfit` writes")
     limit: int | None = Field(default=None, ge=1, description="use only the first so many faces of each: for trials")
     workers: int = Field(default=1, ge=0)
 
 
 class Model(_Part):
-    """Backbone, where its weights start from, and the heads."""
+    """The network, where its weights start from, and what it is fed with."""
 
-    backbone: str = "mobilenet-v1"
+    network: str = Field(default="mobilenet-v1", description="one of `mien.learn.network.NETWORKS`")
+    options: dict[str, Any] = Field(default_factory=dict, description="arguments of that network's class")
     init: Path | None = Field(default=None, description="start weights: a file, a model's folder, or its name")
     size: int = Field(default=192, ge=32, le=512, description="side of the input chip in pixels")
     freeze: int = Field(default=0, ge=0, description="stages that keep their weights, counted from the input")
-    dropout: float = Field(default=0.0, ge=0, lt=1)
 
 
 class Loss(_Part):
-    """Weights of the loss terms; see `mien.learn.heads.AgeGenderLoss`."""
+    """Weights of the loss terms; see `mien.learn.losses`. What a network does not answer takes no part."""
 
+    years: Literal["mae", "mse"] = Field(default="mae", description="for networks that answer a number of years")
+    age: float = Field(default=1.0, ge=0, description="weight of a loss on years or classes")
     sigma: float = Field(default=1.0, gt=0, description="spread of the age label at age 0, years")
     sigma_slope: float = Field(default=0.04, ge=0, description="added spread a year of age")
     sigma_max: float = Field(default=4.0, gt=0)
     l1: float = Field(default=0.5, ge=0)
     gender: float = Field(default=2.0, ge=0)
+    teacher: float = Field(default=0.0, ge=0, le=1, description="share of the teacher's answer in the targets")
 
 
 class Augment(_Part):
@@ -68,8 +79,13 @@ class Augment(_Part):
 
 
 class Optimiser(_Part):
-    """AdamW with warm-up and cosine decay, layer-wise learning rates, and an average of the weights."""
+    """Method, its rates over the steps and the layers, and an average of the weights."""
 
+    method: Literal["adamw", "adam", "sgd"] = Field(default="adamw", description="sgd has a momentum of 0.9")
+    schedule: Literal["cosine", "constant"] = Field(default="cosine", description="after the warm-up")
+    patience: int | None = Field(
+        default=None, ge=1, description="stop after so many epochs without a lower validation loss, and keep the best"
+    )
     epochs: int = Field(ge=1)
     head_epochs: int = Field(default=0, ge=0, description="first epochs that train the heads alone")
     batch: int = Field(default=64, ge=1)
@@ -81,12 +97,19 @@ class Optimiser(_Part):
     ema: float = Field(default=0.998, ge=0, lt=1, description="decay a step of the averaged weights; 0 turns it off")
     clip: float = Field(default=5.0, gt=0, description="largest norm of the gradient")
     sizes: dict[int, int] = Field(default_factory=dict, description="chip side from an epoch on, e.g. {0: 160, 8: 192}")
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        default="auto", description="auto: bfloat16 where the machine computes in it, which is most often faster there"
+    )
 
 
 class About(_Part):
     """What travels with the exported weights: on what they learned, and what they may be used for."""
 
+    title: str = Field(default="", description="the run's name in tables")
+    system: Literal["", "compact", "regularised", "hybrid", "one-or-two", "baseline", "mien"] = Field(
+        default="", description="the published design it rebuilds; see `mien systems`"
+    )
+    budget: str = Field(default="", description="how the run differs in size and length from the published one")
     data: tuple[str, ...] = ()
     notes: tuple[str, ...] = Field(default=(), description="what the card is to say about limits")
     licence: str = "unstated"

@@ -1,7 +1,10 @@
 """The training loop: a recipe in, a run folder out, resumable after every epoch.
 
 A run folder holds recipe.yaml (as resolved), curves.csv and curves.png, state.pt (all that resuming needs) and
-model.safetensors (the averaged weights after the last finished epoch).
+model.safetensors (the averaged weights after the last finished epoch, or the best where the recipe has patience).
+
+Under Accelerate's launcher (`accelerate launch --cpu --num_processes 2 -m mien train ...`) the processes share each
+batch, so that a run takes the same steps however many there are.
 """
 
 from __future__ import annotations
@@ -17,20 +20,25 @@ import cv2
 import numpy as np
 import torch
 import yaml
+from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate.data_loader import prepare_data_loader
 from safetensors.torch import save
-from torch import Tensor, nn
+from torch import nn
 from torch.utils.data import DataLoader
 
 from mien.errors import DataError
+from mien.estimate.calibrate import AGES
 from mien.learn import curves
-from mien.learn.backbones import MobileNetV1
-from mien.learn.dataset import Batch, Chips
+from mien.learn.dataset import Batch, Chips, View
 from mien.learn.ema import Average
 from mien.learn.frozen import FrozenStages
-from mien.learn.heads import AGES, AgeGenderLoss, AgeGenderNet
-from mien.learn.manifest import Manifest, read
-from mien.learn.network import backbone_stages, build, freeze
-from mien.learn.recipe import DataSource, Recipe
+from mien.learn.losses import AgeGenderLoss
+from mien.learn.network import as_network, build, freeze
+from mien.learn.optimiser import make_optimiser, rate_factor
+from mien.learn.outputs import Deployed
+from mien.learn.predictions import Predictions
+from mien.learn.recipe import Recipe
+from mien.learn.selection import join, of_gender
 
 Report = Callable[[str], None]
 
@@ -65,19 +73,26 @@ class Trainer:
         _seed(recipe.seed)
         self.recipe, self.output, self.report = recipe, output, report
         output.mkdir(parents=True, exist_ok=True)
-        self.train_set = join(recipe.data.train, recipe.data.limit)
-        self.val_set = join((recipe.data.val,), recipe.data.limit)
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.train_set = of_gender(join(recipe.data.train, recipe.data.limit), recipe.data)
+        self.val_set = of_gender(join((recipe.data.val,), recipe.data.limit), recipe.data)
+        self.view = View.of(recipe.data, (self.train_set, self.val_set), report)
+        self.processes = Accelerator(cpu=not torch.cuda.is_available(), kwargs_handlers=[_ddp(recipe)])
+        self.device = self.processes.device
+        precision = recipe.optimiser.precision
+        self.bfloat16 = precision == "bfloat16" or (precision == "auto" and computes_bfloat16(self.device))
         self.net = build(recipe.model).to(self.device)
         self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         freeze(self.net, recipe.model.freeze)
-        if recipe.model.freeze and self.device.type == "cpu":
-            stages = backbone_stages(self.net)[: recipe.model.freeze]
-            shortcut = FrozenStages(stages, 3, recipe.model.size, torch.get_num_threads())
-            cast(MobileNetV1, self.net.backbone).shortcut = shortcut
-        self.fine_tuned = [p for p in self.net.backbone.parameters() if p.requires_grad]
-        self.loss = AgeGenderLoss(**recipe.loss.model_dump())
-        self.optimiser = torch.optim.AdamW(parameter_groups(self.net, recipe), weight_decay=0.0)
+        stages = as_network(self.net).stages()
+        carrier = getattr(self.net, "backbone", self.net)
+        if recipe.model.freeze and self.device.type == "cpu" and hasattr(carrier, "shortcut"):
+            frozen = stages[: recipe.model.freeze]
+            carrier.shortcut = FrozenStages(frozen, 3, recipe.model.size, torch.get_num_threads())
+        self.fine_tuned = [p for stage in stages for p in stage.parameters() if p.requires_grad]
+        self.loss = AgeGenderLoss(recipe.loss, as_network(self.net))
+        self.optimiser = make_optimiser(self.net, recipe)
+        self.model = self.processes.prepare_model(self.net)  # the same, or wrapped to share gradients
+        torch.manual_seed(recipe.seed + self.processes.process_index)  # each process drops other units
         self.average = Average(self.net, recipe.optimiser.ema)
         self.epoch = 0
         self.curves: list[dict[str, float]] = []
@@ -85,28 +100,51 @@ class Trainer:
 
     def fit(self) -> Path:
         """Train the epochs that are left; after each, validate and write the state."""
-        (self.output / "recipe.yaml").write_text(self.recipe.to_yaml(), encoding="utf-8")
+        if self.processes.is_main_process:
+            (self.output / "recipe.yaml").write_text(self.recipe.to_yaml(), encoding="utf-8")
         epochs = self.recipe.optimiser.epochs
         size = self.recipe.model.size
         self.report(f"{len(self.train_set)} faces to train on, {len(self.val_set)} to validate on, {epochs} epochs")
-        val = loader(Chips(self.val_set, size), self.recipe, shuffle_seed=None)
-        chips = Chips(self.train_set, size, self.recipe.augment, self.recipe.seed)
-        while self.epoch < epochs:
+        val = loader(Chips(self.val_set, size, view=self.view), self.recipe, shuffle_seed=None)
+        teacher = self.recipe.data.teacher
+        answers = None if teacher is None else Predictions.load(teacher)
+        chips = Chips(self.train_set, size, self.recipe.augment, self.recipe.seed, teacher=answers, view=self.view)
+        while self.epoch < epochs and not self._settled():
             chips.epoch = self.epoch
             chips.size = self._size_now()
             start = time.perf_counter()
-            loss = self._train_epoch(loader(chips, self.recipe, shuffle_seed=self.recipe.seed + self.epoch))
+            loss = self._train_epoch(self._share(chips))
             seconds = time.perf_counter() - start
             with self.average.applied(self.net):
-                metrics = validate(self.net, val, self.device)
+                metrics = validate(self.net, val, self.device, self.loss)
             self.epoch += 1
-            self.curves.append({"epoch": self.epoch, "size": chips.size, "loss": loss, **metrics, "seconds": seconds})
-            self._save()
+            self.curves.append(
+                {
+                    "epoch": self.epoch,
+                    "size": chips.size,
+                    "loss": loss,
+                    **metrics,
+                    "seconds": seconds,
+                    "rate": len(chips) / seconds,
+                }
+            )
+            if self.processes.is_main_process:
+                self._save()
+            told = [f"MAE {metrics['mae']:.3f} years"] if not math.isnan(metrics["mae"]) else []
+            told += [f"gender {metrics['gender']:.2%}"] if not math.isnan(metrics["gender"]) else []
             self.report(
-                f"epoch {self.epoch}/{epochs} at {chips.size} px: loss {loss:.3f}, validation MAE {metrics['mae']:.3f} "
-                f"years, gender {metrics['gender']:.2%}, {len(chips) / seconds:.0f} faces/s"
+                f"epoch {self.epoch}/{epochs} at {chips.size} px: loss {loss:.3f}, validation loss "
+                f"{metrics['val_loss']:.3f}, {', '.join(told)}, {len(chips) / seconds:.0f} faces/s"
             )
         return self.output / "model.safetensors"
+
+    def _share(self, chips: Chips) -> DataLoader[Any]:
+        """Shuffled batches; of each, every process takes an equal part."""
+        batches = loader(chips, self.recipe, shuffle_seed=self.recipe.seed + self.epoch)
+        if self.processes.num_processes == 1:
+            return batches
+        shared = prepare_data_loader(batches, split_batches=True, rng_types=["generator"])
+        return cast(DataLoader[Any], shared)
 
     def restore(self) -> None:
         """Take up the state of the last finished epoch."""
@@ -128,24 +166,25 @@ class Trainer:
         for weight in self.fine_tuned:  # heads first, so that their first wild gradients do not spoil the start weights
             weight.requires_grad_(self.epoch >= self.recipe.optimiser.head_epochs)
         total, seen, start = 0.0, 0, time.perf_counter()
-        bfloat16 = self.recipe.optimiser.precision == "bfloat16"
-        for number, batch in enumerate(batches):
+        for number, given in enumerate(_typed(batches)):
             self._set_rate(self.epoch * self.steps_an_epoch + number)
-            chips, age, female = (part.to(self.device, non_blocking=True) for part in batch)
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=bfloat16):
-                output = self.net(chips)
-            loss = self.loss(output, age, female)
+            batch = given.to(self.device)
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
+                output = self.model(batch.chips)
+            loss = self.loss(output, *batch[1:])
             if not torch.isfinite(loss):
                 raise DataError(f"the loss became {loss.item()} in epoch {self.epoch + 1}: lower the learning rate")
             self.optimiser.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
+            self.processes.backward(loss)
             nn.utils.clip_grad_norm_(self.net.parameters(), self.recipe.optimiser.clip)
             self.optimiser.step()
             self.average.update(self.net)
-            total, seen = total + loss.item() * len(age), seen + len(age)
+            total, seen = total + loss.item() * len(batch.chips), seen + len(batch.chips)
             if number % 50 == 49:
-                self.report(self._progress(number + 1, total / seen, seen / (time.perf_counter() - start)))
-        return total / seen
+                rate = seen * self.processes.num_processes / (time.perf_counter() - start)
+                self.report(self._progress(number + 1, total / seen, rate))
+        sums = self.processes.reduce(torch.tensor([total, seen], dtype=torch.float64, device=self.device))
+        return float(sums[0] / sums[1])
 
     def _progress(self, steps: int, loss: float, rate: float) -> str:
         left = (self.recipe.optimiser.epochs - self.epoch - steps / self.steps_an_epoch) * len(self.train_set) / rate
@@ -155,14 +194,18 @@ class Trainer:
         )
 
     def _set_rate(self, step: int) -> None:
-        """Warm-up, then cosine decay to a hundredth."""
-        plan = self.recipe.optimiser
-        total = plan.epochs * self.steps_an_epoch
-        warm = max(1, round(plan.warmup * total))
-        factor = min(1.0, (step + 1) / warm)
-        factor *= 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * max(0, step - warm) / max(1, total - warm)))
+        factor = rate_factor(self.recipe.optimiser, step, self.recipe.optimiser.epochs * self.steps_an_epoch)
         for group in self.optimiser.param_groups:
             group["lr"] = group["base_lr"] * factor
+
+    def _best(self) -> int:
+        """The epoch of the lowest validation loss so far."""
+        return int(min(self.curves, key=lambda row: row["val_loss"])["epoch"])
+
+    def _settled(self) -> bool:
+        """Whether validation has not improved for as long as the recipe waits."""
+        patience = self.recipe.optimiser.patience
+        return patience is not None and bool(self.curves) and self.epoch - self._best() >= patience
 
     def _size_now(self) -> int:
         sizes = {0: self.recipe.model.size, **self.recipe.optimiser.sizes}
@@ -181,9 +224,15 @@ class Trainer:
         _replace(self.output / "state.pt", lambda path: torch.save(state, path))
         with self.average.applied(self.net):
             weights = {name: tensor.contiguous().cpu() for name, tensor in self.net.state_dict().items()}
-        _replace(self.output / "model.safetensors", lambda path: path.write_bytes(save(weights)))
+        if self.recipe.optimiser.patience is None or self._best() == self.epoch:
+            _replace(self.output / "model.safetensors", lambda path: path.write_bytes(save(weights)))
         curves.write_csv(self.curves, self.output / "curves.csv")
         curves.draw(self.curves, self.recipe.name).savefig(self.output / "curves.png", dpi=120)
+
+
+def _ddp(recipe: Recipe) -> DistributedDataParallelKwargs:
+    """Epochs that train the heads alone leave weights without a gradient, which several processes must expect."""
+    return DistributedDataParallelKwargs(find_unused_parameters=recipe.optimiser.head_epochs > 0)
 
 
 def _identity(recipe: dict[str, Any]) -> dict[str, Any]:
@@ -194,41 +243,13 @@ def _identity(recipe: dict[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def join(sources: tuple[DataSource, ...], limit: int | None = None) -> Manifest:
-    """Read and join data sets, at most `limit` faces of each.
-
-    Raises:
-        DataError: no face is left.
-    """
-    parts = []
-    for source in sources:
-        manifest = read(source.data, source.folds)
-        if source.fold is not None:
-            manifest = manifest.select(fold=source.fold)
-        manifest = manifest.present()
-        parts.append(manifest.take(np.arange(min(limit, len(manifest)))) if limit else manifest)
-    joined = Manifest.concatenate(parts)
-    if len(joined) == 0:
-        raise DataError(f"no face to use in {', '.join(str(source.data) for source in sources)}")
-    return joined
-
-
-def parameter_groups(net: AgeGenderNet, recipe: Recipe) -> list[dict[str, Any]]:
-    """Groups with their own base rate: heads first, then the stages, each slower than the one after it.
-
-    Biases and other vectors take no weight decay.
-    """
-    plan = recipe.optimiser
-    stages = backbone_stages(net)
-    rated: list[tuple[nn.Module, float]] = [(nn.ModuleList([net.age, net.gender]), plan.head_lr)]
-    rated += [(stage, plan.lr * plan.layer_decay ** (len(stages) - 1 - depth)) for depth, stage in enumerate(stages)]
-    groups = []
-    for module, rate in rated:
-        for matrices, decay in ((True, plan.weight_decay), (False, 0.0)):
-            chosen = [p for p in module.parameters() if p.requires_grad and (p.ndim > 1) == matrices]
-            if chosen:
-                groups.append({"params": chosen, "base_lr": rate, "lr": rate, "weight_decay": decay})
-    return groups
+def computes_bfloat16(device: torch.device) -> bool:
+    """Whether a device has units for bfloat16; on processors without, it is emulated and up to 20 times slower."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    processor = Path("/proc/cpuinfo")
+    flags = processor.read_text(encoding="utf-8") if processor.is_file() else ""
+    return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
 def loader(chips: Chips, recipe: Recipe, shuffle_seed: int | None) -> DataLoader[Any]:
@@ -246,19 +267,29 @@ def loader(chips: Chips, recipe: Recipe, shuffle_seed: int | None) -> DataLoader
 
 
 @torch.inference_mode()
-def validate(net: nn.Module, batches: DataLoader[Any], device: torch.device) -> dict[str, float]:
-    """MAE of the expected age in years and the share of right genders."""
+def validate(net: nn.Module, batches: DataLoader[Any], device: torch.device, loss: AgeGenderLoss) -> dict[str, float]:
+    """Mean loss, MAE of the expected age in years and share of right genders; NaN where there is no answer."""
     net.eval()
+    deployed = Deployed(net)
     years = torch.arange(AGES, dtype=torch.float32, device=device)
-    errors: list[Tensor] = []
-    hits: list[Tensor] = []
+    errors, hits = [torch.empty(0)], [torch.empty(0)]
+    total, seen = 0.0, 0
     for batch in _typed(batches):
-        output = net(batch.chips.to(device))
-        expected = torch.softmax(output.age, dim=1) @ years
-        errors.append((expected.cpu() - batch.age).abs())
-        known = batch.female >= 0
-        hits.append(((output.gender.cpu() >= 0) == (batch.female > 0))[known])
-    return {"mae": torch.cat(errors).nanmean().item(), "gender": torch.cat(hits).float().mean().item()}
+        here = batch.to(device)
+        output = net(here.chips)
+        total += loss(output, here.age, here.female).item() * len(here.chips)
+        seen += len(here.chips)
+        answers = dict(zip(deployed.names, deployed.answers(output), strict=True))
+        if "age_pmf" in answers:
+            errors.append(((answers["age_pmf"] @ years).cpu() - batch.age).abs())
+        if "p_female" in answers:
+            known = batch.female >= 0
+            hits.append(((answers["p_female"].cpu() >= 0.5) == (batch.female > 0))[known].float())
+    return {
+        "val_loss": total / seen,
+        "mae": torch.cat(errors).nanmean().item(),
+        "gender": torch.cat(hits).mean().item(),
+    }
 
 
 def _typed(batches: DataLoader[Any]) -> Iterator[Batch]:

@@ -1,0 +1,86 @@
+"""`mien crossfit`, `score` and `combine`: what can be done with training runs besides training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mien.cli.learn import needs_extra, read_faces
+from mien.errors import UsageError
+
+Threads = Annotated[int, typer.Option(min=0, help="Cores to use; 0 for all.")]
+
+
+def _tell(line: str) -> None:
+    typer.echo(line, err=True)
+
+
+def score(
+    runs: Annotated[list[Path], typer.Argument(help="Folders of runs.")],
+    fold: Annotated[str, typer.Option(help="Fold of the data the recipe validates on.")] = "test",
+    threads: Threads = 0,
+) -> None:
+    """Predict a fold with finished runs and write FOLD.parquet and run.json into their folders, for [b]compare[/b]."""
+    with needs_extra("scoring"):
+        from mien.learn.score import score as score_run
+    for run in runs:
+        _tell(f"{run}:")
+        score_run(run, fold=fold, threads=threads, report=_tell)
+        typer.echo(str(run / "run.json"))
+
+
+def combine(
+    mode: Annotated[str, typer.Argument(help="pair, gated or mean.")],
+    runs: Annotated[list[Path], typer.Argument(help="pair: AGE GENDER; gated: GATE WOMEN MEN; mean: any.")],
+    output: Annotated[Path, typer.Option(help="Folder of the new run.")],
+    title: Annotated[str, typer.Option(help="What to call it in tables.", show_default="the folder's name")] = "",
+) -> None:
+    """Make one network of several trained ones: one for each task, experts behind a gate, or an ensemble's mean."""
+    with needs_extra("combining"):
+        from mien.learn.combine import combine_runs
+        from mien.learn.systems.combination import ROLES
+    if mode not in ROLES:
+        raise UsageError.unknown("mode", mode, ROLES)
+    roles = ROLES[mode] or tuple(f"member{number}" for number in range(1, len(runs) + 1))
+    if len(roles) != len(runs):
+        raise UsageError(f"{mode} takes {len(roles)} runs ({', '.join(roles)}), not {len(runs)}")
+    typer.echo(str(combine_runs(mode, dict(zip(roles, runs, strict=True)), output, title)))
+
+
+def crossfit(
+    start: Annotated[Path, typer.Argument(help="Weights of a backbone: a file, a model's folder, or its name.")],
+    *,
+    data: Annotated[Path, typer.Option(help="Labelled chips to answer for: a folder or a CSV table.")],
+    folds: Annotated[Path | None, typer.Option(help="CSV table of folds, and of labels if it has them.")] = None,
+    fold: Annotated[str | None, typer.Option(help="Fold to take.", show_default="train with --folds")] = None,
+    also: Annotated[Path | None, typer.Option(help="Further chips to answer for; their labels are not used.")] = None,
+    output: Annotated[Path, typer.Option(help="Parquet file of the answers, for data.teacher of a recipe.")],
+    size: Annotated[int, typer.Option(min=32, max=512, help="Side of the chips in pixels.")] = 192,
+    parts: Annotated[int, typer.Option(min=2, help="Parts the faces are cut in, twins together.")] = 5,
+    seeds: Annotated[int, typer.Option(min=1, help="Heads a part, averaged.")] = 3,
+    threads: Threads = 0,
+) -> None:
+    """Answer for training faces by heads on frozen features that did not see them: a teacher, or a check of labels."""
+    with needs_extra("cross-fitting"):
+        from mien.learn import crossfit as fitting
+        from mien.learn.heads import AgeGenderNet
+        from mien.learn.network import build
+        from mien.learn.recipe import Model
+        from mien.learn.score import summary
+    from mien.cores import physical_cores
+    from mien.learn.manifest import Manifest
+
+    if not output.parent.is_dir():
+        raise UsageError(f"there is no folder {output.parent} to save answers in")
+    net = build(Model(init=start, size=size))
+    assert isinstance(net, AgeGenderNet)
+    cores = threads or physical_cores()
+    sets: list[Manifest] = [read_faces(data, folds, fold or ("train" if folds else None)).present()]
+    sets += [] if also is None else [read_faces(also, None, None).present()]
+    faces = [fitting.extract(net, manifest, size, threads=cores) for manifest in sets]
+    answers = fitting.crossfit(*faces, parts=parts, seeds=seeds, report=_tell)
+    answers.save(output)
+    _tell(summary(answers, Manifest.concatenate([part.manifest for part in faces])))
+    typer.echo(str(output))
