@@ -128,7 +128,16 @@ def test_two_processes_take_the_steps_of_one(settings: list[str], tmp_path: Path
     recipe = load_recipe("mien-m", plan)
     train.run(recipe, tmp_path / "one")
     (tmp_path / "recipe.yaml").write_text(recipe.to_yaml())
-    launch = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines", "1"]
+    launch = [
+        sys.executable,
+        "-m",
+        "accelerate.commands.launch",
+        "--cpu",
+        "--num_processes",
+        "2",
+        "--num_machines",
+        "1",
+    ]
     launch += ["--num_cpu_threads_per_process", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
     launch += ["--main_process_port", "0", "-m", "mien", "train", str(tmp_path / "recipe.yaml")]
     done = subprocess.run(
@@ -142,3 +151,17 @@ def test_two_processes_take_the_steps_of_one(settings: list[str], tmp_path: Path
 def _losses(curves: Path) -> list[float]:
     with curves.open() as file:
         return [float(row["loss"]) for row in csv.DictReader(file)]
+
+
+def test_a_batch_norm_never_gets_a_single_face(settings: list[str], tmp_path: Path) -> None:
+    plan = [
+        *settings,
+        "optimiser.epochs=1",
+        "optimiser.batch=13",
+        "model.size=32",
+        "optimiser.sizes={}",
+    ]  # 40 = 3 x 13 + 1
+    plan += ["model.network=regularised-cnn", "model.options={task: both, widths: [4, 4, 4]}"]
+    lines: list[str] = []
+    train.run(load_recipe("mien-m", plan), tmp_path, report=lines.append)
+    assert lines[-1].startswith("epoch 1/1")

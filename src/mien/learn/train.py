@@ -96,7 +96,9 @@ class Trainer:
         self.average = Average(self.net, recipe.optimiser.ema)
         self.epoch = 0
         self.curves: list[dict[str, float]] = []
-        self.steps_an_epoch = math.ceil(len(self.train_set) / recipe.optimiser.batch)
+        self.steps_an_epoch = math.ceil(
+            (len(self.train_set) - leftover(len(self.train_set), recipe)) / recipe.optimiser.batch
+        )
 
     def fit(self) -> Path:
         """Train the epochs that are left; after each, validate and write the state."""
@@ -252,12 +254,18 @@ def computes_bfloat16(device: torch.device) -> bool:
     return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
+def leftover(faces: int, recipe: Recipe) -> int:
+    """1 if the last batch of an epoch would be a single face, which a batch norm cannot take; it is left out."""
+    return int(faces > 1 and faces % recipe.optimiser.batch == 1)
+
+
 def loader(chips: Chips, recipe: Recipe, shuffle_seed: int | None) -> DataLoader[Any]:
     """Batches of a data set, shuffled where a seed is given."""
     generator = torch.Generator().manual_seed(shuffle_seed or 0)
     return DataLoader(
         chips,
         batch_size=recipe.optimiser.batch,
+        drop_last=shuffle_seed is not None and leftover(len(chips), recipe) > 0,
         shuffle=shuffle_seed is not None,
         num_workers=recipe.data.workers,
         collate_fn=Chips.collate,

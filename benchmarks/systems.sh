@@ -1,0 +1,39 @@
+#!/bin/sh
+# Trains, combines and scores every published system, one run at a time; stop it whenever you like and start it again.
+# Usage: benchmarks/systems.sh [RUN...]     without names: all. Needs the extra train and ../shared; runs/ holds the state.
+set -eu
+mien=${MIEN:-.venv/bin/mien}
+
+learn() { # a recipe: train what is left of it, then predict the test fold
+    [ -f "runs/$1/test.parquet" ] && return
+    "$mien" train "$1" --resume
+    "$mien" score "runs/$1"
+}
+
+baseline() { [ -f "runs/$1/test.parquet" ] || "$mien" baseline "$1" --output "runs/$1"; }
+
+join() { # mode, new run, title, members
+    mode=$1 run=$2 title=$3
+    shift 3
+    for member; do learn "$member"; done
+    [ -f "runs/$run/model.safetensors" ] || {
+        for member; do set -- "$@" "runs/$member"; shift; done
+        "$mien" combine "$mode" "$@" --output "runs/$run" --title "$title"
+    }
+    [ -f "runs/$run/test.parquet" ] || "$mien" score "runs/$run"
+}
+
+make_run() {
+    case $1 in
+        separate) join pair separate "Two separate networks" separate-age separate-gender ;;
+        experts) join gated experts "Gated VGG16 experts" gate-sigmoid expert-women expert-men ;;
+        experts-softmax) join gated experts-softmax "Gated VGG16 experts, softmax gate" gate-softmax expert-women expert-men ;;
+        hybrid-ensemble) join mean hybrid-ensemble "Ensemble of CNN and CNN-RNNs" hybrid-cnn hybrid-lstm hybrid-gru ;;
+        lbp-svm | haar-boost | mlp-pixels | eigenface | fisherface) baseline "$1" ;;
+        *) learn "$1" ;;
+    esac
+}
+
+[ $# -gt 0 ] || set -- lbp-svm haar-boost mlp-pixels eigenface fisherface compact combined hybrid-ensemble \
+    regularised-age regularised-gender regularised-classes regularised-both experts experts-softmax separate
+for run; do make_run "$run"; done
