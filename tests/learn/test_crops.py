@@ -1,5 +1,4 @@
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
@@ -20,7 +19,7 @@ Pixels = NDArray[np.uint8]
 
 
 @pytest.fixture(autouse=True)
-def _one_thread() -> object:
+def _one_thread() -> Iterator[None]:
     """OpenCV's threads wait for each other where the machine is busy."""
     before = cv2.getNumThreads()
     cv2.setNumThreads(1)
@@ -161,9 +160,7 @@ def test_haar_finds_nearly_all_faces_of_the_data(shared: Path) -> None:
     data = shared / "data" / "utkface"
     faces = read(data, data / "splits.csv").select(fold="val").present()
     some = faces.take(np.arange(0, len(faces), len(faces) // 60))
-    start = time.process_time()
     boxes = find_boxes(some, "haar", threads=1)
-    assert time.process_time() - start < 0.1 * len(some)
     assert boxes.misses <= 0.1 * len(some)
     sides = [right - left for left, _, right, _ in filter(None, boxes.found.values())]
     assert 190 < np.median(sides) < 220

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from mien.learn.manifest import Manifest
 
 POINTS: dict[str, Literal["expectation", "median"]] = {"mean": "expectation", "median": "median"}
-TRAIN_PACKAGES = frozenset({"torch", "safetensors", "onnx", "pydantic", "yaml", "pyarrow", "matplotlib"})
+TRAIN_PACKAGES = frozenset(
+    {"torch", "accelerate", "safetensors", "onnx", "pydantic", "yaml", "pyarrow", "matplotlib", "sklearn", "skimage"}
+)
 
 Model = Annotated[str, typer.Argument(help="Name of a model or its folder.")]
 Data = Annotated[Path, typer.Option(help="Labelled chips: a folder or a CSV table.")]

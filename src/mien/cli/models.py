@@ -16,7 +16,19 @@ CORE = ("numpy", "pillow", "opencv-python-headless", "onnxruntime", "mtcnn-openc
 EXTRAS = {
     "heif": ("pillow-heif",),
     "scale": ("pyarrow",),
-    "train": ("torch", "safetensors", "onnx", "pydantic", "pyyaml", "pyarrow", "matplotlib"),
+    "train": (
+        "torch",
+        "accelerate",
+        "safetensors",
+        "onnx",
+        "pydantic",
+        "pyyaml",
+        "pyarrow",
+        "matplotlib",
+        "jinja2",
+        "scikit-learn",
+        "scikit-image",
+    ),
 }
 MEASURED_CHIPS = 16
 

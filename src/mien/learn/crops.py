@@ -14,6 +14,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import cv2
@@ -39,6 +40,7 @@ MOST_OFF = 0.3
 """Nor is a box whose centre lies further from the chip's middle, along either side, than this share of it; on the same
 chips Haar's reach 0.14, and MTCNN's, which follows profiles, 0.25."""
 
+MIN_FACE = 12  # below this no detector sees faces
 REPORT_EVERY = 2000
 COLUMNS = ("source", "file", "bytes", "left", "top", "right", "bottom")
 
@@ -102,10 +104,15 @@ def find_boxes(
     sizes = [path.stat().st_size for path in faces.paths]
     keys: dict[str, _Key] = dict(zip(names, zip(faces.source.tolist(), names, sizes, strict=True), strict=True))
     lacking = faces.take(np.array([key not in known for key in keys.values()], dtype=np.bool_))
-    finder = create(detector, DetectorOptions())
+    create(detector)  # an unknown name is told before any picture is read
+
+    @lru_cache(maxsize=8)
+    def finder(side: int) -> Detector:
+        return create(detector, DetectorOptions(min_face=max(MIN_FACE, int(LEAST_SIDE * side))))
+
     fresh: _Cache = {}
     unreadable: dict[str, str] = {}
-    looks = each_picture(lacking, lambda file, pixels: find_box(pixels, finder, margin), threads)
+    looks = each_picture(lacking, lambda file, pixels: find_box(pixels, finder(min(pixels.shape[:2])), margin), threads)
     for done, (file, box) in enumerate(looks, start=1):
         if isinstance(box, PhotoError):
             unreadable[file] = str(box)

@@ -114,7 +114,8 @@ def read(data: Path, folds: Path | None = None) -> Manifest:
     """Read labelled pictures, whatever form they have.
 
     Args:
-        data: a CSV table (see `table`), or a folder: UTKFace chips (see `utkface`), or what `folder` reads.
+        data: a CSV table (see `table`); `imdb.mat` or `wiki.mat` (see `mien.learn.imdb_wiki`); or a folder: UTKFace
+            chips (see `utkface`), or what `folder` reads.
         folds: a CSV table with columns `file` and `fold`, optionally `group` and `coral`. If it also has `age` or
             `gender`, it is the table of labels of the folder, and pictures that it does not list are left out.
 
@@ -124,11 +125,19 @@ def read(data: Path, folds: Path | None = None) -> Manifest:
     if not data.exists():
         raise DataError(f"there is no data at {data}")
     if folds is None:
-        return table(data) if data.is_file() else folder(data)
+        return _file(data) if data.is_file() else folder(data)
     if data.is_file() or not {"age", "gender"} & set(tables.header(folds)):
-        return _assign_folds(table(data) if data.is_file() else folder(data), folds)
+        return _assign_folds(_file(data) if data.is_file() else folder(data), folds)
     root = _pictures_root(data)
     return utkface(root, folds) if _mostly_utkface(_pictures(root)) else table(folds, root)
+
+
+def _file(path: Path) -> Manifest:
+    if path.suffix.lower() != ".mat":
+        return table(path)
+    from mien.learn.imdb_wiki import imdb_wiki  # it needs this module
+
+    return imdb_wiki(path, path.parent)
 
 
 def utkface(path: Path, folds: Path | None = None) -> Manifest:

@@ -6,7 +6,6 @@ import itertools
 from collections.abc import Sequence
 from typing import Literal, get_args
 
-import torch
 from torch import Tensor, nn
 
 Scale = Literal["unit", "centred"]
@@ -15,8 +14,8 @@ Scale = Literal["unit", "centred"]
 Start = Literal["glorot", "he"]
 """Glorot & Bengio 2010, uniform: what Keras takes when nothing is said; or He et al. 2015, made for ReLU."""
 
-MEAN_AGE = 33.0
-"""Mean age of the train fold of UTKFace in years: where networks that answer years begin."""
+MEAN_AGE, AGE_SPREAD = 33.0, 20.0
+"""Mean and standard deviation of the ages of UTKFace's train fold, years."""
 
 
 class Pixels(nn.Module):
@@ -29,6 +28,31 @@ class Pixels(nn.Module):
     def forward(self, chips: Tensor) -> Tensor:
         """The same picture as numbers, channels first (in memory still last, which is what CPUs like)."""
         return chips.permute(0, 3, 1, 2).float() * self.factor + self.offset
+
+
+class Years(nn.Module):
+    """A linear unit that counts from the mean age in steps of the ages' standard deviation.
+
+    It computes what a plain linear unit with the mean age as its start bias does. But a method such as Adam moves a
+    weight by its rate at most, so that a plain unit needs many epochs to span a century, and this one does not.
+
+    Args:
+        features: how many come in.
+        start: what it answers to every face at first, years.
+        spread: years of a step; 1 is the plain unit.
+    """
+
+    def __init__(self, features: int, start: float = MEAN_AGE, spread: float = AGE_SPREAD) -> None:
+        super().__init__()
+        if spread <= 0:
+            raise ValueError(f"age_spread is a number of years above 0, not {spread}")
+        self.linear = nn.Linear(features, 1)
+        self.start, self.spread = start, spread
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map [N, F] to years [N]."""
+        steps: Tensor = self.linear(features).squeeze(1).float()
+        return self.start + self.spread * steps
 
 
 def conv_pool(channels_in: int, channels_out: int, *, padding: int) -> nn.Sequential:
@@ -73,11 +97,10 @@ def start_weights(net: nn.Module, start: Start) -> None:
                 nn.init.zeros_(module.bias)
 
 
-def start_answer(head: nn.Linear, bias: float = 0.0) -> None:
-    """Let a last layer answer about `bias` to every chip at first, so that no early loss is a wild guess."""
+def start_answer(head: nn.Linear) -> None:
+    """Let a last layer answer about zero to every chip at first, so that no early loss is that of a wild guess."""
     nn.init.normal_(head.weight, std=0.01)
-    with torch.no_grad():
-        head.bias.fill_(bias)
+    nn.init.zeros_(head.bias)
 
 
 def one_of(name: str, value: str, choices: object) -> str:
@@ -111,5 +134,7 @@ def positive(name: str, values: Sequence[int], count: int | None = None) -> tupl
     """
     wrong = not values or any(not isinstance(value, int) or value < 1 for value in values)
     if wrong or (count is not None and len(values) != count):
-        raise ValueError(f"{name} is {'a' if count is None else count} list of positive numbers, not {list(values)}")
+        raise ValueError(
+            f"{name} takes {'' if count is None else f'{count} '}positive whole numbers, not {list(values)}"
+        )
     return tuple(values)

@@ -12,10 +12,10 @@ Our readings, each an option:
 - The separate networks pool after each convolution and do not pad, as the combined one: without pooling the dense layer
   alone would have 308 million weights.
 - Pixels are scaled to 0-1 (`pixels`); weights start as Keras would start them, Glorot and zero biases (`start`).
-- A ReLU that answers age dies for good if it begins below zero for every face. The last layer therefore starts with
-  small weights and the bias `age_start`, about the mean age of the training faces, so that the first answer is 33 years
-  for everyone. `age_output: linear` leaves the ReLU away; it is the default of the separate network, for which the
-  paper names no activation.
+- A ReLU that answers age dies for good if it begins below zero for every face. Before it therefore stands a unit that
+  counts from the mean age of the training faces in steps of their standard deviation (`age_start`, `age_spread`): the
+  first answer is 33 years for everyone. `age_output: linear` leaves the ReLU away; it is the default of the separate
+  network, for which the paper names no activation.
 """
 
 from __future__ import annotations
@@ -28,10 +28,12 @@ from torch import Tensor, nn
 
 from mien.learn.outputs import AgeKind, GenderKind, Output
 from mien.learn.systems.layers import (
+    AGE_SPREAD,
     MEAN_AGE,
     Pixels,
     Scale,
     Start,
+    Years,
     conv_pools,
     one_of,
     pooled_side,
@@ -54,6 +56,7 @@ class CombinedCNN(nn.Module):
         dropout: share of these that is dropped in training.
         age_output: "relu" or "linear".
         age_start: what is answered to every face at first, years.
+        age_spread: years of a step from there, see `mien.learn.systems.layers.Years`.
         pixels: "unit" (0 to 1) or "centred" (-1 to 1).
         start: "glorot" or "he".
 
@@ -73,6 +76,7 @@ class CombinedCNN(nn.Module):
         dropout: float = 0.3,
         age_output: AgeOutput = "relu",
         age_start: float = MEAN_AGE,
+        age_spread: float = AGE_SPREAD,
         pixels: Scale = "unit",
         start: Start = "glorot",
     ) -> None:
@@ -85,9 +89,9 @@ class CombinedCNN(nn.Module):
         features = widths[-1] * side**2
         self.age_branch = _dense(features, hidden, dropout)
         self.gender_branch = _dense(features, hidden, dropout)
-        self.age, self.gender = nn.Linear(hidden, 1), nn.Linear(hidden, 1)
+        self.age, self.gender = Years(hidden, age_start, age_spread), nn.Linear(hidden, 1)
         start_weights(self, start)
-        start_answer(self.age, age_start)
+        start_answer(self.age.linear)
         start_answer(self.gender)
 
     def forward(self, chips: Tensor) -> Output:
@@ -96,7 +100,7 @@ class CombinedCNN(nn.Module):
         for block in self.blocks:
             x = block(x)
         x = x.flatten(1)
-        years = self.age(self.age_branch(x)).squeeze(1).float()
+        years = self.age(self.age_branch(x))
         gender = self.gender(self.gender_branch(x)).squeeze(1).float()
         return Output(F.relu(years) if self.rectified else years, gender)
 
@@ -120,6 +124,7 @@ class SeparateCNN(nn.Module):
         dropout: share of these that is dropped in training.
         age_output: "linear" or "relu".
         age_start: what is answered to every face at first, years.
+        age_spread: years of a step from there, see `mien.learn.systems.layers.Years`.
         pixels: "unit" (0 to 1) or "centred" (-1 to 1).
         start: "glorot" or "he".
 
@@ -137,6 +142,7 @@ class SeparateCNN(nn.Module):
         dropout: float = 0.5,
         age_output: AgeOutput = "linear",
         age_start: float = MEAN_AGE,
+        age_spread: float = AGE_SPREAD,
         pixels: Scale = "unit",
         start: Start = "glorot",
     ) -> None:
@@ -150,18 +156,18 @@ class SeparateCNN(nn.Module):
         self.pixels = Pixels(pixels)
         self.blocks = conv_pools(widths, padding=0)
         self.dense = _dense(widths[-1] * side**2, hidden, dropout)
-        self.answer = nn.Linear(hidden, 1)
+        self.answer = Years(hidden, age_start, age_spread) if aged else nn.Linear(hidden, 1)
         start_weights(self, start)
-        start_answer(self.answer, age_start if aged else 0.0)
+        start_answer(self.answer.linear if isinstance(self.answer, Years) else self.answer)
 
     def forward(self, chips: Tensor) -> Output:
         """Map RGB uint8 chips [N, S, S, 3] to years [N] or to logits of "female" [N]."""
         x = self.pixels(chips)
         for block in self.blocks:
             x = block(x)
-        answer = self.answer(self.dense(x.flatten(1))).squeeze(1).float()
+        answer = self.answer(self.dense(x.flatten(1)))
         if self.age_kind is None:
-            return Output(None, answer)
+            return Output(None, answer.squeeze(1).float())
         return Output(F.relu(answer) if self.rectified else answer, None)
 
     def stages(self) -> list[nn.Module]:

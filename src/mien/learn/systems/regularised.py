@@ -16,7 +16,8 @@ Our readings, each an option:
 - Two fully connected layers of 256 and 128 (`hidden`) with dropout of 0.4 and 0.2 (`dropout`), in the order dense,
   batch norm, ReLU, dropout. Layers before a batch norm have no bias of their own: it would be taken off again.
 - The age loss, 5.7 and 6.7, is read as the mean absolute error in years (`loss.years` of the recipe).
-- Years come from a linear unit with the bias `age_start`, the mean age, so that few epochs are enough.
+- Years come from a linear unit that counts from the mean age in steps of 20 years, so that few epochs are enough
+  (`age_start`, `age_spread`).
 """
 
 from __future__ import annotations
@@ -28,7 +29,17 @@ from torch import Tensor, nn
 
 from mien.learn.outputs import AgeKind, GenderKind, Output
 from mien.learn.systems.answers import Answers, Task
-from mien.learn.systems.layers import MEAN_AGE, Pixels, Scale, Start, pooled_side, positive, share, start_weights
+from mien.learn.systems.layers import (
+    AGE_SPREAD,
+    MEAN_AGE,
+    Pixels,
+    Scale,
+    Start,
+    pooled_side,
+    positive,
+    share,
+    start_weights,
+)
 
 AGE_WIDTHS = (32, 64, 128, 256, 256, 256)
 GENDER_WIDTHS = (32, 64, 128, 256, 256)
@@ -45,6 +56,7 @@ class RegularisedCNN(nn.Module):
         hidden: units of the dense layers.
         dropout: of each dense layer.
         age_start: what is answered in years to every face at first.
+        age_spread: years of a step from there, see `mien.learn.systems.layers.Years`.
         pixels: "unit" (0 to 1) or "centred" (-1 to 1).
         start: "he" or "glorot".
 
@@ -62,6 +74,7 @@ class RegularisedCNN(nn.Module):
         hidden: Sequence[int] = (256, 128),
         dropout: Sequence[float] = (0.4, 0.2),
         age_start: float = MEAN_AGE,
+        age_spread: float = AGE_SPREAD,
         pixels: Scale = "unit",
         start: Start = "he",
     ) -> None:
@@ -71,15 +84,15 @@ class RegularisedCNN(nn.Module):
         if len(dropout) != len(hidden) or len(spatial_dropout) > len(widths):
             raise ValueError("dropout has a number for each of hidden, spatial_dropout at most one for each of widths")
         side = pooled_side(size, len(widths), padding=1)
-        self.answers = Answers(task, hidden[-1], age_start)
-        self.age_kind: AgeKind | None = self.answers.age_kind
-        self.gender_kind: GenderKind | None = self.answers.gender_kind
         self.pixels = Pixels(pixels)
         drops = (0.0,) * (len(widths) - len(spatial_dropout)) + tuple(spatial_dropout)
         pairs = itertools.pairwise((3, *widths))
         self.blocks = nn.ModuleList(_block(a, b, drop) for (a, b), drop in zip(pairs, drops, strict=True))
         pairs = itertools.pairwise((widths[-1] * side**2, *hidden))
         self.dense = nn.Sequential(*(_dense(a, b, drop) for (a, b), drop in zip(pairs, dropout, strict=True)))
+        self.answers = Answers(task, hidden[-1], age_start, age_spread)
+        self.age_kind: AgeKind | None = self.answers.age_kind
+        self.gender_kind: GenderKind | None = self.answers.gender_kind
         start_weights(self, start)
         self.answers.start()
 

@@ -3,13 +3,15 @@
 K. Simonyan and A. Zisserman, "Very deep convolutional networks for large-scale image recognition", ICLR 2015,
 configuration D: thirteen 3x3 convolutions with ReLU in five groups of 64, 128, 256, 512 and 512 filters, 2x2 max
 pooling after each group, then two dense layers of 4096 with ReLU and 50 % dropout, and the answer. The paper of system
-(b) trains two of them on age, model A on women only and model B on men only; a gender classifier decides which is asked.
+(b) trains two of them on age, model A on women only and model B on men only; a gender classifier decides which of the
+two is asked.
 
 Our readings, each an option:
 
 - `width` scales all filters and the dense layers; 1 is VGG16, 0.25 trains on a CPU.
 - The first dense layer takes the last map whatever its side, so any chip from 32 px will do (224 in VGG16: 7x7).
-- The answer is a linear unit for years (`task: age`), starting at the mean age; other tasks as in system (b).
+- The answer is a linear unit for years (`task: age`) that counts from the mean age in steps of 20 years (`age_start`,
+  `age_spread`); other tasks as in the CNNs of system (b).
 - VGG16 does not learn from a small Gaussian start: its authors started it from a trained shallow network, and found
   later that the start of Glorot and Bengio (2010) serves as well. Ours is that of He et al. 2015, for ReLU (`start`).
 - `batch_norm` puts a batch norm behind every convolution, which VGG16 as published has not.
@@ -23,7 +25,7 @@ from torch import Tensor, nn
 
 from mien.learn.outputs import AgeKind, GenderKind, Output
 from mien.learn.systems.answers import Answers, Task
-from mien.learn.systems.layers import MEAN_AGE, Pixels, Scale, Start, share, start_weights
+from mien.learn.systems.layers import AGE_SPREAD, MEAN_AGE, Pixels, Scale, Start, share, start_weights
 
 GROUPS = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
 """Filters and convolutions of each group."""
@@ -41,6 +43,7 @@ class VGG16(nn.Module):
         batch_norm: after every convolution.
         dropout: after each dense layer.
         age_start: what is answered in years to every face at first.
+        age_spread: years of a step from there, see `mien.learn.systems.layers.Years`.
         pixels: "centred" (-1 to 1) or "unit" (0 to 1).
         start: "he" or "glorot".
 
@@ -57,6 +60,7 @@ class VGG16(nn.Module):
         batch_norm: bool = False,
         dropout: float = 0.5,
         age_start: float = MEAN_AGE,
+        age_spread: float = AGE_SPREAD,
         pixels: Scale = "centred",
         start: Start = "he",
     ) -> None:
@@ -67,9 +71,6 @@ class VGG16(nn.Module):
         if side < 1:
             raise ValueError(f"chips of {size} px are too small for five poolings: take a model.size of at least 32")
         hidden = round(DENSE * width)
-        self.answers = Answers(task, hidden, age_start)
-        self.age_kind: AgeKind | None = self.answers.age_kind
-        self.gender_kind: GenderKind | None = self.answers.gender_kind
         self.pixels = Pixels(pixels)
         filters = [round(channels * width) for channels, _ in GROUPS]
         self.groups = nn.ModuleList(
@@ -80,6 +81,9 @@ class VGG16(nn.Module):
         for before, after in ((filters[-1] * side**2, hidden), (hidden, hidden)):
             layers += [nn.Linear(before, after), nn.ReLU(inplace=True), nn.Dropout(share("dropout", dropout))]
         self.dense = nn.Sequential(*layers)
+        self.answers = Answers(task, hidden, age_start, age_spread)
+        self.age_kind: AgeKind | None = self.answers.age_kind
+        self.gender_kind: GenderKind | None = self.answers.gender_kind
         start_weights(self, start)
         self.answers.start()
 

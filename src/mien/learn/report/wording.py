@@ -1,0 +1,114 @@
+"""How figures are called and written, the same in Markdown and on the page."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from mien.learn.metrics import Interval
+from mien.learn.runs import Run
+from mien.learn.systems.catalogue import Claim, Figure
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Name of a figure, what it means, and how its values are written."""
+
+    name: str
+    meaning: str
+    style: str
+    factor: float = 1
+    unit: str = ""
+
+    def value(self, value: float) -> str:
+        """The bare number, without its unit."""
+        return self.style.format(self.factor * value)
+
+
+WORDS: dict[Figure, Words] = {
+    "mae": Words("MAE", "mean absolute error of the age, years; less is better", "{:.2f}", unit=" years"),
+    "rmse": Words("RMSE", "root of the mean squared error of the age, years; less is better", "{:.2f}", unit=" years"),
+    "cs5": Words("CS@5", "share of ages missed by at most five years, %", "{:.1f}", 100, " %"),
+    "age_class": Words("5-year class", "share of right age classes among 24 of five years, %", "{:.1f}", 100, " %"),
+    "decade": Words("decade", "share of right decades, %", "{:.1f}", 100, " %"),
+    "accuracy": Words("gender right", "share of genders named as labelled, %", "{:.1f}", 100, " %"),
+    "precision": Words("precision", "share of women among those taken for women", "{:.3f}"),
+    "recall": Words("recall", "share of women that are taken for women", "{:.3f}"),
+    "f1": Words("F1", "harmonic mean of precision and recall", "{:.3f}"),
+}
+
+
+def cell(figure: Figure, interval: Interval) -> str:
+    """A value with its interval, without unit.
+
+    >>> cell("accuracy", Interval(0.9465, 0.9397, 0.9531))
+    '94.7 [94.0, 95.3]'
+    """
+    words = WORDS[figure]
+    if not math.isfinite(interval.value):
+        return "-"
+    if not math.isfinite(interval.low):
+        return words.value(interval.value)
+    return f"{words.value(interval.value)} [{words.value(interval.low)}, {words.value(interval.high)}]"
+
+
+def ends(figure: Figure, interval: Interval) -> str:
+    """The interval alone, as short as can be.
+
+    >>> ends("mae", Interval(4.36, 4.23, 4.49)), ends("f1", Interval(0.9, 0.891, 0.916))
+    ('4.23–4.49', '.891–.916')
+    """
+    if not math.isfinite(interval.low):
+        return ""
+    low, high = WORDS[figure].value(interval.low), WORDS[figure].value(interval.high)
+    return "–".join(end.removeprefix("0") if figure in ("precision", "recall", "f1") else end for end in (low, high))
+
+
+def claimed(claim: Claim) -> str:
+    """The value of a claim, as its figure is written, but no more exact than the paper has it.
+
+    >>> claimed(Claim("mae", 4.25)), claimed(Claim("accuracy", 0.8809)), claimed(Claim("f1", 0.95))
+    ('4.25', '88.09', '0.95')
+    """
+    return f"{WORDS[claim.figure].factor * claim.value:.4g}"
+
+
+def short(number: float | None) -> str:
+    """A count in thousands, millions or billions.
+
+    >>> short(910_000), short(15_500_000_000), short(0.0), short(None)
+    ('910 k', '15.5 G', '0', '–')
+    """
+    if number is None:
+        return "–"
+    for unit, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(number) >= unit:
+            return f"{number / unit:.3g} {letter}"
+    return f"{number:g}"
+
+
+def hours(value: float | None) -> str:
+    """Training time.
+
+    >>> hours(1.52), hours(0.2), hours(None)
+    ('1.5 h', '12 min', '–')
+    """
+    if value is None:
+        return "–"
+    return f"{value:.1f} h" if value >= 1 else f"{60 * value:.0f} min"
+
+
+def plain(number: float | None) -> str:
+    """A number to three digits, a dash where there is none."""
+    return "–" if number is None else f"{number:.3g}" if abs(number) < 1000 else f"{number:,.0f}"
+
+
+def conditions(run: Run) -> str:
+    """Size, epochs and device of a run in one line."""
+    record = run.record
+    parts = [f"{record['size']} px" if record["size"] else "", record["device"] or ""]
+    if record["epochs"]:
+        parts.insert(1, f"{record['epochs']} epoch{'s'[: record['epochs'] != 1]}")
+    if record["crop_misses"]:
+        parts.append(f"{record['crop_misses']} chips without a detection, taken whole")
+    return " · ".join(part for part in parts if part)
