@@ -221,6 +221,7 @@ def test_a_reader_that_leaves_is_no_fault(tiny_bundle: Path, folder: Path, tmp_p
         assert process.wait(120) == 0
 
 
+@pytest.mark.skipif(signal.getsignal(signal.SIGINT) is signal.SIG_IGN, reason="a background job is not interrupted")
 def test_an_interrupt_ends_quietly(tiny_bundle: Path, folder: Path, tmp_path: Path) -> None:
     run = command(tiny_bundle, "-", "--output", tmp_path / "x.csv", "--quiet")
     with subprocess.Popen(run, stdin=-1, stdout=-1, stderr=-1) as process:

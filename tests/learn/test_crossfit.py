@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,9 @@ from mien.learn.predictions import Predictions
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(crossfit, "EPOCHS", 120)
+    monkeypatch.setattr(crossfit, "EPOCHS", 200)
     monkeypatch.setattr(crossfit, "BATCH", 64)
-    monkeypatch.setattr(crossfit, "HIDDEN", 32)
+    monkeypatch.setattr(crossfit, "HIDDEN", 128)
 
 
 def synthetic(manifest: Manifest, noise: float = 0.1) -> Faces:
@@ -68,15 +69,11 @@ def test_further_faces_are_answered_without_their_labels(chips_folder: Path, tmp
 def test_twins_are_in_one_part(chips_folder: Path) -> None:
     manifest = read(chips_folder)
     group = np.array([str(row // 6) for row in range(len(manifest))])
-    twins = Manifest(**{**_columns(manifest), "group": group})
+    twins = replace(manifest, group=group)
     part = crossfit._parts(twins, 4)
     assert all(len(set(part[group == name])) == 1 for name in set(group))
     assert len(set(part)) > 1
 
 
-def _columns(manifest: Manifest) -> dict[str, object]:
-    return {name: getattr(manifest, name) for name in manifest.__dataclass_fields__}
-
-
 def _with_gender(manifest: Manifest, female: np.ndarray) -> Manifest:
-    return Manifest(**{**_columns(manifest), "female": female})
+    return replace(manifest, female=female)

@@ -128,3 +128,19 @@ def test_a_folder_that_is_no_model_is_never_replaced(run_folder: Path, tmp_path:
     with pytest.raises(DataError, match="is no model"):
         export.export_run(run_folder, tmp_path / "precious")
     assert (tmp_path / "precious" / "thesis.txt").read_text() == "years of work"
+
+
+def test_a_network_with_folded_batch_norm_is_exported_right(chips_folder: Path, tmp_path: Path) -> None:
+    data = f"{{data: {chips_folder}, fold: train}}"
+    settings = [f"data.train=[{data}]", f"data.val={data}", "data.workers=0", "data.crop=chip", "model.size=32"]
+    settings += ["model.options={task: both, widths: [4, 4, 4], hidden: [8, 8]}", "optimiser.epochs=1"]
+    train.run(load_recipe("regularised-both", settings), tmp_path / "run")
+    folder = export.export_run(tmp_path / "run", tmp_path / "bundle", "folded")
+    net = build(load_recipe(str(tmp_path / "run" / "recipe.yaml")).model).eval()
+    weights = load_file(tmp_path / "run" / "model.safetensors")
+    net.load_state_dict({k: v.half().float() if v.is_floating_point() else v for k, v in weights.items()})
+    chips = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
+    answers = Estimator(bundle.read(folder))(chips)
+    with torch.inference_mode():
+        female = torch.softmax(net(torch.from_numpy(chips)).gender, 1)[:, 1]
+    np.testing.assert_allclose(answers.female, female.numpy(), atol=1e-4)

@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 
 from mien.errors import DataError, UsageError
 from mien.learn import train
+from mien.learn.heads import AgeGenderNet
 from mien.learn.network import build
 from mien.learn.optimiser import parameter_groups
 from mien.learn.recipe import Model, load_recipe
@@ -78,6 +79,7 @@ def test_frozen_stages_and_head_epochs_leave_the_start_weights_alone(settings: l
 def test_later_stages_learn_faster_and_vectors_do_not_decay(settings: list[str]) -> None:
     recipe = load_recipe("mien-m", settings)
     net = build(recipe.model)
+    assert isinstance(net, AgeGenderNet)
     groups = parameter_groups(net, recipe)
     rates = {id(p): group["base_lr"] for group in groups for p in group["params"]}
     decays = {id(p): group["weight_decay"] for group in groups for p in group["params"]}

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from mien.errors import DataError
-from mien.learn.network import build
+from mien.learn.network import build_empty
 from mien.learn.recipe import Model, Recipe, load_recipe
 
 PARTS = "parts.json"
@@ -43,7 +43,7 @@ def combine_runs(mode: str, runs: Mapping[str, Path], output: Path, title: str =
     first = next(iter(recipes.values()))
     parts = {part: {"network": r.model.network, "options": r.model.options} for part, r in recipes.items()}
     model = Model(network="combination", size=first.model.size, options={"mode": mode, "parts": parts})
-    net = build(model)
+    net = build_empty(model)
     weights: dict[str, Tensor] = {}
     for part, run in runs.items():
         weights |= {f"parts.{part}.net.{key}": tensor for key, tensor in load_file(run / "model.safetensors").items()}

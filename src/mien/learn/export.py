@@ -17,7 +17,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import torch
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
@@ -26,7 +26,7 @@ from mien.errors import DataError
 from mien.estimate import bundle
 from mien.estimate.bundle import BundleConfig
 from mien.faces.align import CropContract
-from mien.learn.network import build
+from mien.learn.network import build_empty
 from mien.learn.onnx_export import to_proto
 from mien.learn.outputs import Deployed
 from mien.learn.recipe import Recipe, load_recipe
@@ -60,7 +60,7 @@ def export_run(run: Path, output: Path, name: str | None = None, *, dtype: str =
     if not (run / "recipe.yaml").is_file() or not (run / "model.safetensors").is_file():
         raise DataError(f"{run} is not the folder of a run: it lacks recipe.yaml or model.safetensors")
     recipe = load_recipe(str(run / "recipe.yaml"))
-    net = build(recipe.model.model_copy(update={"init": None}))
+    net = build_empty(recipe.model)
     net.load_state_dict({key: _stored(tensor, dtype).to(tensor.dtype) for key, tensor in _weights(run).items()})
     net.eval()
     part = output.with_name(output.name + ".part")
@@ -91,24 +91,25 @@ def to_onnx(net: nn.Module, size: int) -> onnx.ModelProto:
 def share_weights(model: onnx.ModelProto, weights: Path, dtype: int) -> None:
     """Replace the initialisers by external data in a safetensors file of the same folder, changing `model` in place.
 
-    An initialiser that the file does not hold (a constant of the graph) stays inside.
+    An initialiser that the file does not hold stays inside: a constant of the graph, or the weight of a convolution
+    into which the exporter has folded the batch norm behind it (it keeps its name then, but not its values).
     """
-    places = _tensor_places(weights)
+    places, stored = _tensor_places(weights), load_file(weights)
     kept, casts = [], []
     for tensor in model.graph.initializer:
         key = tensor.name.removeprefix("net.")
-        if key not in places:
+        if key not in places or not np.array_equal(numpy_helper.to_array(tensor), stored[key].float().numpy()):
             kept.append(tensor)
             continue
         start, length = places[key]
-        stored = TensorProto(name=f"{key}.stored" if dtype != TensorProto.FLOAT else tensor.name)
-        stored.data_type, stored.data_location = dtype, TensorProto.EXTERNAL
-        stored.dims.extend(tensor.dims)
+        outside = TensorProto(name=f"{key}.stored" if dtype != TensorProto.FLOAT else tensor.name)
+        outside.data_type, outside.data_location = dtype, TensorProto.EXTERNAL
+        outside.dims.extend(tensor.dims)
         for field, value in (("location", weights.name), ("offset", str(start)), ("length", str(length))):
-            stored.external_data.add(key=field, value=value)
-        kept.append(stored)
+            outside.external_data.add(key=field, value=value)
+        kept.append(outside)
         if dtype != TensorProto.FLOAT:
-            casts.append(helper.make_node("Cast", [stored.name], [tensor.name], to=TensorProto.FLOAT))
+            casts.append(helper.make_node("Cast", [outside.name], [tensor.name], to=TensorProto.FLOAT))
     nodes = [*casts, *model.graph.node]
     del model.graph.initializer[:], model.graph.node[:]
     model.graph.initializer.extend(kept)

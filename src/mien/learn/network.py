@@ -40,10 +40,8 @@ def build(model: Model) -> nn.Module:
         UsageError: unknown network, or options that it does not have.
         DataError: the start weights are missing or do not fit.
     """
-    if model.network not in NETWORKS:
-        raise UsageError.unknown("network", model.network, NETWORKS)
+    accepted = [name for name in _parameters(model.network) if name != "size"]
     make = _load(NETWORKS[model.network])
-    accepted = [name for name in inspect.signature(make).parameters if name != "size"]
     for name in model.options:
         if name not in accepted:
             raise UsageError.unknown(f"option of {model.network}", name, accepted)
@@ -54,6 +52,23 @@ def build(model: Model) -> nn.Module:
     if model.init is not None:
         _start_from(net, model.init)
     return net
+
+
+def build_empty(model: Model) -> nn.Module:
+    """The network of a recipe for weights that are loaded next: no start weights are looked for, nor ImageNet's."""
+    return build(_without_start(model))
+
+
+def _without_start(model: Model) -> Model:
+    options = dict(model.options)
+    if "pretrained" in _parameters(model.network):
+        options["pretrained"] = False
+    if "parts" in options:
+        parts = {name: Model(**part, size=model.size) for name, part in options["parts"].items()}
+        options["parts"] = {
+            name: {"network": part.network, "options": _without_start(part).options} for name, part in parts.items()
+        }
+    return model.model_copy(update={"init": None, "options": options})
 
 
 def as_network(net: nn.Module) -> Network:
@@ -72,6 +87,12 @@ def freeze(net: nn.Module, stages: int) -> None:
         raise UsageError(f"model.freeze is {stages}, but the network has {len(has)} stages")
     for stage in has[:stages]:
         stage.requires_grad_(False)
+
+
+def _parameters(network: str) -> list[str]:
+    if network not in NETWORKS:
+        raise UsageError.unknown("network", network, NETWORKS)
+    return list(inspect.signature(_load(NETWORKS[network])).parameters)
 
 
 def _load(place: str) -> Callable[..., nn.Module]:

@@ -27,7 +27,7 @@ from mien.learn.combine import PARTS
 from mien.learn.dataset import View
 from mien.learn.export import multiply_adds
 from mien.learn.manifest import Manifest, read
-from mien.learn.network import build
+from mien.learn.network import build_empty
 from mien.learn.onnx_export import to_proto
 from mien.learn.outputs import Deployed
 from mien.learn.predictions import Answers, Predictions, each_picture
@@ -173,7 +173,7 @@ def device() -> str:
 
 
 def _trained(recipe: Recipe, run: Path) -> nn.Module:
-    net = build(recipe.model.model_copy(update={"init": None}))
+    net = build_empty(recipe.model)
     net.load_state_dict(load_file(run / "model.safetensors"))
     return net.eval()
 
