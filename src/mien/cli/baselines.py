@@ -36,9 +36,9 @@ def baseline(
     """Train a classical method on the fold train, choose its settings on val, and predict test, for [b]compare[/b]."""
     with needs_extra("the baselines"):
         from mien.learn.baselines import create
-        from mien.learn.baselines.run import Source, run
 
-        create(name)
+        create(name)  # what it needs, or what is wrong with the name, is told before any data is read
+        from mien.learn.baselines.run import Source, run
     beside = data.parent / "splits.csv"
     source = Source(data, folds or (beside if beside.is_file() else None), limit)
     record = run(name, output or Path("runs") / name, source, seed=seed, report=lambda line: typer.echo(line, err=True))

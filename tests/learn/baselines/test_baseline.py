@@ -21,7 +21,7 @@ from mien.learn.systems import catalogue
 
 SMALL: dict[str, Method] = {
     "lbp-svm": LbpSvm(size=40, cells=4, costs=(0.01, 0.1), penalties=(1e-2, 1e-3), epochs=25),
-    "haar-boost": HaarBoost(size=20, counts=(150, 300), rounds=(10, 30), class_rounds=(5, 10)),
+    "haar-boost": HaarBoost(size=20, counts=(150, 300), rounds=(10, 30), class_rounds=(5, 10), class_rate=0.3),
     "mlp-pixels": MlpPixels(size=16, widths=(32,), epochs=12, rate=3e-3),
     "eigenface": Eigenface(size=16, components=(8, 20), neighbours=7),
     "fisherface": Fisherface(size=16, components=(8, 20)),

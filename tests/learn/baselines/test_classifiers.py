@@ -12,7 +12,7 @@ from mien.learn.baselines.boosting import HaarBoost
 from mien.learn.baselines.lbp import PATTERNS, LbpSvm
 from mien.learn.baselines.method import Candidate, Floats, Labels, Method
 from mien.learn.baselines.mlp import MlpPixels
-from mien.learn.baselines.subspace import Eigenface, Fisherface
+from mien.learn.baselines.subspace import Eigenface, Fisherface, discriminants
 
 BOTH = pytest.mark.parametrize("classes", [2, 5])
 
@@ -53,7 +53,13 @@ def test_boosting_stopped_after_each_number_of_rounds() -> None:
     method = HaarBoost(counts=(20, 30), rounds=(5, 12))
     found = candidates(method, x, labels)
     trees = HistGradientBoostingClassifier(
-        learning_rate=0.2, max_iter=12, max_leaf_nodes=2, max_bins=63, early_stopping=False, random_state=0
+        learning_rate=method.rate,
+        max_iter=12,
+        max_leaf_nodes=2,
+        l2_regularization=method.penalty,
+        max_bins=63,
+        early_stopping=False,
+        random_state=0,
     )
     stages = list(trees.fit(x, labels).staged_decision_function(x))
     for candidate, rounds in zip(found[2:], (5, 12), strict=True):
@@ -73,6 +79,15 @@ def test_boosted_classes_use_only_features_that_stumps_selected() -> None:
     assert found.settings["used"] <= 3
     assert found.classifier.scores(x).shape == (200, 5)
     assert (found.classifier.scores(x).argmax(axis=1) == labels).mean() > 0.4
+
+
+@BOTH
+def test_discriminants_are_those_of_scikit_learn(classes: int) -> None:
+    x, labels = problem(classes)
+    x, labels = x[30:], np.sort(labels)[30:]  # priors that differ
+    shares = probabilities(discriminants(x, labels).scores(x))
+    lda = LinearDiscriminantAnalysis(solver="svd").fit(x.astype(np.float64), labels)
+    np.testing.assert_allclose(shares, lda.predict_proba(x.astype(np.float64)), atol=1e-4)
 
 
 @BOTH

@@ -55,7 +55,9 @@ class HaarBoost:
         rounds: stumps boosted for gender, each a point of the grid; the last also boosts those that select for age.
         class_rounds: likewise of the age classes; each round has a tree a class.
         leaves: of those trees.
-        rate: each tree's share, the learning rate.
+        rate: each stump's share, the learning rate.
+        class_rate: likewise of the trees of the age classes.
+        penalty: L2 on what a leaf says; without it the trees of rare age classes diverge.
     """
 
     title: ClassVar[str] = "Haar-like features + boosting"
@@ -68,12 +70,14 @@ class HaarBoost:
     )
 
     size: int = 64
-    counts: tuple[int, ...] = (1000, 2000, 4000)
+    counts: tuple[int, ...] = (2000, 4000)
     draw: int = 0
-    rounds: tuple[int, ...] = (100, 200, 300)
-    class_rounds: tuple[int, ...] = (30, 60)
+    rounds: tuple[int, ...] = (100, 200, 400)
+    class_rounds: tuple[int, ...] = (60, 120)
     leaves: int = 4
     rate: float = 0.2
+    class_rate: float = 0.1
+    penalty: float = 1.0
     _haar: HaarFeatures = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -92,24 +96,25 @@ class HaarBoost:
         """Some numbers of rounds on each number of candidates."""
         for count in self.counts:
             columns = np.arange(count)
-            rounds, leaves = self.rounds, 2
+            rounds, leaves, rate = self.rounds, 2, self.rate
             if labels.max() > 1:
-                selecting = self._boost(HistGradientBoostingRegressor, max(self.rounds), 2, seed)
+                selecting = self._boost(HistGradientBoostingRegressor, max(self.rounds), 2, self.rate, seed)
                 selected = _used(selecting.fit(features[:, :count], labels))
                 columns = selected if len(selected) else columns  # too few faces for any stump
-                rounds, leaves = self.class_rounds, self.leaves
-            trees = self._boost(HistGradientBoostingClassifier, max(rounds), leaves, seed)
+                rounds, leaves, rate = self.class_rounds, self.leaves, self.class_rate
+            trees = self._boost(HistGradientBoostingClassifier, max(rounds), leaves, rate, seed)
             trees.fit(features[:, columns], labels)
             for number in rounds:
                 first = _first_rounds(trees, number)
                 settings = {"candidates": count, "rounds": number, "used": len(_used(first))}
                 yield Candidate(settings, _Boosted(first, columns))
 
-    def _boost(self, kind: type[Booster], rounds: int, leaves: int, seed: int) -> Any:
+    def _boost(self, kind: type[Booster], rounds: int, leaves: int, rate: float, seed: int) -> Any:
         return kind(
-            learning_rate=self.rate,
+            learning_rate=rate,
             max_iter=rounds,
             max_leaf_nodes=leaves,
+            l2_regularization=self.penalty,
             max_bins=63,
             early_stopping=False,
             random_state=seed,
