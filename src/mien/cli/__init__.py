@@ -14,13 +14,13 @@ import typer
 from typer.core import TyperGroup
 
 from mien import __version__
+from mien.cli.audit import audit
 from mien.cli.baselines import baseline
 from mien.cli.compare import compare, systems
 from mien.cli.figures import figures
 from mien.cli.learn import average, calibrate, card, evaluate, export, train
 from mien.cli.models import doctor, models
 from mien.cli.predict import predict
-from mien.cli.robustness import robustness
 from mien.cli.runs import combine, crossfit, score
 from mien.errors import MienError
 
@@ -85,8 +85,8 @@ app.command(rich_help_panel="Learn", no_args_is_help=True)(card)
 app.command(rich_help_panel="Compare")(systems)
 app.command(rich_help_panel="Compare", no_args_is_help=True)(baseline)
 app.command(rich_help_panel="Compare", no_args_is_help=True)(compare)
-app.command(rich_help_panel="Compare", no_args_is_help=True)(robustness)
 app.command(rich_help_panel="Compare", no_args_is_help=True)(figures)
+app.add_typer(audit, rich_help_panel="Trust")
 
 
 def main() -> None:

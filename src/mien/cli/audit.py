@@ -1,0 +1,16 @@
+"""`mien audit ...`: whether a model's answers can be trusted, one command for each question."""
+
+from __future__ import annotations
+
+import typer
+
+from mien.cli.robustness import robustness
+
+audit = typer.Typer(
+    name="audit",
+    help="Measure how far a model can be trusted: robustness.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+audit.command(no_args_is_help=True)(robustness)
