@@ -1,0 +1,158 @@
+"""`mien audit fairness`: whether a model serves some groups of people worse than others."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mien.cli.learn import Data, Folds, Model, Threads, needs_extra, read_faces
+from mien.errors import DataError, MissingExtra, UsageError
+
+if TYPE_CHECKING:
+    from mien.estimate.bundle import Bundle
+    from mien.learn.audit.fairness_report import FairnessReport
+    from mien.learn.manifest import Manifest
+    from mien.learn.predictions import Predictions
+
+FORMATS = ("table", "json", "html")
+SUFFIXES = {".md": "table", ".json": "json", ".html": "html", ".htm": "html"}
+DRAWINGS = (".png", ".svg", ".pdf")
+
+
+def fairness(
+    model: Model,
+    *,
+    data: Data,
+    folds: Folds = None,
+    fold: Annotated[
+        str | None, typer.Option(help="Fold to measure on.", show_default="test with --folds, else all pictures")
+    ] = None,
+    by: Annotated[
+        list[str] | None,
+        typer.Option(help="race, gender or age-band, as the data state them. Repeat it to cross them."),
+    ] = None,
+    predictions: Annotated[
+        Path | None,
+        typer.Option(help="Answers that [b]mien evaluate --predictions[/b] saved, so that the model need not run."),
+    ] = None,
+    form: Annotated[
+        str | None,
+        typer.Option("--format", help="table (Markdown), json or html.", show_default="as --output ends, else table"),
+    ] = None,
+    output: Annotated[Path | None, typer.Option(help="File to write.", show_default="standard output")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Save the plot there, as PNG, SVG or PDF.")] = None,
+    min_faces: Annotated[int, typer.Option(min=2, help="A group with fewer faces is named, but not measured.")] = 30,
+    level: Annotated[float, typer.Option(help="Share of true ages that the model's intervals are to hold.")] = 0.9,
+    threads: Threads = 0,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
+) -> None:
+    """Measure a model on each group of faces, as they are and at equal ages, and the largest gaps between groups."""
+    from mien.estimate import bundle
+    from mien.learn.audit.fairness import calibrated, measure
+    from mien.learn.audit.groups import named, stated
+
+    chosen_form = _form(form, output)
+    if not 0 < level < 1:
+        raise UsageError(f"--level must lie between 0 and 1, not {level}")
+    _check_files(output, plot)
+    groups = named(by or [])
+    found = bundle.read(bundle.find(model))
+    calibration = calibrated(found.config.name, found.config.calibration)
+    fold = fold or ("test" if folds else None)
+    faces = read_faces(data, folds, fold)
+    stated(groups, faces)
+    answers = _load(predictions, found) if predictions is not None else _predict(found, faces, threads, quiet)
+    report = measure(answers, faces, by=groups, calibration=calibration, interval_level=level, min_faces=min_faces)
+    if plot is not None:
+        with needs_extra("drawing"):
+            from mien.learn.audit.fairness_plots import plot as draw
+        draw(report).savefig(plot, dpi=150)
+    told = {"data": data, "folds": folds, "fold": fold, "predictions": predictions}
+    options: dict[str, Any] = {"by": groups, **told, "min_faces": min_faces, "level": level, "output": output}
+    _write(_text(report, chosen_form, told, _command(model, options)), output)
+
+
+def _form(form: str | None, output: Path | None) -> str:
+    if form is None:
+        form = "table" if output is None else SUFFIXES.get(output.suffix.lower(), "")
+        if not form:
+            raise UsageError(f"{output} does not end in .html, .md or .json: say --format")
+    if form not in FORMATS:
+        raise UsageError.unknown("format", form, FORMATS)
+    return form
+
+
+def _check_files(output: Path | None, plot: Path | None) -> None:
+    """Before minutes of work rather than after them."""
+    for file in (output, plot):
+        if file is not None and not file.parent.is_dir():
+            raise UsageError(f"there is no folder {file.parent} to save {file.name} in")
+    if plot is not None and plot.suffix.lower() not in DRAWINGS:
+        raise UsageError.unknown("kind of drawing", plot.suffix, DRAWINGS)
+
+
+def _load(file: Path, found: Bundle) -> Predictions:
+    from mien.learn.predictions import Predictions
+
+    answers = Predictions.load(file)
+    if answers.model != found.config.name:
+        raise DataError(
+            f"{file} holds the answers of {answers.model or 'a model without a name'!r}, not of "
+            f"{found.config.name!r}: make them with `mien evaluate --predictions`"
+        )
+    return answers
+
+
+def _predict(found: Bundle, faces: Manifest, threads: int, quiet: bool) -> Predictions:
+    from mien.cli.progress import ProgressBar
+    from mien.cores import physical_cores
+    from mien.estimate.estimator import Estimator
+    from mien.learn.predictions import predict
+
+    cores = threads or physical_cores()
+    with ProgressBar(len(faces) - faces.missing, quiet=quiet) as bar:
+        return predict(
+            Estimator(found, threads=cores), faces, model=found.config.name, threads=cores, progress=bar.advance
+        )
+
+
+def _text(report: FairnessReport, form: str, told: dict[str, Any], command: str) -> str:
+    from mien.sinks.records import encode
+
+    if form == "table":
+        return report.to_markdown()
+    if form == "json":
+        record = report.to_dict()
+        record["settings"] |= {name: value and str(value) for name, value in told.items()}
+        return encode(record).decode()
+    try:
+        from mien.learn.audit.fairness_page import to_html
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in {"matplotlib", "jinja2"}:
+            raise
+        raise MissingExtra.named("the page", "train") from error
+    return to_html(report, command)
+
+
+def _command(model: str, options: dict[str, Any]) -> str:
+    """The command that made a page."""
+    words = ["mien", "audit", "fairness", model]
+    for name, value in options.items():
+        for one in value if isinstance(value, list) else [value]:
+            if one is not None:
+                words += [f"--{name.replace('_', '-')}", str(one)]
+    return shlex.join(words)
+
+
+def _write(text: str, output: Path | None) -> None:
+    if output is None:
+        typer.echo(text)
+        return
+    try:
+        output.write_text(text.rstrip("\n") + "\n", encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot write {output}: {error.strerror}") from error
+    typer.echo(str(output))
