@@ -13,7 +13,7 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper, save
 
 from mien.estimate.bundle import BundleConfig
 from mien.faces.align import CropContract
-from mien.results import Age, Box, Face, Failure, Gender, Photo
+from mien.results import Age, Box, Face, Failure, Gender, Photo, Quality
 
 REPO = Path(__file__).resolve().parents[1]
 CHIP = 32
@@ -67,9 +67,21 @@ def answers() -> list[Photo]:
     pmf = tuple(1 / 117 for _ in range(117))
     landmarks = ((110.04, 120.0), (130.0, 120.0), (120.0, 130.0), (112.0, 140.0), (128.0, 140.0))
     first = Face(
-        Box(100.04, 100, 140, 160.5), 0.99913, landmarks, Age(34.26, 33.9, 27.1, 42, 0.9, pmf), Gender("female", 0.98)
+        Box(100.04, 100, 140, 160.5),
+        0.99913,
+        landmarks,
+        Age(34.26, 33.9, 27.1, 42, 0.9, pmf),
+        Gender("female", 0.98),
+        Quality(20.04, 0.14159, -3.14),
     )
-    second = Face(Box(10, 20, 30, 45), None, None, Age(7, 6.5, 3, 11, 0.9, pmf), Gender("male", 0.51234))
+    second = Face(
+        Box(10, 20, 30, 45),
+        None,
+        None,
+        Age(7, 6.5, 3, 11, 0.9, pmf),
+        Gender("male", 0.51234),
+        Quality(9.5, 0.05, None, ("small", "blurred")),
+    )
     return [
         Photo("a/Zoë, 2.jpg", "tiny", 640, 480, (first, second)),
         Photo("b.jpg", "tiny", 64, 48),

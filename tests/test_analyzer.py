@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import io
 import itertools
+import shutil
 import tarfile
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -17,6 +19,8 @@ from PIL import Image
 import mien
 from mien.analyzer import Analyzer, Options
 from mien.errors import NotAnImage, PhotoError, PhotoMissing, UsageError
+from mien.estimate import bundle
+from mien.estimate.calibrate import Calibration
 from mien.faces import Detection, DetectorOptions
 from mien.photos.decode import DecodeOptions
 from mien.photos.sources import Item
@@ -110,7 +114,40 @@ def test_the_level_widens_the_interval(tiny_bundle: Path) -> None:
         age = mien.load(tiny_bundle, detector="whole", threads=1, level=level)(picture(40)).faces[0].age
         assert age.level == level
         widths.append(age.high - age.low)
-    assert widths == [pytest.approx(2 * 0.674 * 4, rel=0.02), pytest.approx(2 * 1.96 * 4, rel=0.02)]  # normal, sd 4
+    spread = np.hypot(4, 2)  # the model's own, and that of stated ages
+    assert widths == [pytest.approx(2 * 0.674 * spread, abs=1.5), pytest.approx(2 * 1.96 * spread, abs=2)]
+
+
+@pytest.mark.parametrize(
+    ("redness", "label"), [(0.0, "uncertain"), (0.1, "uncertain"), (0.4, "female"), (-0.4, "male")]
+)
+def test_the_model_may_abstain_from_a_gender(tiny_bundle: Path, redness: float, label: str) -> None:
+    chip = picture(40).astype(np.float64)
+    chip[..., 0] += 127 * redness
+    chip[..., 2] -= 127 * redness
+    analyzer = mien.load(tiny_bundle, detector="whole", threads=1, abstain=0.9)
+    gender = analyzer(chip.round().astype(np.uint8)).faces[0].gender
+    assert gender.label == label
+    assert 0.5 <= gender.probability <= 1
+    assert (gender.probability >= 0.9) == (label != "uncertain")
+
+
+def test_a_poor_view_is_flagged_and_gets_a_wider_interval(tiny_bundle: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "tiny"
+    shutil.copytree(tiny_bundle, folder)
+    config = bundle.read(folder).config
+    widening = Calibration(1, 1, ((0.9, 0.9),), doubtful=((0.9, 0.99),))
+    bundle.write_config(folder, replace(config, calibration=widening))
+    grain = np.random.default_rng(0).choice([-18, 18], (64, 64))
+    sharp = (picture(40, (64, 64)) + grain[..., None]).astype(np.uint8)
+    analyzer = mien.load(folder, detector="whole", threads=1)
+    good, blurred, small = (analyzer(chip).faces[0] for chip in (sharp, picture(40, (64, 64)), sharp[::2, ::2]))
+    assert good.quality.flags == ()
+    assert good.quality.turn is None
+    assert blurred.quality.flags == ("blurred",)
+    assert "small" in small.quality.flags
+    assert small.quality.eyes == pytest.approx(good.quality.eyes / 2)
+    assert blurred.age.high - blurred.age.low > 1.3 * (good.age.high - good.age.low)
 
 
 def test_a_call_raises_what_is_wrong(whole: Analyzer, folder: Path) -> None:

@@ -7,11 +7,18 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from mien.annotate import _labels, _places, _scaled, draw
-from mien.results import Age, Box, Face, Gender, Photo
+from mien.results import Age, Box, Face, Gender, Photo, Quality
 
 
 def face(box: Box, years: float = 34.0, female: float = 0.98) -> Face:
-    return Face(box, 0.9, None, Age(years, years, max(0.0, years - 7), years + 8, 0.9, ()), Gender.from_female(female))
+    return Face(
+        box,
+        0.9,
+        None,
+        Age(years, years, max(0.0, years - 7), years + 8, 0.9, ()),
+        Gender.from_female(female),
+        Quality(60, 0.15, None),
+    )
 
 
 def photo(width: int, height: int, *boxes: Box) -> Photo:

@@ -15,18 +15,22 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mien.age_check import AgeCheck, AgeChecker, FaceCheck
     from mien.analyzer import Analyzer, Options, load
     from mien.errors import DataError, MienError, MissingExtra, ModelError, PhotoError, UsageError
-    from mien.results import Age, Box, Face, Failure, Gender, Photo
+    from mien.results import Age, Box, Face, Failure, Gender, Photo, Quality
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Age",
+    "AgeCheck",
+    "AgeChecker",
     "Analyzer",
     "Box",
     "DataError",
     "Face",
+    "FaceCheck",
     "Failure",
     "Gender",
     "MienError",
@@ -35,15 +39,17 @@ __all__ = [
     "Options",
     "Photo",
     "PhotoError",
+    "Quality",
     "UsageError",
     "__version__",
     "load",
 ]
 
 _ROOMS = {
+    "mien.age_check": ("AgeCheck", "AgeChecker", "FaceCheck"),
     "mien.analyzer": ("Analyzer", "Options", "load"),
     "mien.errors": ("DataError", "MienError", "MissingExtra", "ModelError", "PhotoError", "UsageError"),
-    "mien.results": ("Age", "Box", "Face", "Failure", "Gender", "Photo"),
+    "mien.results": ("Age", "Box", "Face", "Failure", "Gender", "Photo", "Quality"),
 }
 _HOME = {name: room for room, names in _ROOMS.items() for name in names}
 

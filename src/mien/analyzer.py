@@ -20,11 +20,12 @@ from mien.errors import MienError, PhotoError, UsageError
 from mien.estimate import bundle
 from mien.estimate.calibrate import Calibration, expectation, intervals, median
 from mien.estimate.estimator import Estimator
+from mien.estimate.quality import doubtful, eye_distance, eye_distance_of_chip, judge, turn
 from mien.faces import Detection, DetectorOptions, create
-from mien.faces.align import align, resize_chip
+from mien.faces.align import align, points_in_box, resize_chip
 from mien.photos.decode import DecodeOptions, Picture, decode, from_array, from_pil
 from mien.photos.sources import Item, items
-from mien.results import Age, Box, Face, Failure, Gender, Photo
+from mien.results import Age, Box, Face, Failure, Gender, Photo, Quality
 
 Input: TypeAlias = str | Path | Item | bytes | Image.Image | NDArray[Any]
 """What an analyzer takes: a path, an item of `mien.photos.sources`, encoded bytes, a PIL image or an array."""
@@ -43,6 +44,7 @@ class Options:
         max_faces: keep only so many, the largest; None for all.
         weights: file of the detector's weights, for "yunet".
         level: share of true ages that the age intervals are to hold.
+        abstain: call a gender "uncertain" where its probability is below this.
         mirror: average the answers for each chip and its mirror image: a little better, half as fast.
         threads: cores to use; 0 for all physical ones.
         batch_size: most faces that are in the network at once; on a CPU more bring no speed, but 32 take 0.3 GB more.
@@ -55,6 +57,7 @@ class Options:
     max_faces: int | None = None
     weights: str | Path | None = None
     level: float = 0.9
+    abstain: float = 0.5
     mirror: bool = False
     threads: int = 0
     batch_size: int = 8
@@ -63,6 +66,8 @@ class Options:
     def __post_init__(self) -> None:
         if not 0 < self.level < 1:
             raise UsageError(f"the level of age intervals must lie between 0 and 1, not {self.level}")
+        if not 0.5 <= self.abstain <= 1:
+            raise UsageError(f"the probability to abstain below must lie between 0.5 and 1, not {self.abstain}")
         if self.threads < 0:
             raise UsageError(f"threads must be 0 (all cores) or more, not {self.threads}")
         if self.batch_size < 1:
@@ -79,6 +84,7 @@ class _Draft:
     height: int | None = None
     detections: list[Detection] = field(default_factory=list)
     chips: list[NDArray[np.uint8]] = field(default_factory=list)
+    qualities: list[Quality] = field(default_factory=list)
     error: Failure | None = None
 
 
@@ -235,8 +241,11 @@ class Analyzer:
         contract = self.estimator.contract
         if self.detector.aligned:
             chips = [resize_chip(picture.pixels, contract) for _ in found]
+            eyes = [eye_distance_of_chip(min(picture.pixels.shape[:2]), contract) for _ in found]
         else:
             chips = [align(picture.pixels, face, contract) for face in found]
+            eyes = [eye_distance(face.landmarks or points_in_box(face.box), contract) for face in found]
+        turns = [face.landmarks and turn(face.landmarks) for face in found]
         return _Draft(
             source,
             picture=picture if keep else None,
@@ -244,6 +253,7 @@ class Analyzer:
             height=picture.height,
             detections=[_to_photo(face, picture.scale) for face in found],
             chips=chips,
+            qualities=[judge(*measures) for measures in zip(chips, eyes, turns, strict=True)],
         )
 
     def _answer(self, drafts: list[_Draft]) -> Iterator[tuple[Photo, Picture | None]]:
@@ -252,7 +262,8 @@ class Analyzer:
         chips = [chip for draft in drafts for chip in draft.chips]
         estimates = self.estimator(np.asarray(chips, np.uint8).reshape(-1, size, size, 3))
         calibration = self.config.calibration or Calibration.identity()
-        low, high = intervals(estimates.pmf, self.options.level, calibration)
+        qualities = [quality for draft in drafts for quality in draft.qualities]
+        low, high = intervals(estimates.pmf, self.options.level, calibration, doubtful(qualities))
         columns = (expectation(estimates.pmf), median(estimates.pmf), low, high, estimates.pmf, estimates.female)
         rows = zip(*(column.tolist() for column in columns), strict=True)
         for draft in drafts:
@@ -262,9 +273,12 @@ class Analyzer:
                     score=found.score,
                     landmarks=found.landmarks,
                     age=Age(years, mid, low, high, level=self.options.level, pmf=tuple(pmf)),
-                    gender=Gender.from_female(female),
+                    gender=Gender.from_female(female, self.options.abstain),
+                    quality=quality,
                 )
-                for found, (years, mid, low, high, pmf, female) in zip(draft.detections, rows, strict=False)
+                for found, quality, (years, mid, low, high, pmf, female) in zip(
+                    draft.detections, draft.qualities, rows, strict=False
+                )
             ]
             photo = Photo(draft.source, self.config.name, draft.width, draft.height, tuple(faces), draft.error)
             yield photo, draft.picture

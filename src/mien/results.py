@@ -78,32 +78,65 @@ class Age:
         return record
 
 
+UNCERTAIN = "uncertain"
+"""The gender label of a face where the model abstains."""
+
+
 @dataclass(frozen=True, slots=True)
 class Gender:
     """Gender as labelled in the training data: "female" or "male", nothing more.
 
     Attributes:
-        label: the likelier of the two.
-        probability: probability of that label, 0.5 to 1.
+        label: the likelier of the two, or "uncertain" where the model was asked to abstain below a probability.
+        probability: probability of the likelier label, 0.5 to 1.
     """
 
     label: str
     probability: float
 
     @classmethod
-    def from_female(cls, probability: float) -> Gender:
-        """The likelier label from the probability of "female".
+    def from_female(cls, probability: float, abstain: float = 0.5) -> Gender:
+        """The likelier label from the probability of "female"; "uncertain" if its probability is below `abstain`.
 
         >>> Gender.from_female(0.25)
         Gender(label='male', probability=0.75)
+        >>> Gender.from_female(0.25, abstain=0.8)
+        Gender(label='uncertain', probability=0.75)
         """
-        if probability >= 0.5:
-            return cls("female", probability)
-        return cls("male", 1.0 - probability)
+        label, likelier = ("female", probability) if probability >= 0.5 else ("male", 1.0 - probability)
+        return cls(UNCERTAIN if likelier < abstain else label, likelier)
 
     def to_dict(self) -> dict[str, Any]:
         """Label and probability, the latter to four places."""
         return {"label": self.label, "probability": round(self.probability, 4)}
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """How good a view of the face the model had.
+
+    Attributes:
+        eyes: pixels between the eyes in the picture that the chip was cut from (a big photo is decoded at a reduced
+            size), as if the face looked at the camera.
+        sharpness: share of fine detail; a blurred or enlarged face has little.
+        turn: about how many degrees the face is turned to the right of the picture, below 0 to the left; None where the
+            detector finds no landmarks.
+        flags: "small", "blurred", "turned", or none of them; with any, expect less of the estimates.
+    """
+
+    eyes: float
+    sharpness: float
+    turn: float | None
+    flags: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Native types, rounded."""
+        return {
+            "eyes": round(self.eyes, 1),
+            "sharpness": round(self.sharpness, 4),
+            "turn": None if self.turn is None else round(self.turn, 1),
+            "flags": list(self.flags),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +150,7 @@ class Face:
             the upright photo; None where the detector finds none.
         age: its apparent age.
         gender: its apparent gender.
+        quality: how good a view of it the photo gives.
     """
 
     box: Box
@@ -124,6 +158,7 @@ class Face:
     landmarks: tuple[Point, ...] | None
     age: Age
     gender: Gender
+    quality: Quality
 
     def to_dict(self, *, pmf: bool = False) -> dict[str, Any]:
         """Native types only."""
@@ -136,6 +171,7 @@ class Face:
             "landmarks": landmarks,
             "age": self.age.to_dict(pmf=pmf),
             "gender": self.gender.to_dict(),
+            "quality": self.quality.to_dict(),
         }
 
 

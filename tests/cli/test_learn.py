@@ -125,8 +125,31 @@ def test_calibrating_writes_into_the_model(model: Path, chips: Path) -> None:
     assert calibration.age_temperature < 1  # the labels lie two years off, within a spread of four
     again = run("calibrate", model, *fold)  # learns from raw answers, not from calibrated ones
     assert json.loads(again.stdout) == calibration.to_dict()
+    assert "no age checks: no limit has 100 faces" in again.stderr
+    assert not (model / bundle.AGE_CHECKS).exists()
     after = json.loads(run("evaluate", model, *fold, "--format", "json").stdout)
     assert after["subsets"]["all"]["age"]["coverage"]["value"] >= 0.85
+
+
+def test_age_checks_are_learned_from_cross_fitted_answers(model: Path, chips: Path, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    ages = rng.integers(10, 30, 2000)
+    rows = ["file,age,gender,fold"] + [f"{at}.jpg,{age},{'fm'[at % 2]},train" for at, age in enumerate(ages)]
+    for path in chips.glob("*.jpg"):
+        shutil.copy(path, tmp_path)
+        age, female, *_ = path.name.split("_")
+        rows.append(f"{path.name},{age},{'mf'[int(female)]},val")
+    (tmp_path / "folds.csv").write_text("\n".join(rows))
+    mass = np.exp(-0.5 * ((np.arange(117) - ages[:, None] - rng.normal(0, 3, (2000, 1))) / 3) ** 2)
+    pmf = (mass / mass.sum(axis=1, keepdims=True)).astype(np.float32)
+    files = np.array([f"{at}.jpg" for at in range(2000)])
+    Predictions(files, pmf, (np.arange(2000) % 2 == 0).astype(np.float32)).save(tmp_path / "cross.parquet")
+    options = ("--data", tmp_path, "--folds", tmp_path / "folds.csv", "--cross-fitted", tmp_path / "cross.parquet")
+    done = run("calibrate", model, *options, "--threads", "1")
+    assert done.exit_code == 0, done.output
+    checks = bundle.read(model).age_checks()
+    assert checks.source == "2000 cross-fitted training faces"
+    assert 0.5 < checks.rule(18, 0.05, 0.05).pass_above < 1
 
 
 def test_a_card_tells_the_figures(model: Path, chips: Path, tmp_path: Path) -> None:

@@ -18,7 +18,20 @@ if TYPE_CHECKING:
 
 POINTS: dict[str, Literal["expectation", "median"]] = {"mean": "expectation", "median": "median"}
 TRAIN_PACKAGES = frozenset(
-    {"torch", "accelerate", "safetensors", "onnx", "pydantic", "yaml", "pyarrow", "matplotlib", "sklearn", "skimage"}
+    {
+        "torch",
+        "accelerate",
+        "safetensors",
+        "onnx",
+        "pydantic",
+        "yaml",
+        "pyarrow",
+        "matplotlib",
+        "sklearn",
+        "skimage",
+        "scipy",
+        "jinja2",
+    }
 )
 
 Model = Annotated[str, typer.Argument(help="Name of a model or its folder.")]
@@ -150,31 +163,55 @@ def calibrate(
     fold: Annotated[
         str | None, typer.Option(help="Fold to learn from: never one trained on.", show_default="val with --folds")
     ] = None,
+    cross_fitted: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Answers for training faces by models that did not see them ([b]mien crossfit[/b]): age checks are "
+            "learned from these, since a fold holds few faces near each limit.",
+        ),
+    ] = None,
     threads: Threads = 0,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
 ) -> None:
-    """Learn temperatures and interval masses from held-out chips and write them into the model's config.json."""
-    import numpy as np
-
+    """Learn temperatures, interval masses and age checks from held-out chips and write them into the model's folder."""
     from mien.cli.progress import ProgressBar
     from mien.cores import physical_cores
     from mien.estimate import bundle
-    from mien.estimate.calibrate import fit
     from mien.estimate.estimator import Estimator
-    from mien.learn.predictions import predict
+    from mien.learn import age_checks
+    from mien.learn.calibration import fit, with_doubtful
+    from mien.learn.evaluate import paired
+    from mien.learn.manifest import read
+    from mien.learn.poor_views import predict_poor_views
+    from mien.learn.predictions import Predictions, predict
 
     found = bundle.read(bundle.find(model))
     cores = threads or physical_cores()
     raw = Estimator(replace(found, config=replace(found.config, calibration=None)), threads=cores)
     faces = read_faces(data, folds, fold or ("val" if folds else None))
-    with ProgressBar(len(faces) - faces.missing, quiet=quiet) as bar:
+    with ProgressBar(2 * (len(faces) - faces.missing), quiet=quiet) as bar:
         answers = predict(raw, faces, threads=cores, progress=bar.advance)
-    row = {file: index for index, file in enumerate(faces.files.tolist())}
-    labels = faces.take(np.array([row[file] for file in answers.files.tolist()], dtype=np.intp))
-    calibration = fit(answers.pmf, answers.female, labels.age, labels.female)
-    config = replace(found.config, calibration=calibration)
+        poor = predict_poor_views(raw, faces, threads=cores, progress=bar.advance)
+    pmf, female, labels = paired(answers, faces)
+    calibration = fit(pmf, female, labels.age, labels.female)
+    checked, ages = calibration.apply(pmf, female)[0], labels.age
+    source = f"{len(ages)} held-out faces"
+    pmf, _, labels = paired(poor, faces)
+    calibration = with_doubtful(calibration, pmf, labels.age)
+    if cross_fitted is not None:
+        pmf, female, labels = paired(Predictions.load(cross_fitted), read(data, folds))
+        checked, ages = fit(pmf, female, labels.age, labels.female).apply(pmf, female)[0], labels.age
+        source = f"{len(ages)} cross-fitted training faces"
+    try:
+        checks = age_checks.fit(checked, ages, source=source)
+    except DataError as error:
+        typer.echo(f"mien: no age checks: {error}", err=True)
+        checks = None
     with _writing(found.folder):
-        bundle.write_config(found.folder, config)
+        bundle.write_config(found.folder, replace(found.config, calibration=calibration))
+        if checks is not None:
+            bundle.write_age_checks(found.folder, checks)
     typer.echo(json.dumps(calibration.to_dict()))
 
 

@@ -43,6 +43,9 @@ def predict(
     threshold: Annotated[float | None, typer.Option(help="Least score of a face, 0 to 1.")] = None,
     max_faces: Annotated[int | None, typer.Option(help="Keep only the so many largest faces of a photo.")] = None,
     level: Annotated[float, typer.Option(help="Share of true ages that the age intervals hold.")] = 0.9,
+    abstain: Annotated[
+        float, typer.Option(metavar="P", help="Call a gender 'uncertain' where its probability is below P.")
+    ] = 0.5,
     mirror: Annotated[bool, typer.Option("--mirror", help="Average with the mirror image: better, slower.")] = False,
     pmf: Annotated[bool, typer.Option("--pmf", help="Add the probability of each year 0..116.")] = False,
     threads: Annotated[int, typer.Option(help="Cores to use; 0 for all.")] = 0,
@@ -78,6 +81,7 @@ def predict(
         max_faces=max_faces,
         weights=weights,
         level=level,
+        abstain=abstain,
         mirror=mirror,
         threads=threads,
         batch_size=batch_size,

@@ -1,7 +1,8 @@
 """A model is a folder: config.json, model.onnx, model.safetensors (its weights), LICENSE and a card, README.md.
 
 config.json says everything that predicting needs to know: the crop contract of the chips, the age classes, the
-calibration, and what the weights may be used for. It is parsed by hand, so that a wrong file gets a sentence.
+calibration, and what the weights may be used for. age_checks.json, where there is one, holds the thresholds of age
+checks. Both are parsed by hand, so that a wrong file gets a sentence.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from mien.errors import ModelError, UsageError
+from mien.estimate.age_check import AgeChecks
 from mien.estimate.calibrate import Calibration
 from mien.faces.align import CropContract
 
@@ -23,6 +25,7 @@ FORMAT = 1
 TASK = "age+gender"
 CONFIG = "config.json"
 NETWORK = "model.onnx"
+AGE_CHECKS = "age_checks.json"
 MODELS = Path(__file__).resolve().parents[1] / "models"
 """Folder of the models that come with the package."""
 
@@ -134,6 +137,34 @@ class Bundle:
         """The ONNX file; its weights lie in model.safetensors beside it."""
         return self.folder / NETWORK
 
+    def calibration(self) -> Calibration:
+        """What it learned about its own confidence.
+
+        Raises:
+            ModelError: it has learned nothing.
+        """
+        if self.config.calibration is None:
+            raise ModelError(
+                f"model {self.config.name} is not calibrated: run mien calibrate {self.folder} on held-out faces"
+            )
+        return self.config.calibration
+
+    def age_checks(self) -> AgeChecks:
+        """Thresholds for age checks.
+
+        Raises:
+            ModelError: it has none, or the file is wrong.
+        """
+        file = self.folder / AGE_CHECKS
+        if not file.is_file():
+            raise ModelError(
+                f"model {self.config.name} has no age checks: run mien calibrate {self.folder} on held-out faces"
+            )
+        try:
+            return AgeChecks.from_dict(_load_json(file))
+        except ModelError as error:
+            raise ModelError(f"{file}: {error}") from error
+
     def size(self) -> int:
         """Bytes of all its files."""
         return sum(path.stat().st_size for path in self.folder.iterdir() if path.is_file())
@@ -177,12 +208,7 @@ def read(folder: Path) -> Bundle:
     file = folder / CONFIG
     if not file.is_file():
         raise ModelError(f"model folder {folder} has no {CONFIG}")
-    try:
-        record = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{file} cannot be read as JSON: {error}") from error
-    if not isinstance(record, dict):
-        raise ModelError(f"{file} holds no table of settings")
+    record = _load_json(file)
     try:
         config = BundleConfig.from_dict(record)
     except ModelError as error:
@@ -194,9 +220,31 @@ def read(folder: Path) -> Bundle:
 
 def write_config(folder: Path, config: BundleConfig) -> None:
     """Write config.json into a model folder, whole or not at all."""
-    part = folder / f".{CONFIG}.part"
-    part.write_text(json.dumps(config.to_dict(), indent=2) + "\n", encoding="utf-8")
-    part.replace(folder / CONFIG)
+    _write(folder / CONFIG, json.dumps(config.to_dict(), indent=2))
+
+
+def write_age_checks(folder: Path, checks: AgeChecks) -> None:
+    """Write age_checks.json into a model folder, a line for each limit, whole or not at all."""
+    record = checks.to_dict()
+    limits = ",\n".join(f"  {json.dumps(limit)}: {json.dumps(entry)}" for limit, entry in record.pop("limits").items())
+    head = json.dumps(record, indent=1)[:-2]
+    _write(folder / AGE_CHECKS, f'{head},\n "limits": {{\n{limits}\n }}\n}}')
+
+
+def _write(file: Path, text: str) -> None:
+    part = file.with_name(f".{file.name}.part")
+    part.write_text(text + "\n", encoding="utf-8")
+    part.replace(file)
+
+
+def _load_json(file: Path) -> dict[str, Any]:
+    try:
+        record = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{file} cannot be read as JSON: {error}") from error
+    if not isinstance(record, dict):
+        raise ModelError(f"{file} holds no table of settings")
+    return record
 
 
 def _take(record: Mapping[str, Any], key: str, kind: type[T], inside: str = "", default: T | None = None) -> T:

@@ -1,18 +1,20 @@
 """From a raw age distribution to one that can be trusted: temperatures, point estimates, conformal intervals.
 
 Ages are whole years and class `k` is centred on the label `k`: its mass is spread evenly over `[k - 0.5, k + 0.5]`. The
-expectation, the median and the ends of an interval are therefore on the scale of the labels and may be compared with
-them directly, and the cumulative distribution at a label is `F(k) = p_0 + ... + p_(k-1) + p_k / 2`.
+expectation and the median are therefore on the scale of the labels and may be compared with them directly.
 
 Temperatures follow Guo et al., "On Calibration of Modern Neural Networks" (ICML 2017). Intervals follow split conformal
-prediction (Lei et al., "Distribution-Free Predictive Inference for Regression", JASA 2018) with the score
-`|2 F(y) - 1|`, the mass of the smallest central interval that reaches the true age `y`.
+prediction (Lei et al., "Distribution-Free Predictive Inference for Regression", JASA 2018). They take the likeliest
+ages first, which makes them the shortest ones (highest density regions: Hyndman, The American Statistician, 1996): the
+score of an age is the mass of the likelier ages and half its own. They are Mondrian (Vovk et al., "Algorithmic Learning
+in a Random World", 2005, 4.5): each band of estimated ages has its own masses, and so have faces that are too small,
+blurred or turned. `mien.learn.calibration` learns all of it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -24,14 +26,26 @@ from mien.errors import ModelError
 
 OLDEST = 116
 AGES = OLDEST + 1
-LEVELS = (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.925, 0.95, 0.975, 0.99)
 
 _EDGES = np.arange(AGES + 1) - 0.5
-_FLOOR = 1e-30
-_TEMPERATURES = (0.05, 20.0)
+FLOOR = 1e-30
 
 Floats = NDArray[np.floating[Any]]
 Doubles = NDArray[np.float64]
+Pairs = tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """Faces of about one estimated age, whose intervals are learned by themselves.
+
+    Attributes:
+        first: expected age in years from which on a face belongs here; the next band ends it.
+        masses: as in `Calibration`.
+    """
+
+    first: float
+    masses: Pairs
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +55,19 @@ class Calibration:
     Attributes:
         age_temperature: the age distribution becomes `p ** (1 / T)`, normalised; above 1 it widens.
         gender_temperature: divides the log-odds of "female".
-        central_mass: pairs (level, mass): the central interval that holds `mass` of the distribution holds the true age
-            of a share `level` of faces. Ascending; between the pairs, and to (0, 0) and (1, 1), linear.
+        masses: pairs (level, mass): the likeliest ages that hold `mass` of the distribution hold the true age of a
+            share `level` of faces. Ascending; between the pairs, and to (0, 0) and (1, 1), linear.
+        bands: the same for faces of about one estimated age, in ascending order; a face below the first of them, or any
+            face where there are none, takes the masses above.
+        doubtful: the same for faces of poor quality (see `mien.estimate.quality`); they take the larger of this mass
+            and their band's. Empty where it was never learned.
     """
 
     age_temperature: float
     gender_temperature: float
-    central_mass: tuple[tuple[float, float], ...]
+    masses: Pairs
+    bands: tuple[Band, ...] = ()
+    doubtful: Pairs = ()
 
     @classmethod
     def identity(cls) -> Calibration:
@@ -63,22 +83,29 @@ class Calibration:
         """
         try:
             age, gender = float(record["age_temperature"]), float(record["gender_temperature"])
-            pairs = tuple((float(level), float(mass)) for level, mass in record["central_mass"])
+            pairs = _pairs(record["masses"])
+            bands = tuple(Band(float(b["first"]), _pairs(b["masses"])) for b in record.get("bands", ()))
+            doubtful = _pairs(record.get("doubtful", ()))
         except (KeyError, TypeError, ValueError) as error:
             raise ModelError(f"the calibration of the model is malformed: {error!r}") from error
         if not all(math.isfinite(t) and t > 0 for t in (age, gender)):
             raise ModelError(f"the temperatures of the model's calibration must be above 0: {age}, {gender}")
-        grid = [(0.0, 0.0), *pairs, (1.0, 1.0)]
-        if not all(below[0] < above[0] and below[1] <= above[1] for below, above in pairwise(grid)):
-            raise ModelError("the levels and masses of the model's calibration must ascend within 0 to 1")
-        return cls(age, gender, pairs)
+        for table in (pairs, doubtful, *(band.masses for band in bands)):
+            grid = [(0.0, 0.0), *table, (1.0, 1.0)]
+            if not all(below[0] < above[0] and below[1] <= above[1] for below, above in pairwise(grid)):
+                raise ModelError("the levels and masses of the model's calibration must ascend within 0 to 1")
+        if not all(below.first < above.first for below, above in pairwise(bands)):
+            raise ModelError("the age bands of the model's calibration must ascend")
+        return cls(age, gender, pairs, bands, doubtful)
 
     def to_dict(self) -> dict[str, Any]:
         """Native types for config.json."""
         return {
             "age_temperature": self.age_temperature,
             "gender_temperature": self.gender_temperature,
-            "central_mass": [list(pair) for pair in self.central_mass],
+            "masses": _lists(self.masses),
+            "bands": [{"first": band.first, "masses": _lists(band.masses)} for band in self.bands],
+            "doubtful": _lists(self.doubtful),
         }
 
     def apply(self, pmf: Floats, female: Floats) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -93,20 +120,37 @@ class Calibration:
         """
         ages = np.asarray(pmf, np.float64)
         if self.age_temperature != 1.0:
-            ages = np.exp(_log_softmax(np.log(np.maximum(ages, _FLOOR)) / self.age_temperature))
+            ages = np.exp(log_softmax(np.log(np.maximum(ages, FLOOR)) / self.age_temperature))
         genders = np.asarray(female, np.float64)
         if self.gender_temperature != 1.0:
-            genders = _sigmoid(_logit(genders) / self.gender_temperature)
+            genders = _sigmoid(logit(genders) / self.gender_temperature)
         return ages.astype(np.float32), genders.astype(np.float32)
 
     def mass(self, level: float) -> float:
-        """Mass of the central interval that holds the true age of a share `level` of faces.
+        """Mass of the interval that holds the true age of a share `level` of all faces.
 
         >>> Calibration(1.0, 1.0, ((0.8, 0.7), (0.9, 0.84))).mass(0.9)
         0.84
         """
-        levels, masses = zip((0.0, 0.0), *self.central_mass, (1.0, 1.0), strict=True)
-        return float(np.interp(level, levels, masses))
+        return _read(self.masses, level)
+
+    def masses_for(self, level: float, years: Doubles, doubtful: NDArray[np.bool_] | None = None) -> Doubles:
+        """The same for single faces.
+
+        Args:
+            level: share of faces whose true age the interval is to hold.
+            years: [N] their expected ages.
+            doubtful: [N] whether a face is of poor quality; None: none of them.
+
+        Returns:
+            [N] masses.
+        """
+        tables = [self.masses, *(band.masses for band in self.bands)]
+        rows = np.searchsorted([band.first for band in self.bands], years, side="right")
+        masses: Doubles = np.array([_read(table, level) for table in tables])[rows]
+        if doubtful is not None and self.doubtful:
+            masses = np.where(doubtful, np.maximum(masses, _read(self.doubtful, level)), masses)
+        return masses
 
 
 def interval(pmf: Floats, level: float, calibration: Calibration) -> tuple[float, float]:
@@ -115,7 +159,7 @@ def interval(pmf: Floats, level: float, calibration: Calibration) -> tuple[float
     Args:
         pmf: [117] distribution, already scaled by the calibration's temperature.
         level: share of faces whose true age the interval is to hold, above 0 and below 1.
-        calibration: its `mass` says how much of the distribution that takes.
+        calibration: says how much of the distribution that takes.
 
     Returns:
         Lower and upper end in years, within 0 to 116.
@@ -124,13 +168,18 @@ def interval(pmf: Floats, level: float, calibration: Calibration) -> tuple[float
     return float(low[0]), float(high[0])
 
 
-def intervals(pmf: Floats, level: float, calibration: Calibration) -> tuple[Doubles, Doubles]:
-    """Vector form of `interval`: [N, 117] -> two arrays [N]."""
+def intervals(
+    pmf: Floats, level: float, calibration: Calibration, doubtful: NDArray[np.bool_] | None = None
+) -> tuple[Doubles, Doubles]:
+    """Vector form of `interval`: [N, 117] -> two arrays [N]; `doubtful` [N] marks faces of poor quality."""
     if not 0 < level < 1:
         raise ValueError(f"the level of an interval lies between 0 and 1, not {level}")
-    mass = calibration.mass(level)
-    cdf = _cumulative(pmf)
-    return _quantile(cdf, (1 - mass) / 2, last=False), _quantile(cdf, (1 + mass) / 2, last=True)
+    years = expectation(pmf)
+    mass = calibration.masses_for(level, years, doubtful)
+    inside = _score_of_each_age(pmf) <= mass[:, None]
+    low, high = inside.argmax(axis=1), OLDEST - inside[:, ::-1].argmax(axis=1)
+    some = inside.any(axis=1)
+    return np.minimum(np.where(some, low, years), years), np.maximum(np.where(some, high, years), years)
 
 
 def summarise(pmf: Floats) -> tuple[float, float]:
@@ -158,53 +207,34 @@ def median(pmf: Floats) -> Doubles:
 
 
 def scores(pmf: Floats, ages: NDArray[Any]) -> Doubles:
-    """Conformal scores [N]: mass of the smallest central interval of each [117] distribution that reaches its age.
+    """Conformal scores [N]: mass of the ages likelier than the true one, and half its own.
 
-    The true age lies inside `interval(pmf, level, calibration)` exactly where its score is at most
-    `calibration.mass(level)`.
+    The true age lies inside `interval(pmf, level, calibration)` where its score is at most the mass that the
+    calibration has for this face; it may also lie between two separate regions that the interval spans.
     """
     rows, labels = np.arange(len(ages)), np.asarray(ages).astype(np.intp)
-    cdf = _cumulative(pmf)
-    at_label = (cdf[rows, labels] + cdf[rows, labels + 1]) / 2
-    return np.abs(2 * at_label - 1)
+    picked: Doubles = _score_of_each_age(pmf)[rows, labels]
+    return picked
 
 
-def fit(pmf: Floats, female: Floats, ages: NDArray[Any], is_female: NDArray[Any]) -> Calibration:
-    """Learns a calibration from faces that the model was not trained on.
-
-    The temperatures minimise the negative log likelihood. Then the masses are finite-sample quantiles of the scores,
-    rank `ceil((n + 1) * level)` of `n`. One temperature learned from the same faces does not disturb them noticeably.
-
-    Args:
-        pmf: [N, 117] raw age distributions.
-        female: [N] raw probabilities of "female".
-        ages: [N] true ages in whole years, NaN where unknown.
-        is_female: [N] 1 female, 0 male, below 0 unknown.
-
-    Returns:
-        The calibration; a part without any label stays as the model has it.
-    """
-    ages, is_female = np.asarray(ages, np.float64), np.asarray(is_female)
-    known, gendered = np.isfinite(ages), is_female >= 0
-    age_temperature = gender_temperature = 1.0
-    masses: tuple[tuple[float, float], ...] = ()
-    if gendered.any():
-        log_odds = _logit(np.asarray(female, np.float64)[gendered]) * np.where(is_female[gendered] > 0, 1, -1)
-        gender_temperature = _temperature(lambda t: float(np.logaddexp(0, -log_odds / t).mean()))
-    if known.any():
-        logs = np.log(np.maximum(np.asarray(pmf, np.float64)[known], _FLOOR))
-        label = ages[known].astype(np.intp)
-        rows = np.arange(len(label))
-        age_temperature = _temperature(lambda t: -float(_log_softmax(logs / t)[rows, label].mean()))
-        ordered = np.sort(scores(np.exp(_log_softmax(logs / age_temperature)), ages[known]))
-        masses = tuple((level, _conformal_quantile(ordered, level)) for level in LEVELS)
-    return Calibration(age_temperature, gender_temperature, masses)
+def _score_of_each_age(pmf: Floats) -> Doubles:
+    """[N, 117] -> [N, 117]: the mass of all likelier ages, and half of the age's own."""
+    mass = np.asarray(pmf, np.float64) @ _SMOOTHING
+    mass /= mass.sum(axis=1, keepdims=True)
+    order = np.argsort(-mass, axis=1, kind="stable")
+    ordered = np.take_along_axis(mass, order, axis=1)
+    out = np.empty_like(mass)
+    np.put_along_axis(out, order, np.cumsum(ordered, axis=1) - ordered / 2, axis=1)
+    return np.minimum(out, 1.0)  # what rounding adds would keep ages out of an interval of all the mass
 
 
-def _conformal_quantile(ordered: Doubles, level: float) -> float:
-    """The ceil((n + 1) level)-th smallest score; 1 (every age) where so few faces cannot warrant the level."""
-    rank = math.ceil((len(ordered) + 1) * level)
-    return 1.0 if rank > len(ordered) else float(ordered[rank - 1])
+def _smoothing() -> Doubles:
+    """[117, 117] kernel: stated ages are themselves a guess and heap at round numbers, the more the older the face."""
+    years = np.arange(AGES)
+    spread = np.clip(0.05 * years, 0.05, 2.0)[:, None]
+    weights = np.exp(-0.5 * ((years - years[:, None]) / spread) ** 2)
+    kernel: Doubles = weights / weights.sum(axis=1, keepdims=True)
+    return kernel
 
 
 def _cumulative(pmf: Floats) -> Doubles:
@@ -218,8 +248,7 @@ def _cumulative(pmf: Floats) -> Doubles:
 def _quantile(cdf: Doubles, q: float, *, last: bool) -> Doubles:
     """The first (or last) age [N] where each distribution function equals q, within 0 to 116.
 
-    The two differ where no mass lies between two ages; an interval takes the outer one on either side, so that it holds
-    exactly the ages whose score is at most its mass.
+    The two differ where no mass lies between two ages.
     """
     before = cdf <= q if last else cdf < q
     right = np.clip(before.sum(axis=1), 1, AGES)
@@ -231,26 +260,15 @@ def _quantile(cdf: Doubles, q: float, *, last: bool) -> Doubles:
     return ages
 
 
-def _temperature(loss: Callable[[float], float]) -> float:
-    """Minimiser of a loss that is convex in 1 / T, by golden-section search over log T."""
-    ratio = (math.sqrt(5) - 1) / 2
-    low, high = map(math.log, _TEMPERATURES)
-    while high - low > 1e-4:
-        left, right = high - ratio * (high - low), low + ratio * (high - low)
-        if loss(math.exp(left)) < loss(math.exp(right)):
-            high = right
-        else:
-            low = left
-    return round(math.exp((low + high) / 2), 4)
-
-
-def _log_softmax(logits: Doubles) -> Doubles:
+def log_softmax(logits: Doubles) -> Doubles:
+    """Logarithm of the softmax over the last axis."""
     shifted = logits - logits.max(axis=-1, keepdims=True)
     out: Doubles = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
     return out
 
 
-def _logit(probability: Doubles) -> Doubles:
+def logit(probability: Doubles) -> Doubles:
+    """Log-odds of a probability, finite even at 0 and 1."""
     inside = np.clip(probability, 1e-7, 1 - 1e-7)
     out: Doubles = np.log(inside) - np.log1p(-inside)
     return out
@@ -259,3 +277,19 @@ def _logit(probability: Doubles) -> Doubles:
 def _sigmoid(log_odds: Doubles) -> Doubles:
     out: Doubles = 0.5 * (1 + np.tanh(log_odds / 2))
     return out
+
+
+def _read(table: Pairs, level: float) -> float:
+    levels, masses = zip((0.0, 0.0), *table, (1.0, 1.0), strict=True)
+    return float(np.interp(level, levels, masses))
+
+
+def _pairs(record: Any) -> Pairs:
+    return tuple((float(level), float(mass)) for level, mass in record)
+
+
+def _lists(table: Pairs) -> list[list[float]]:
+    return [[level, mass] for level, mass in table]
+
+
+_SMOOTHING = _smoothing()

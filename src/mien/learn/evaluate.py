@@ -142,9 +142,7 @@ def evaluate(
     Raises:
         DataError: no picture has both a prediction and a label, or two pictures have one name.
     """
-    rows = _matched(predictions, manifest)
-    faces = manifest.take(rows >= 0)
-    pmf, female = predictions.pmf[rows[rows >= 0]], predictions.female[rows[rows >= 0]]
+    pmf, female, faces = paired(predictions, manifest)
     years = calibrate.expectation(pmf) if point == "expectation" else calibrate.median(pmf)
     ends = None
     if calibration is not None:
@@ -224,6 +222,20 @@ def _subsets(measure: _Measure) -> Iterator[tuple[str, Subset]]:
         for gender, rows in genders.items():
             if (band & rows).any():
                 yield f"{name}_{gender}", measure(band & rows, None, ONE_GENDER_METRICS)
+
+
+def paired(predictions: Predictions, manifest: Manifest) -> tuple[NDArray[np.float32], NDArray[np.float32], Manifest]:
+    """Predictions beside their labels, in the manifest's order.
+
+    Returns:
+        Age distributions [N, 117], probabilities of "female" [N] and the faces [N] that have both.
+
+    Raises:
+        DataError: no picture has both a prediction and a label, or two pictures have one name.
+    """
+    rows = _matched(predictions, manifest)
+    found = rows[rows >= 0]
+    return predictions.pmf[found], predictions.female[found], manifest.take(rows >= 0)
 
 
 def _matched(predictions: Predictions, manifest: Manifest) -> NDArray[np.intp]:

@@ -34,13 +34,18 @@ COLUMNS: dict[str, type] = {
     "age_level": float,
     "gender": str,
     "gender_probability": float,
+    "eyes": float,
+    "sharpness": float,
+    "turn": float,
+    "quality_flags": str,
     **{f"{point}_{axis}": float for point in POINTS for axis in "xy"},
     "error_kind": str,
     "error_message": str,
 }
-"""Columns of CSV and Parquet. `faces` counts the faces of the photo, `face` numbers them from 0, largest first. A photo
-without a face, or one that failed, has one row with the columns of a face empty. With `--pmf` follow `age_pmf_0` to
-`age_pmf_116` (CSV) or the list `age_pmf` (Parquet)."""
+"""Columns of CSV and Parquet. `faces` counts the faces of the photo, `face` numbers them from 0, largest first;
+`quality_flags` are separated by spaces, empty for a good view. A photo without a face, or one that failed, has one row
+with the columns of a face empty. With `--pmf` follow `age_pmf_0` to `age_pmf_116` (CSV) or the list `age_pmf`
+(Parquet)."""
 
 GROUP = 4096
 
@@ -70,7 +75,7 @@ def rows(photo: Photo, *, pmf: bool = False) -> Iterator[dict[str, Any]]:
 
 def _flat(face: Face) -> dict[str, Any]:
     record = face.to_dict()
-    age, gender = record["age"], record["gender"]
+    age, gender, quality = record["age"], record["gender"], record["quality"]
     points = zip(POINTS, record["landmarks"] or [], strict=False)
     return {
         **record["box"],
@@ -79,6 +84,8 @@ def _flat(face: Face) -> dict[str, Any]:
         **{f"age_{part}": age[part] for part in ("median", "low", "high", "level")},
         "gender": gender["label"],
         "gender_probability": gender["probability"],
+        **{name: quality[name] for name in ("eyes", "sharpness", "turn")},
+        "quality_flags": " ".join(quality["flags"]) or None,
         **{f"{name}_{axis}": value for name, point in points for axis, value in zip("xy", point, strict=True)},
     }
 

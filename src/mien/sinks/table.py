@@ -14,7 +14,7 @@ from rich.text import Text
 
 from mien.results import Face, Photo
 
-COLUMNS = {"age": 5, "interval": 9, "gender": 13, "face at": 23}
+COLUMNS = {"age": 5, "interval": 9, "gender": 14, "face at": 23, "view": 10}
 GAP = 2
 PLAIN_WIDTH, NARROWEST_NAME = 110, 12
 
@@ -83,4 +83,16 @@ def _cells(face: Face) -> tuple[RenderableType, ...]:
         f"{age.low:.0f}–{age.high:.0f}",
         f"{gender.label} {min(99, round(100 * gender.probability))} %",
         Text(f"{box.width:.0f}×{box.height:.0f} at {box.left:.0f}, {box.top:.0f}", "dim"),
+        Text(_view(face), "magenta"),
     )
+
+
+def _view(face: Face) -> str:
+    """One flag, or how many.
+
+    >>> from types import SimpleNamespace as Thing
+    >>> _view(Thing(quality=Thing(flags=("small", "blurred"))))
+    'small +1'
+    """
+    flags = face.quality.flags
+    return "" if not flags else flags[0] + (f" +{len(flags) - 1}" if len(flags) > 1 else "")
