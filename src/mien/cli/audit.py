@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import typer
 
+from mien.cli.age_checks import age_checks
+from mien.cli.fairness import fairness
 from mien.cli.robustness import robustness
 
 audit = typer.Typer(
@@ -13,4 +15,6 @@ audit = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+audit.command(name="age-checks", no_args_is_help=True)(age_checks)
 audit.command(no_args_is_help=True)(robustness)
+audit.command(no_args_is_help=True)(fairness)
