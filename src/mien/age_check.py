@@ -123,12 +123,12 @@ class AgeChecker:
     def decide(self, photo: Photo) -> AgeCheck:
         """The decision on an analysed photo."""
         checks = tuple(self._decide_on(face) for face in photo.faces)
+        outcome: Outcome = "unsure"
         if photo.error is not None:
-            outcome, reason = "unsure", photo.error.message
+            reason = photo.error.message
         elif len(checks) == 1:
             outcome, reason = checks[0].outcome, checks[0].reason
         else:
-            outcome = "unsure"
             reason = "no face was found" if not checks else f"there are {len(checks)} faces: whose age is asked for?"
         return AgeCheck(outcome, reason, checks, photo, dict(self._told))
 

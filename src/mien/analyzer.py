@@ -245,7 +245,7 @@ class Analyzer:
         else:
             chips = [align(picture.pixels, face, contract) for face in found]
             eyes = [eye_distance(face.landmarks or points_in_box(face.box), contract) for face in found]
-        turns = [face.landmarks and turn(face.landmarks) for face in found]
+        turns = [None if face.landmarks is None else turn(face.landmarks) for face in found]
         return _Draft(
             source,
             picture=picture if keep else None,

@@ -10,7 +10,7 @@ import pytest
 from mien.errors import ModelError, UsageError
 from mien.estimate import bundle
 from mien.estimate.bundle import BundleConfig
-from mien.estimate.calibrate import Calibration
+from mien.estimate.calibrate import Band, Calibration
 from mien.faces.align import CropContract
 
 
@@ -29,7 +29,9 @@ def test_config_survives_json() -> None:
         name="m",
         contract=CropContract.utkface(160),
         licence="research",
-        calibration=Calibration(1.2, 0.9, ((0.5, 0.4), (0.9, 0.85))),
+        calibration=Calibration(
+            1.2, 0.9, ((0.5, 0.4), (0.9, 0.85)), (Band(0.0, ((0.9, 0.8),)), Band(20.0, ((0.9, 0.95),))), ((0.9, 0.99),)
+        ),
         data=("UTKFace", "AAF"),
         parameters=3_000_000,
         multiply_adds=300_000_000,
@@ -47,6 +49,14 @@ def test_a_folder_is_read_whole(tiny_bundle: Path) -> None:
     assert model.config.calibration is None
     assert model.damaged() == []
     assert model.size() == sum(path.stat().st_size for path in tiny_bundle.iterdir())
+
+
+def test_a_model_that_was_never_calibrated_names_the_command_that_does_it(copy: Path) -> None:
+    with pytest.raises(ModelError, match=f"model tiny is not calibrated: run mien calibrate {copy} on held-out faces"):
+        bundle.read(copy).calibration()
+    learned = Calibration(1.2, 0.9, ((0.9, 0.85),))
+    rewrite(copy, calibration=learned.to_dict())
+    assert bundle.read(copy).calibration() == learned
 
 
 def test_optional_keys_may_be_absent(copy: Path) -> None:
@@ -80,7 +90,7 @@ def test_a_missing_key_is_named(copy: Path, key: str) -> None:
         ({"licence": "MIT"}, "'licence' must be a table"),
         ({"data": "UTKFace"}, "'data' must be a list"),
         ({"calibration": {"age_temperature": 1}}, "calibration"),
-        ({"calibration": {"age_temperature": -1, "gender_temperature": 1, "central_mass": []}}, "above 0"),
+        ({"calibration": {"age_temperature": -1, "gender_temperature": 1, "masses": []}}, "above 0"),
     ],
 )
 def test_a_wrong_value_gets_a_sentence(copy: Path, change: dict[str, Any], sentence: str) -> None:

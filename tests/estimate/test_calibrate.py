@@ -97,7 +97,7 @@ def test_no_other_ages_with_as_much_mass_are_fewer(centre: float, spread: float,
     for shorter in range(int(high - low)):  # windows of `shorter` + 1 ages
         assert (cumulated[shorter + 1 :] - cumulated[: -shorter - 1]).max() < mass + 0.01
     tail = 0.5 * max(pmf[int(low)], pmf[int(high)])
-    assert mass == pytest.approx(level, abs=tail + 0.025)  # whole ages, and the kernel for rounded ages
+    assert level - tail - 0.01 < mass < level + tail + 0.1  # whole ages; the kernel for rounded ages asks for more
 
 
 def test_a_baby_s_interval_begins_at_birth_where_a_central_one_would_not() -> None:
@@ -112,7 +112,7 @@ def test_all_mass_on_one_age(age: int) -> None:
     assert summarise(point(age)) == (age, age)
     low, high = interval(point(age), 0.9, AS_IS)
     assert 0 <= low <= age <= high <= 116
-    assert high - low <= max(1, 0.2 * age)  # stated ages are rounded, the more the older
+    assert high - low <= min(12, 0.5 * age)  # stated ages are rounded, the more the older
     assert conformal_scores(point(age)[None], np.array([age]))[0] <= 0.5
 
 

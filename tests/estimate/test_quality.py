@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from PIL import Image
 
 from mien.estimate.quality import (
     DULLEST,
@@ -61,12 +63,12 @@ def test_a_profile_is_not_taken_for_a_small_face() -> None:
     assert side > 0.75 * frontal
 
 
-def portrait(examples: object) -> NDArray[np.uint8]:
-    pixels = cv2.cvtColor(cv2.imread(f"{examples}/hopper.jpg"), cv2.COLOR_BGR2RGB)
-    return np.asarray(cv2.resize(pixels[110:333, 160:383], (192, 192), interpolation=cv2.INTER_AREA), np.uint8)
+def portrait(examples: Path) -> NDArray[np.uint8]:
+    with Image.open(examples / "hopper.jpg") as photo:
+        return np.asarray(photo.convert("RGB").crop((160, 110, 383, 333)).resize((192, 192)))
 
 
-def test_blur_takes_sharpness_and_light_does_not(examples: object) -> None:
+def test_blur_takes_sharpness_and_light_does_not(examples: Path) -> None:
     chip = portrait(examples)
     blurred = [sharpness(np.asarray(cv2.GaussianBlur(chip, (0, 0), s), np.uint8)) for s in (1, 2, 4, 8)]
     assert sharpness(chip) > blurred[0] > blurred[1] > blurred[2] > blurred[3]
@@ -75,7 +77,7 @@ def test_blur_takes_sharpness_and_light_does_not(examples: object) -> None:
     assert sharpness(np.full((64, 64, 3), 90, np.uint8)) == 0
 
 
-def test_flags_say_what_is_wrong(examples: object) -> None:
+def test_flags_say_what_is_wrong(examples: Path) -> None:
     chip = portrait(examples)
     good = judge(chip, 80, 3)
     assert good.flags == ()
@@ -94,7 +96,7 @@ def test_flags_say_what_is_wrong(examples: object) -> None:
     }
 
 
-def test_poor_views_are_dull_or_coarse_and_repeat_by_seed(examples: object) -> None:
+def test_poor_views_are_dull_or_coarse_and_repeat_by_seed(examples: Path) -> None:
     chip = portrait(examples)
     views = [poor_view(chip, CONTRACT, np.random.default_rng(seed)) for seed in range(20)]
     assert all(view.shape == chip.shape for view in views)

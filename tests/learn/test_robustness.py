@@ -24,7 +24,7 @@ from mien.learn.predictions import Pixels, predict
 from mien.learn.recipe import load_recipe
 from mien.learn.robustness import chips, measure, stratified
 from mien.learn.robustness_plots import grid, heat_map
-from mien.learn.robustness_report import Figures
+from mien.learn.robustness_report import Figures, RobustnessReport
 
 LIGHT = ["darker", "lighter", "low-contrast", "high-contrast", "gamma-dark", "gamma-light", "shadow"]
 
@@ -115,6 +115,18 @@ def test_same_seed_same_report_whatever_the_company(faces: Manifest, estimator: 
     other = measure(estimator, faces, names=["noise"], seed=1, resamples=50)
     assert other.corrupted["noise"] != alone.corrupted["noise"]
     assert other.clean == alone.clean
+
+
+def test_a_report_comes_back_from_its_file(faces: Manifest, estimator: Estimator) -> None:
+    report = measure(estimator, faces, names=["grey", "darker"], resamples=20)
+    record = json.loads(json.dumps(report.to_dict()))
+    again = RobustnessReport.from_dict(record)
+    assert again.to_dict() == report.to_dict()
+    assert list(again.changes) == list(report.changes)
+    assert again.to_markdown().splitlines()[2:] == report.to_markdown().splitlines()[2:]
+    for broken in ({}, {**record, "means": 3}, {**record, "clean": {"rmse": 1}}):
+        with pytest.raises(DataError, match="no audit of robustness"):
+            RobustnessReport.from_dict(broken)
 
 
 def test_what_a_model_or_the_data_does_not_say_stays_unsaid(faces: Manifest) -> None:

@@ -18,10 +18,12 @@ from mien.cli.audit import audit
 from mien.cli.baselines import baseline
 from mien.cli.check_age import check_age
 from mien.cli.compare import compare, systems
+from mien.cli.explain import explain
 from mien.cli.figures import figures
 from mien.cli.learn import average, calibrate, card, evaluate, export, train
 from mien.cli.models import doctor, models
 from mien.cli.predict import predict
+from mien.cli.report import report
 from mien.cli.runs import combine, crossfit, score
 from mien.errors import MienError
 
@@ -73,6 +75,7 @@ def _root(
 
 app.command(rich_help_panel="Predict", no_args_is_help=True)(predict)
 app.command(name="check-age", rich_help_panel="Predict", no_args_is_help=True)(check_age)
+app.command(rich_help_panel="Predict", no_args_is_help=True)(explain)
 app.command(rich_help_panel="Predict")(models)
 app.command(rich_help_panel="Predict")(doctor)
 app.command(rich_help_panel="Learn", no_args_is_help=True)(train)
@@ -88,6 +91,7 @@ app.command(rich_help_panel="Compare")(systems)
 app.command(rich_help_panel="Compare", no_args_is_help=True)(baseline)
 app.command(rich_help_panel="Compare", no_args_is_help=True)(compare)
 app.command(rich_help_panel="Compare", no_args_is_help=True)(figures)
+app.command(rich_help_panel="Trust", no_args_is_help=True)(report)
 app.add_typer(audit, rich_help_panel="Trust")
 
 

@@ -5,16 +5,20 @@ from __future__ import annotations
 import typer
 
 from mien.cli.age_checks import age_checks
+from mien.cli.calibration import calibration
+from mien.cli.explain import explanations
 from mien.cli.fairness import fairness
 from mien.cli.robustness import robustness
 
 audit = typer.Typer(
     name="audit",
-    help="Measure how far a model can be trusted: robustness.",
+    help="Measure how far a model can be trusted, one question at a time.",
     no_args_is_help=True,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 audit.command(name="age-checks", no_args_is_help=True)(age_checks)
+audit.command(no_args_is_help=True)(calibration)
 audit.command(no_args_is_help=True)(robustness)
 audit.command(no_args_is_help=True)(fairness)
+audit.command(no_args_is_help=True)(explanations)

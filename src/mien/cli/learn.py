@@ -208,7 +208,7 @@ def calibrate(
     except DataError as error:
         typer.echo(f"mien: no age checks: {error}", err=True)
         checks = None
-    with _writing(found.folder):
+    with writing(found.folder):
         bundle.write_config(found.folder, replace(found.config, calibration=calibration))
         if checks is not None:
             bundle.write_age_checks(found.folder, checks)
@@ -228,7 +228,7 @@ def card(
     folder = bundle.find(model)
     try:
         report = json.loads(evaluation.read_text(encoding="utf-8"))
-        with _writing(folder):
+        with writing(folder):
             typer.echo(str(write_card(folder, report, on)))
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise DataError(f"{evaluation} is not what mien evaluate --format json prints: {error!r}") from error
@@ -247,7 +247,7 @@ def read_faces(data: Path, folds: Path | None, fold: str | None) -> Manifest:
 
 
 @contextmanager
-def _writing(folder: Path) -> Iterator[None]:
+def writing(folder: Path) -> Iterator[None]:
     """Around changes of a model."""
     try:
         yield

@@ -231,7 +231,7 @@ def _score_of_each_age(pmf: Floats) -> Doubles:
 def _smoothing() -> Doubles:
     """[117, 117] kernel: stated ages are themselves a guess and heap at round numbers, the more the older the face."""
     years = np.arange(AGES)
-    spread = np.clip(0.05 * years, 0.05, 2.0)[:, None]
+    spread = np.clip(0.1 * years, 0.05, 3.0)[:, None]
     weights = np.exp(-0.5 * ((years - years[:, None]) / spread) ** 2)
     kernel: Doubles = weights / weights.sum(axis=1, keepdims=True)
     return kernel

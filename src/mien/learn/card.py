@@ -25,13 +25,14 @@ _NAMES = {
 }
 
 
-def write_card(folder: Path, report: Mapping[str, Any], data: str) -> Path:
+def write_card(folder: Path, report: Mapping[str, Any], data: str, more: Mapping[str, str] | None = None) -> Path:
     """Write README.md into a bundle and its chief figures into config.json.
 
     Args:
         folder: the bundle.
         report: what `mien evaluate --format json` printed for it.
         data: what it was evaluated on, in words.
+        more: titles and Markdown of what other audits found.
 
     Returns:
         Path of the card.
@@ -51,14 +52,16 @@ def write_card(folder: Path, report: Mapping[str, Any], data: str) -> Path:
         if key in subsets[subset][part]
     }
     config = replace(model.config, figures=figures)
-    text = to_markdown(Bundle(folder, config), report, data)  # before anything is written: the report may lack a part
+    text = to_markdown(
+        Bundle(folder, config), report, data, more or {}
+    )  # before anything is written: the report may lack a part
     bundle.write_config(folder, config)
     card = folder / "README.md"
     card.write_text(text, encoding="utf-8")
     return card
 
 
-def to_markdown(model: Bundle, report: Mapping[str, Any], data: str) -> str:
+def to_markdown(model: Bundle, report: Mapping[str, Any], data: str, more: Mapping[str, str]) -> str:
     """Text of the card."""
     config = model.config
     return "\n".join(
@@ -94,6 +97,7 @@ def to_markdown(model: Bundle, report: Mapping[str, Any], data: str) -> str:
             "",
             *markdown([("faces", "n", "MAE", "CS@5", "bias", "gender right"), *_rows(report["subsets"])]),
             "",
+            *(line for title, text in more.items() for line in (f"## {title}", "", text, "")),
             "## Limits",
             "",
             *(f"- {note}" for note in config.made.get("notes", [])),

@@ -26,6 +26,7 @@ from mien.errors import DataError
 from mien.estimate import bundle
 from mien.estimate.bundle import BundleConfig
 from mien.faces.align import CropContract
+from mien.learn.heads import AgeGenderNet
 from mien.learn.network import build_empty
 from mien.learn.onnx_export import to_proto
 from mien.learn.outputs import Deployed
@@ -83,9 +84,24 @@ def export_run(run: Path, output: Path, name: str | None = None, *, dtype: str =
 
 
 def to_onnx(net: nn.Module, size: int) -> onnx.ModelProto:
-    """The graph of a network with input `chips` and outputs `age_pmf` and `p_female`; the batch is dynamic."""
+    """The graph of a network with input `chips` and outputs `age_pmf` and `p_female`; the batch is dynamic.
+
+    An `AgeGenderNet` has its last feature map as a third output, for `mien.estimate.explain`. The map is on the way to
+    the answers anyway, so whoever asks only for these waits no longer.
+    """
     chips = torch.zeros(2, size, size, 3, dtype=torch.uint8)
+    if isinstance(net, AgeGenderNet):
+        return to_proto(_WithFeatures(net).eval(), chips, "chips", ["age_pmf", "p_female", "feature_map"])
     return to_proto(Deployed(net).eval(), chips, "chips", ["age_pmf", "p_female"])
+
+
+class _WithFeatures(Deployed):
+    """A deployed network that also gives its last feature map [N, C, h, w], of whose mean its heads are linear."""
+
+    def forward(self, chips: Tensor) -> tuple[Tensor, ...]:
+        assert isinstance(self.net, AgeGenderNet)
+        features = self.net.features(chips)
+        return (*self.answers(self.net.answer(features)), features)
 
 
 def share_weights(model: onnx.ModelProto, weights: Path, dtype: int) -> None:

@@ -34,16 +34,24 @@ class AgeGenderNet(nn.Module):
 
     def forward(self, chips: Tensor) -> Output:
         """Map RGB uint8 chips [N, S, S, 3] to logits."""
-        pooled = self.dropout(self.pooled(chips))
-        return Output(self.age(pooled).float(), self.gender(pooled).squeeze(1).float())
+        return self.answer(self.features(chips))
 
     def pooled(self, chips: Tensor) -> Tensor:
         """Features [N, C] of RGB uint8 chips [N, S, S, 3]."""
+        return self.features(chips).mean(dim=(2, 3))
+
+    def features(self, chips: Tensor) -> Tensor:
+        """The last feature map [N, C, h, w] of RGB uint8 chips [N, S, S, 3]."""
         x = chips.permute(0, 3, 1, 2).float()
         if self.reverse:
             x = x.flip(1)
-        features: Tensor = self.backbone((x - self.mean) / self.std).mean(dim=(2, 3))
+        features: Tensor = self.backbone((x - self.mean) / self.std)
         return features
+
+    def answer(self, features: Tensor) -> Output:
+        """Logits from the last feature map [N, C, h, w]: both heads on its mean."""
+        pooled = self.dropout(features.mean(dim=(2, 3)))
+        return Output(self.age(pooled).float(), self.gender(pooled).squeeze(1).float())
 
     def stages(self) -> list[nn.Module]:
         """Stages of the backbone."""

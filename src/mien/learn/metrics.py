@@ -38,6 +38,12 @@ class Interval:
     low: float
     high: float
 
+    @classmethod
+    def from_dict(cls, record: Mapping[str, float | None]) -> Interval:
+        """Reads what `to_dict` wrote."""
+        ends = (record["value"], record["low"], record["high"])
+        return cls(*(math.nan if end is None else float(end) for end in ends))
+
     def to_dict(self) -> dict[str, float | None]:
         """Rounded for JSON, which knows no NaN: None instead."""
         values = {"value": self.value, "low": self.low, "high": self.high}

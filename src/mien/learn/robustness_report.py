@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from mien.errors import DataError
 from mien.learn.corruptions import CORRUPTIONS
 from mien.learn.evaluate import markdown
 from mien.learn.metrics import Interval
@@ -87,6 +89,28 @@ class RobustnessReport:
             "means": {name: change.to_dict() for name, change in self.changes.items() if name not in self.corrupted},
         }
 
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> RobustnessReport:
+        """Reads what `to_dict` wrote.
+
+        Raises:
+            DataError: it is something else.
+        """
+        try:
+            corruptions = record["corruptions"]
+            changes = {name: _change(entry) for name, entry in {**corruptions, **record["means"]}.items()}
+            return cls(
+                str(record["model"]),
+                int(record["faces"]),
+                int(record["unreadable"]),
+                dict(record["settings"]),
+                Figures(**record["clean"]),
+                {name: tuple(Figures(**cell) for cell in entry["severities"]) for name, entry in corruptions.items()},
+                changes,
+            )
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise DataError(f"this is no audit of robustness: {error!r}") from error
+
     def to_markdown(self) -> str:
         """A line on what was measured, a row for each corruption, and the means of families and of all."""
         rows = [("corruption", "MAE at severity 1 to 5", "relative MAE", "gender at severity 1 to 5, %", "gender drop")]
@@ -104,6 +128,11 @@ class RobustnessReport:
             f"{self.settings['resamples']} resamples that keep twins together."
         )
         return "\n".join([note, "", *markdown(rows)])
+
+
+def _change(record: Mapping[str, Any]) -> Change:
+    found = (record["relative_mae"], record["gender_drop"])
+    return Change(*(None if one is None else Interval.from_dict(one) for one in found))
 
 
 def _changed(change: Change, genders: str) -> tuple[str, str, str]:

@@ -20,7 +20,7 @@ from mien.estimate.age_check import SPAN, AgeChecks, Rule, old_enough
 from mien.estimate.calibrate import expectation
 from mien.learn.evaluate import markdown, paired
 from mien.learn.manifest import Manifest
-from mien.learn.metrics import Interval, bootstrap
+from mien.learn.metrics import Array, Interval, Weights, bootstrap
 from mien.learn.predictions import Predictions
 
 LIMITS = (13, 16, 18, 21)
@@ -146,7 +146,9 @@ class AgeCheckReport:
         return "\n\n".join(parts)
 
     def _summary(self) -> list[tuple[str, ...]]:
-        rows = [("limit", "faces", "false passes", "women", "men", "false fails", f"{CLEAR}+ years above: not passed")]
+        rows: list[tuple[str, ...]] = [
+            ("limit", "faces", "false passes", "women", "men", "false fails", f"{CLEAR}+ years above: not passed")
+        ]
         for limit, report in self.limits.items():
             cells = report.cells
             passed = [cells[name].passed for name in ("below", "below female", "below male")]
@@ -271,7 +273,7 @@ def _interval(events: Mask, twins: NDArray[np.str_], options: dict[str, Any]) ->
     return Interval(count / n, low, high)
 
 
-def _mean(values: Doubles, _: Doubles, weights: Doubles | None = None) -> Any:
+def _mean(values: Array, _: Array, weights: Weights = None, /) -> Any:
     if weights is None:
         return values.mean()
     return weights @ values / weights.sum(axis=1)
@@ -286,7 +288,7 @@ def _share(share: Interval | None) -> str:
 
 
 def _by_year(report: LimitReport) -> list[tuple[str, ...]]:
-    rows = [("age", "faces", "pass", "unsure", "fail", "women: pass", "men: pass")]
+    rows: list[tuple[str, ...]] = [("age", "faces", "pass", "unsure", "fail", "women: pass", "men: pass")]
     for year, cell in report.years["all"].items():
         women, men = report.years["female"][year].passed, report.years["male"][year].passed
         shares = (cell.passed, cell.unsure, cell.failed, women, men)

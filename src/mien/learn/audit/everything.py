@@ -1,0 +1,157 @@
+"""All audits of one model, run one after the other, and the page that tells what they found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from mien import __version__, overlay
+from mien.errors import ModelError
+from mien.estimate.bundle import Bundle
+from mien.estimate.estimator import Estimator
+from mien.estimate.explain import METHODS, explain, make
+from mien.estimate.maps import MapMaker
+from mien.learn import evaluate, robustness, samples
+from mien.learn.audit import age_checks, calibration, explanations, fairness, sections, speed, trust
+from mien.learn.audit.calibration_page import sections as calibration_sections
+from mien.learn.audit.explanations_report import ExplanationReport
+from mien.learn.audit.trust import Picture, Section
+from mien.learn.card import write_card
+from mien.learn.evaluate import markdown
+from mien.learn.manifest import Manifest
+from mien.learn.predictions import Predictions
+from mien.learn.robustness_plots import grid
+from mien.learn.robustness_report import RobustnessReport
+
+
+class Everything:
+    """The audits of one model on one fold.
+
+    Attributes:
+        reference: answers and labels of the fold that intervals of constant width are learned from; None: none.
+    """
+
+    def __init__(
+        self,
+        model: Bundle,
+        predictions: Predictions,
+        faces: Manifest,
+        threads: int,
+        progress: Callable[[int], None] = lambda done: None,
+    ) -> None:
+        """Measure what all sections speak of.
+
+        Args:
+            model: calibrated.
+            predictions: its calibrated answers.
+            faces: their labels.
+            threads: cores to use.
+            progress: told how many chips were estimated since the last call.
+        """
+        self._model = model
+        self._predictions = predictions
+        self._faces = faces
+        self._threads = threads
+        self._progress = progress
+        self._calibration = model.calibration()
+        self._whole = evaluate.evaluate(predictions, faces, calibration=self._calibration)
+        self.reference: tuple[Predictions, Manifest] | None = None
+
+    def accuracy(self) -> list[Section]:
+        """How far off it is."""
+        return [sections.accuracy(self._whole)]
+
+    def calibration(self) -> list[Section]:
+        """What its intervals and probabilities are worth."""
+        level = 0.9
+        reference = self.reference and calibration.ConstantWidth.learn(*self.reference, level)
+        found = calibration.measure(self._predictions, self._faces, self._calibration, level=level, reference=reference)
+        return list(calibration_sections(found))
+
+    def age_checks(self) -> list[Section]:
+        """Whether it can tell who is old enough."""
+        return [sections.age_checks(age_checks.measure(self._predictions, self._faces, self._model.age_checks()))]
+
+    def fairness(self, by: Sequence[str]) -> list[Section]:
+        """Whether it serves groups alike."""
+        found = fairness.measure(self._predictions, self._faces, by=by, calibration=self._calibration)
+        return [sections.fairness(found)]
+
+    def robustness(self, faces: int, saved: RobustnessReport | None = None) -> list[Section]:
+        """What bad pictures cost, on so many faces, or as was found before."""
+        found = saved or robustness.measure(
+            Estimator(self._model, threads=self._threads),
+            robustness.stratified(self._faces, faces),
+            model=self._model.config.name,
+            threads=self._threads,
+            progress=self._progress,
+        )
+        names = list(found.corrupted)
+        return [sections.robustness(found, grid(samples.chip(samples.photo()), names, 0) if _samples() else None)]
+
+    def explanations(self, faces: int, saved: ExplanationReport | None = None) -> list[Section]:
+        """Whether it can say why, measured on so many faces, or as was found before."""
+        estimator = Estimator(self._model, threads=self._threads)
+        found = saved or explanations.measure(
+            estimator,
+            _makers(estimator),
+            robustness.stratified(self._faces, faces),
+            name=self._model.config.name,
+            threads=self._threads,
+            progress=self._progress,
+        )
+        pictures = [self._explained(estimator, sample) for sample in _samples()]
+        return [sections.explanations(found, pictures)]
+
+    def _explained(self, estimator: Estimator, sample: str) -> Picture:
+        """The map over one of the public-domain portraits."""
+        chip = samples.chip(samples.photo(sample=sample), estimator.contract.size)[None]
+        told = explain(estimator, chip, "age", "occlusion")
+        title = f"{sample}: {told[0].value:.1f} years, by occlusion"
+        return Picture.of_array(overlay.draw(chip, told, [title]), f"Which parts of {sample} its age rests on")
+
+    def speed(self) -> list[Section]:
+        """How large it is and how long it takes."""
+        return [sections.speed(speed.measure(self._model))]
+
+    def card(self, on: str, by: Sequence[str]) -> Path:
+        """Write the model's card, README.md in its folder, from the same figures.
+
+        Args:
+            on: what was measured on, in words.
+            by: groups to tell of.
+        """
+        groups = fairness.measure(self._predictions, self._faces, by=by, calibration=self._calibration)
+        more = {
+            f"By {name}, as the data state it (for audit only)": "\n".join(markdown(list(groups.group_rows(part))))
+            for name, part in groups.partitions.items()
+            if name in by
+        }
+        checks = age_checks.measure(self._predictions, self._faces, self._model.age_checks())
+        more["Age checks"] = checks.to_markdown().partition("\n\nLimit ")[0]
+        return write_card(self._model.folder, self._whole.to_dict(), on, more)
+
+    def page(self, parts: Sequence[Section], data: str) -> str:
+        """All sections as one page; `data` says in words what was measured on."""
+        config = self._model.config
+        lede = (
+            f"Measured on {self._whole.counts['evaluated']:,} faces ({data}). Ages are how old a face looks, against "
+            "stated ages, which are off by about two years themselves; gender is what the data call it."
+        )
+        method = f"Made by mien {__version__} with mien report {config.name}. Ends of figures are 95 % intervals."
+        return trust.to_html(config.name, lede, sections.cards(self._whole), parts, method)
+
+
+def _makers(estimator: Estimator) -> list[MapMaker]:
+    """The methods that need no torch, as far as the model knows them: class activation wants linear heads."""
+    makers = []
+    for method in METHODS:
+        with suppress(ModelError):
+            makers.append(make(estimator, method))
+    return makers
+
+
+def _samples() -> list[str]:
+    """The public-domain portraits that lie in this checkout; an installed package has none."""
+    return [name for name in (samples.HOPPER, samples.ASTRONAUT) if (samples.EXAMPLES / name).is_file()]
