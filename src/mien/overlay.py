@@ -77,7 +77,7 @@ def _row(chip: Pixels, explanation: Explanation, title: str) -> Pixels:
     head = round(2.4 * MARGIN)
     page = Image.new("RGB", (width, head + SIDE + LEGEND), PAPER)
     ink = ImageDraw.Draw(page)
-    ink.text((MARGIN, head / 2), title, INK, font=_font(20), anchor="lm")
+    ink.text((MARGIN, head / 2), _fitting(title, width - 2 * MARGIN), INK, font=_font(20), anchor="lm")
     plain = cv2.resize(chip, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
     page.paste(Image.fromarray(np.asarray(plain, np.uint8)), (MARGIN, head))
     left = 2 * MARGIN + SIDE
@@ -86,6 +86,16 @@ def _row(chip: Pixels, explanation: Explanation, title: str) -> Pixels:
     _legend(page, explanation, float(np.abs(weights).max()), (left, head + SIDE + 12))
     _numbers(ink, explanation, left + SIDE + MARGIN, head)
     return np.asarray(page)
+
+
+def _fitting(title: str, width: int) -> str:
+    """A long title loses its beginning, a long file name most of all."""
+    font = _font(20)
+    if font.getlength(title) <= width:
+        return title
+    while title and font.getlength(f"...{title}") > width:
+        title = title[1:]
+    return f"...{title}"
 
 
 def _directed(explanation: Explanation) -> Doubles:

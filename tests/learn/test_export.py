@@ -11,7 +11,9 @@ from safetensors.torch import load_file
 from mien.errors import DataError
 from mien.estimate import bundle
 from mien.estimate.estimator import Estimator
+from mien.estimate.explain import explain
 from mien.learn import export, train
+from mien.learn.heads import AgeGenderNet
 from mien.learn.network import build
 from mien.learn.recipe import load_recipe
 
@@ -122,6 +124,21 @@ def test_the_exported_graph_takes_any_batch(exported: Path) -> None:
     assert session.run(["p_female"], {"chips": _chips(5)})[0].shape == (5,)
 
 
+def test_our_network_shows_its_last_feature_map(run_folder: Path, exported: Path) -> None:
+    session = onnxruntime.InferenceSession(exported / "model.onnx", providers=["CPUExecutionProvider"])
+    assert [port.name for port in session.get_outputs()] == ["age_pmf", "p_female", "feature_map"]
+    net = build(load_recipe(str(run_folder / "recipe.yaml")).model).eval()
+    assert isinstance(net, AgeGenderNet)
+    net.load_state_dict({k: v.half().float() for k, v in load_file(run_folder / "model.safetensors").items()})
+    (features,) = session.run(["feature_map"], {"chips": _chips(3)})
+    with torch.inference_mode():
+        wanted = net.features(torch.from_numpy(_chips(3)))
+    assert features.shape == (3, 1024, 2, 2)
+    np.testing.assert_allclose(features, wanted.numpy(), atol=1e-3)
+    told = explain(Estimator(bundle.read(exported)), _chips(1), "gender", "cam")[0]
+    assert told.cells.sum() == pytest.approx(told.value - told.veiled, abs=1e-3)
+
+
 def test_a_folder_that_is_no_model_is_never_replaced(run_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "precious").mkdir()
     (tmp_path / "precious" / "thesis.txt").write_text("years of work")
@@ -144,3 +161,5 @@ def test_a_network_with_folded_batch_norm_is_exported_right(chips_folder: Path, 
     with torch.inference_mode():
         female = torch.softmax(net(torch.from_numpy(chips)).gender, 1)[:, 1]
     np.testing.assert_allclose(answers.female, female.numpy(), atol=1e-4)
+    session = onnxruntime.InferenceSession(folder / "model.onnx", providers=["CPUExecutionProvider"])
+    assert [port.name for port in session.get_outputs()] == ["age_pmf", "p_female"]  # its heads are not linear

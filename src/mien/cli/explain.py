@@ -65,7 +65,7 @@ def explain(
     maker = _maker(analyzer, method)
     found, picture = _one_photo(analyzer, photo)
     if face is not None and face > len(found.faces):
-        raise UsageError(f"--face is {face}, but {len(found.faces)} faces were found in {found.source}")
+        raise UsageError(f"--face is {face}, but the number of faces found in {found.source} is {len(found.faces)}")
     numbers = [face] if face is not None else list(range(1, len(found.faces) + 1))
     faces = [found.faces[number - 1] for number in numbers]
     chips = _chips(analyzer, faces, picture)

@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mien.cli.learn import Data, Folds, Model, Threads, needs_extra, read_faces
-from mien.errors import DataError, MissingExtra, UsageError
+from mien.cli.answers import answers
+from mien.cli.learn import Data, Folds, Model, Threads, needs_extra
+from mien.errors import MissingExtra, UsageError
 
 if TYPE_CHECKING:
-    from mien.estimate.bundle import Bundle
     from mien.learn.audit.fairness_report import FairnessReport
-    from mien.learn.manifest import Manifest
-    from mien.learn.predictions import Predictions
 
 FORMATS = ("table", "json", "html")
 SUFFIXES = {".md": "table", ".json": "json", ".html": "html", ".htm": "html"}
@@ -51,8 +49,9 @@ def fairness(
 ) -> None:
     """Measure a model on each group of faces, as they are and at equal ages, and the largest gaps between groups."""
     from mien.estimate import bundle
-    from mien.learn.audit.fairness import calibrated, measure
+    from mien.learn.audit.fairness import measure
     from mien.learn.audit.groups import named, stated
+    from mien.learn.manifest import read
 
     chosen_form = _form(form, output)
     if not 0 < level < 1:
@@ -60,12 +59,11 @@ def fairness(
     _check_files(output, plot)
     groups = named(by or [])
     found = bundle.read(bundle.find(model))
-    calibration = calibrated(found.config.name, found.config.calibration)
+    calibration = found.calibration()
     fold = fold or ("test" if folds else None)
-    faces = read_faces(data, folds, fold)
-    stated(groups, faces)
-    answers = _load(predictions, found) if predictions is not None else _predict(found, faces, threads, quiet)
-    report = measure(answers, faces, by=groups, calibration=calibration, interval_level=level, min_faces=min_faces)
+    stated(groups, read(data, folds))  # before minutes of work rather than after them
+    _, given, faces = answers(model, data, folds, fold, saved=predictions, threads=threads, quiet=quiet)
+    report = measure(given, faces, by=groups, calibration=calibration, interval_level=level, min_faces=min_faces)
     if plot is not None:
         with needs_extra("drawing"):
             from mien.learn.audit.fairness_plots import plot as draw
@@ -92,31 +90,6 @@ def _check_files(output: Path | None, plot: Path | None) -> None:
             raise UsageError(f"there is no folder {file.parent} to save {file.name} in")
     if plot is not None and plot.suffix.lower() not in DRAWINGS:
         raise UsageError.unknown("kind of drawing", plot.suffix, DRAWINGS)
-
-
-def _load(file: Path, found: Bundle) -> Predictions:
-    from mien.learn.predictions import Predictions
-
-    answers = Predictions.load(file)
-    if answers.model != found.config.name:
-        raise DataError(
-            f"{file} holds the answers of {answers.model or 'a model without a name'!r}, not of "
-            f"{found.config.name!r}: make them with `mien evaluate --predictions`"
-        )
-    return answers
-
-
-def _predict(found: Bundle, faces: Manifest, threads: int, quiet: bool) -> Predictions:
-    from mien.cli.progress import ProgressBar
-    from mien.cores import physical_cores
-    from mien.estimate.estimator import Estimator
-    from mien.learn.predictions import predict
-
-    cores = threads or physical_cores()
-    with ProgressBar(len(faces) - faces.missing, quiet=quiet) as bar:
-        return predict(
-            Estimator(found, threads=cores), faces, model=found.config.name, threads=cores, progress=bar.advance
-        )
 
 
 def _text(report: FairnessReport, form: str, told: dict[str, Any], command: str) -> str:

@@ -105,4 +105,5 @@ def pixels(cells: NDArray[Any], size: int, spread: float = 0.0) -> Doubles:
 def _bells(count: int, size: int, spread: float) -> Doubles:
     """[size, count]: the weight of each cell at each pixel along one side."""
     away = (np.arange(size)[:, None] + 0.5) * count / size - (np.arange(count) + 0.5)
-    return np.exp(-(away**2) / (2 * spread**2)) / (spread * np.sqrt(2 * np.pi))
+    weights: Doubles = np.exp(-(away**2) / (2 * spread**2)) / (spread * np.sqrt(2 * np.pi))
+    return weights

@@ -208,7 +208,7 @@ class GradientMaps:
         self.method = method
         self.spread = FINE_SIGHT if method == "layercam" else SIGHT
         self._model = model
-        self._layer = feature_layer(model.net, model.contract.size, FINE if method == "layercam" else COARSE)
+        self.layer = feature_layer(model.net, model.contract.size, FINE if method == "layercam" else COARSE)
 
     def __call__(self, chips: Chips, target: str) -> Doubles:
         """Maps [N, h, w], 0 or above, of chips uint8 [N, S, S, 3]."""
@@ -225,7 +225,7 @@ class GradientMaps:
             kept.append(output.detach().requires_grad_())
             return kept[-1].clone()  # so that what follows may change it in place
 
-        hook = self._layer.register_forward_hook(keep)
+        hook = self.layer.register_forward_hook(keep)
         try:
             value = self._model.values(torch.from_numpy(chip[None]), target)[0]
         finally:

@@ -15,7 +15,7 @@ INK, FAINT = "#222222", "#8a8a86"
 
 def plot(report: ExplanationReport) -> Figure:
     """Both curves, methods in colour and controls in grey, and beside them the areas against the controls."""
-    figure = Figure(figsize=(11, 3.8), layout="constrained")
+    figure = Figure(figsize=(11, 4.2), layout="constrained")
     deletion, insertion, better = figure.subplots(1, 3, width_ratios=[1, 1, 1.15])
     unit = "years" if report.target == "age" else "log-odds"
     colours = dict(zip(report.methods, COLOURS * len(report.methods), strict=False))
@@ -35,7 +35,7 @@ def plot(report: ExplanationReport) -> Figure:
         axes.set_title(f"{title}, {unit}", fontsize=10, loc="left")
         axes.set_xlabel("% of the pixels")
         _bare(axes)
-    deletion.legend(fontsize=8, frameon=False)
+    figure.legend(*deletion.get_legend_handles_labels(), loc="outside lower center", ncols=5, fontsize=9, frameon=False)
     _differences(better, report, colours, unit)
     figure.suptitle(
         f"{report.model or 'model'}: faithfulness of {report.target} maps on {report.faces:,} faces",

@@ -209,14 +209,16 @@ class ExplanationReport:
             f"Maps of {self.model or 'model'} for {self.target} on {self.faces} faces, whose detail moves the answer "
             f"by {_cell(self.moved)} {unit}. Areas in {unit}; in brackets {level} that keep twins together."
         )
-        areas = [("map", "deletion (more is better)", "insertion (less is better)")]
+        areas: list[tuple[str, ...]] = [("map", "deletion (more is better)", "insertion (less is better)")]
         for name, both in self.curves.items():
             figures = self.methods.get(name)
             if figures is None:
                 areas.append((name, *(f"{area:.2f}" for area in both.areas())))
             else:
                 areas.append((name, _cell(figures.deletion), _cell(figures.insertion)))
-        better = [("better than", "random, deletion", "blob, deletion", "random, insertion", "blob, insertion")]
+        better: list[tuple[str, ...]] = [
+            ("better than", "random, deletion", "blob, deletion", "random, insertion", "blob, insertion")
+        ]
         for name, figures in self.methods.items():
             differences = (
                 figures.deletion_over_random,

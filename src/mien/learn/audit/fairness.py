@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.errors import DataError, ModelError
+from mien.errors import DataError
 from mien.estimate.calibrate import Calibration, expectation, intervals
 from mien.learn import metrics
 from mien.learn.audit.equal_ages import CELL, AgeMix
@@ -38,20 +38,6 @@ Doubles = NDArray[np.float64]
 MIN_FACES = 30
 
 _WHOLE = ("", "all")
-
-
-def calibrated(model: str, calibration: Calibration | None) -> Calibration:
-    """The calibration, without which an interval promises nothing that could be checked.
-
-    Raises:
-        ModelError: there is none.
-    """
-    if calibration is None:
-        raise ModelError(
-            f"the model {model!r} has no calibration, so its intervals promise nothing that could be checked: "
-            "learn one with `mien calibrate`, from faces that it was not trained on"
-        )
-    return calibration
 
 
 def measure(
