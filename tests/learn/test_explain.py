@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -251,3 +252,14 @@ def test_what_cannot_be_explained_is_refused(
     monkeypatch.setattr(module, "_rebuilt", lambda found: rebuilt)
     with pytest.raises(ModelError, match="answers otherwise, by up to"):
         of_model(estimator)
+
+
+def test_threads_may_share_a_network(small: TorchModel) -> None:
+    chips = np.random.default_rng(3).integers(0, 256, (6, 64, 64, 3), dtype=np.uint8)
+    makers = [make(small, method) for method in ("cam", "gradcam", "layercam")]
+    jobs = [(maker, chip[None]) for maker in makers for chip in chips]
+    alone = [maker(chip, "age") for maker, chip in jobs]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda job: job[0](job[1], "age"), jobs))
+    for mine, theirs in zip(together, alone, strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-4, atol=1e-6)

@@ -136,8 +136,8 @@ def explanations(
     cores = threads or physical_cores()
     torch.set_num_threads(cores)
     some = stratified(read_faces(data, folds, fold or ("test" if folds else None)), faces, seed)
-    estimator, name, prepare = open_model(model, some, cores)
-    makers, shuffled = _makers(estimator, wanted, cores)
+    estimator, name, prepare = open_model(model, some, 1)  # faces are looked at side by side
+    makers, shuffled = _makers(estimator, wanted)
     with ProgressBar(len(some), quiet=quiet) as bar:
         report = measure(
             estimator,
@@ -172,7 +172,7 @@ def _maker(analyzer: Analyzer, method: str) -> MapMaker:
 
 
 def _makers(
-    estimator: ChipEstimator, methods: list[str], threads: int
+    estimator: ChipEstimator, methods: list[str]
 ) -> tuple[list[MapMaker], Callable[[str, int], MapMaker] | None]:
     """The methods for a model or a run, and for its network with shuffled weights if that can be had in torch."""
     from mien.estimate import explain
@@ -197,7 +197,7 @@ def _makers(
         if in_torch and network is not None:
             makers.append(make(network, method))
         else:
-            makers.append(explain.make(estimator, method, threads))
+            makers.append(explain.make(estimator, method))
     if network is None:
         return makers, None
     plain, ready = network, {}

@@ -28,6 +28,7 @@ EXTRAS = {
         "jinja2",
         "scikit-learn",
         "scikit-image",
+        "scipy",
     ),
 }
 MEASURED_CHIPS = 16

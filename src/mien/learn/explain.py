@@ -12,6 +12,7 @@ copy (`mien.estimate.maps.veiled`), else for younger; for "female" or "male" lik
 from __future__ import annotations
 
 import copy
+import threading
 from typing import Any
 
 import numpy as np
@@ -69,10 +70,11 @@ class TorchModel:
         self._age_kind, self._gender_kind = age_kind, gender_kind
         self.contract = contract
         self.calibration = calibration or Calibration.identity()
+        self.lock = threading.Lock()  # a hook on the network sees whoever calls it
 
     def __call__(self, chips: Chips) -> Estimates:
         """Calibrated estimates for chips uint8 [N, S, S, 3]."""
-        with torch.inference_mode():
+        with self.lock, torch.inference_mode():
             pmf, female = self.probabilities(torch.from_numpy(chips))
         return Estimates(*self.calibration.apply(pmf.numpy(), female.numpy()))
 
@@ -184,7 +186,7 @@ def class_activation(model: TorchModel) -> ClassActivation:
         )
 
     def features(chips: Chips) -> Any:
-        with torch.inference_mode():
+        with model.lock, torch.inference_mode():
             return net.features(torch.from_numpy(chips)).numpy()
 
     age, gender = (
@@ -213,7 +215,8 @@ class GradientMaps:
     def __call__(self, chips: Chips, target: str) -> Doubles:
         """Maps [N, h, w], 0 or above, of chips uint8 [N, S, S, 3]."""
         check_target(target)
-        maps = [self._map(*pair, target) for pair in zip(chips, veiled(chips), strict=True)]
+        with self._model.lock:
+            maps = [self._map(*pair, target) for pair in zip(chips, veiled(chips), strict=True)]
         return np.array(maps).reshape(len(chips), *(maps[0].shape if maps else (0, 0)))
 
     def _map(self, chip: Chips, veil: Chips, target: str) -> Doubles:

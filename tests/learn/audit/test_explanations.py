@@ -147,6 +147,12 @@ def test_the_same_seed_gives_the_same_report(faces: Manifest) -> None:
     assert first["curves"]["random 8x8"] != other["curves"]["random 8x8"]
 
 
+@pytest.mark.parametrize("threads", [1, 3])
+def test_faces_side_by_side_change_nothing(faces: Manifest, threads: int) -> None:
+    report = measure(Wrinkles(), [Occlusion(Wrinkles())], faces, threads=threads, resamples=50)
+    assert report.to_dict() == measure(Wrinkles(), [Occlusion(Wrinkles())], faces, resamples=50).to_dict()
+
+
 def test_maps_that_do_not_depend_on_weights_are_told(faces: Manifest) -> None:
     asked: list[int] = []
 

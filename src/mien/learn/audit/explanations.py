@@ -68,14 +68,14 @@ def measure(
     """Measure the maps of several methods on the same faces.
 
     Args:
-        model: what is explained.
+        model: what is explained; one that uses a single core is best, since faces are looked at side by side.
         makers: the methods.
         faces: chips, e.g. from `mien.learn.robustness.stratified`; missing pictures are passed over.
         target: "age" or "gender".
         name: of the model, to keep.
         prepare: what a recipe shows its network of a chip, given the file's name and the chip.
         shuffled: makes the methods for shuffled networks; None where the network cannot be shuffled.
-        threads: that decode.
+        threads: faces that are looked at side by side; model and methods are called from all of them at once.
         seed: of random maps, shuffled weights and resamples.
         resamples: of the bootstrap.
         level: of its intervals.
@@ -88,28 +88,30 @@ def measure(
     present = faces.present()
     contract = model.contract
     study = _Study(model, makers, target, seed)
-    rows: list[_Face] = []
-    unreadable = 0
     wanted = SHUFFLES * PER_SHUFFLE if shuffled is not None else 0
-    kept = set(np.linspace(0, len(present) - 1, min(wanted, len(present))).round().astype(int).tolist())
-    pictures = each_picture(present, lambda file, pixels: resize_chip(prepare(file, pixels), contract), threads)
-    for row, (file, chip) in enumerate(pictures):
+    spread = np.linspace(0, len(present) - 1, min(wanted, len(present))).round().astype(int)
+    kept = set(present.files[spread].tolist())
+
+    def look(file: str, pixels: Pixels) -> _Face:
+        return study.face(file, resize_chip(prepare(file, pixels), contract), keep=file in kept)
+
+    rows: list[_Face] = []
+    twins: list[str] = []
+    for group, (_, face) in zip(present.twins.tolist(), each_picture(present, look, threads), strict=True):
         progress(1)
-        if isinstance(chip, PhotoError):
-            unreadable += 1
-            continue
-        rows.append(study.face(row, file, chip, keep=row in kept))
+        if not isinstance(face, PhotoError):
+            rows.append(face)
+            twins.append(group)
     if not rows:
         raise DataError(f"none of the {len(faces)} pictures can be read")
-    twins = present.twins[[face.row for face in rows]]
-    bootstrap = _Bootstrap(twins, resamples, seed, level)
+    bootstrap = _Bootstrap(np.array(twins, dtype=np.str_), resamples, seed, level)
     chosen = {maker.method: random_of(rows[0].maps[maker.method].shape, maker.spread) for maker in makers}
     settings = {"steps": STEPS, "veil": VEIL, "seed": seed, "resamples": resamples, "level": level}
     return ExplanationReport(
         model=name,
         target=target,
         faces=len(rows),
-        unreadable=unreadable,
+        unreadable=len(present) - len(rows),
         settings=settings,
         moved=bootstrap(np.array([abs(face.value - face.blank) for face in rows])),
         curves={map_: _mean_curves([face.curves[map_] for face in rows]) for map_ in rows[0].curves},
@@ -122,7 +124,6 @@ def measure(
 class _Face:
     """What was measured on one face; `chip` only where shuffled networks shall see it too."""
 
-    row: int
     value: float
     blank: float
     maps: dict[str, Doubles]
@@ -139,7 +140,7 @@ class _Study:
     target: str
     seed: int
 
-    def face(self, row: int, file: str, chip: Chips, *, keep: bool) -> _Face:
+    def face(self, file: str, chip: Chips, *, keep: bool) -> _Face:
         veil = veiled(chip[None])[0]
         value, blank = values(self.model(np.stack([chip, veil])), self.target).tolist()
         towards = 1.0 if value >= blank else -1.0
@@ -149,7 +150,7 @@ class _Study:
             deleted, inserted = self._answers(chip, veil, ranks(weights))
             deletion = towards * (value - np.array([value, *deleted, blank]))
             curves[map_] = Curves(deletion, towards * (value - np.array([blank, *inserted, value])))
-        return _Face(row, value, blank, maps, curves, chip if keep else None)
+        return _Face(value, blank, maps, curves, chip if keep else None)
 
     def _ranked(self, maps: dict[str, Doubles], file: str, size: int, towards: float) -> dict[str, Doubles]:
         """Maps and controls [S, S], larger where more is said to speak for the answer."""
