@@ -254,9 +254,12 @@ def test_reliability_is_told_bin_by_bin() -> None:
 
 
 def test_coverage_counts_ages_inside() -> None:
-    pmf = np.full((100, AGES), 1 / AGES)
-    drawing = plots.coverage(pmf, np.linspace(0, 116, 100).round())
-    assert "90 % hold 90 %" in drawing
+    mass = np.exp(-0.5 * ((np.arange(AGES) - 50) / 12) ** 2)
+    pmf = np.tile(mass / mass.sum(), (500, 1))
+    ages = np.random.default_rng(0).normal(50, 12, 500).clip(0, 116).round()
+    honest = plots.coverage(pmf, ages)
+    assert 88 <= int(re.findall(r"90 % hold (\d+) %", honest)[0]) <= 94
+    assert "90 % hold 100 %" in plots.coverage(pmf, np.full(500, 50.0))
 
 
 @pytest.mark.parametrize("epochs", [({"epoch": 1.0, "loss": 2.0},), ({"epoch": 1.0, "loss": 2.0, "gender": 0.5},) * 2])

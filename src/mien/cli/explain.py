@@ -135,7 +135,8 @@ def explanations(
         raise UsageError(f"there is no folder {plot.parent} to save {plot.name} in")
     cores = threads or physical_cores()
     torch.set_num_threads(cores)
-    some = stratified(read_faces(data, folds, fold or ("test" if folds else None)), faces, seed)
+    fold = fold or ("test" if folds else None)
+    some = stratified(read_faces(data, folds, fold), faces, seed)
     estimator, name, prepare = open_model(model, some, 1)  # faces are looked at side by side
     makers, shuffled = _makers(estimator, wanted)
     with ProgressBar(len(some), quiet=quiet) as bar:

@@ -15,6 +15,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
+_JPEG = "data:image/jpeg;base64,"
+
 
 @dataclass(frozen=True, slots=True)
 class Card:
@@ -44,17 +46,17 @@ class Picture:
 
     @classmethod
     def of_pixels(cls, figure: Figure, alt: str, *, wide: bool = False) -> Picture:
-        """A drawing that holds photographs, as PNG."""
+        """A drawing that holds photographs, as JPEG."""
         stream = io.BytesIO()
-        figure.savefig(stream, format="png", dpi=110, metadata={"Software": None})
-        return cls("data:image/png;base64," + base64.b64encode(stream.getvalue()).decode(), alt, wide)
+        figure.savefig(stream, format="jpeg", dpi=100, pil_kwargs={"quality": 85})
+        return cls(_JPEG + base64.b64encode(stream.getvalue()).decode(), alt, wide)
 
     @classmethod
     def of_array(cls, pixels: NDArray[np.uint8], alt: str) -> Picture:
         """A picture RGB uint8 [H, W, 3]."""
         stream = io.BytesIO()
-        Image.fromarray(pixels).save(stream, "PNG")
-        return cls("data:image/png;base64," + base64.b64encode(stream.getvalue()).decode(), alt)
+        Image.fromarray(pixels).save(stream, "JPEG", quality=90)
+        return cls(_JPEG + base64.b64encode(stream.getvalue()).decode(), alt)
 
 
 @dataclass(frozen=True, slots=True)

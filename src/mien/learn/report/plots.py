@@ -108,7 +108,7 @@ def reliability(female: Floats, is_female: NDArray[Any]) -> str:
 
 
 def coverage(pmf: Floats, ages: Floats) -> str:
-    """Share of true ages inside the central interval that holds a given mass of the distribution."""
+    """Share of true ages among the likeliest ages that hold a given mass of the distribution."""
     drawing, x, y = _square("mass of the interval against share of ages inside")
     inside = calibrate.scores(pmf, ages)
     levels = np.linspace(0.05, 0.95, 19)
