@@ -92,7 +92,7 @@ class Everything:
 
     def explanations(self, faces: int, saved: ExplanationReport | None = None) -> list[Section]:
         """Whether it can say why, measured on so many faces, or as was found before."""
-        estimator = Estimator(self._model, threads=self._threads)
+        estimator = Estimator(self._model, threads=1)  # faces are looked at side by side
         found = saved or explanations.measure(
             estimator,
             _makers(estimator),
