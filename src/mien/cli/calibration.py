@@ -11,6 +11,7 @@ import typer
 
 from mien.cli.answers import answers
 from mien.cli.learn import Data, Folds, Model, Threads
+from mien.cli.written import write
 from mien.errors import DataError, MissingExtra, UsageError
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def calibration(
         "reference-fold": other,
         "reference-predictions": reference_predictions,
     }
-    _write(_text(report, model, told, form, level), output)
+    write(_text(report, model, told, form, level), output)
 
 
 def _reference_fold(
@@ -130,14 +131,3 @@ def _text(report: CalibrationReport, model: str, told: Mapping[str, object], for
     for name, value in {**told, "level": level}.items():
         words += [] if value is None else [f"--{name}", str(value)]
     return to_html(report, shlex.join(words))
-
-
-def _write(text: str, output: Path | None) -> None:
-    if output is None:
-        typer.echo(text)
-        return
-    try:
-        output.write_text(text.rstrip("\n") + "\n", encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"cannot write {output}: {error.strerror}") from error
-    typer.echo(str(output))

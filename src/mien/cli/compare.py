@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from mien.cli.written import write
 from mien.errors import MissingExtra, UsageError
 
 DATA = Path("../shared/data/utkface/images")
@@ -59,14 +60,7 @@ def compare(
         text = encode(comparison.to_dict()).decode()
     else:
         text = to_markdown(comparison) if chosen == "markdown" else to_html(comparison, _command(runs, output))
-    if output is None:
-        typer.echo(text)
-        return
-    try:
-        output.write_text(text.rstrip("\n") + "\n", encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"cannot write {output}: {error.strerror}") from error
-    typer.echo(str(output))
+    write(text, output)
 
 
 def systems(form: Annotated[str, typer.Option("--format", help="table or json.")] = "table") -> None:

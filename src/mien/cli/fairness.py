@@ -10,6 +10,7 @@ import typer
 
 from mien.cli.answers import answers
 from mien.cli.learn import Data, Folds, Model, Threads, needs_extra
+from mien.cli.written import write
 from mien.errors import MissingExtra, UsageError
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def fairness(
         draw(report).savefig(plot, dpi=150)
     told = {"data": data, "folds": folds, "fold": fold, "predictions": predictions}
     options: dict[str, Any] = {"by": groups, **told, "min_faces": min_faces, "level": level, "output": output}
-    _write(_text(report, chosen_form, told, _command(model, options)), output)
+    write(_text(report, chosen_form, told, _command(model, options)), output)
 
 
 def _form(form: str | None, output: Path | None) -> str:
@@ -118,14 +119,3 @@ def _command(model: str, options: dict[str, Any]) -> str:
             if one is not None:
                 words += [f"--{name.replace('_', '-')}", str(one)]
     return shlex.join(words)
-
-
-def _write(text: str, output: Path | None) -> None:
-    if output is None:
-        typer.echo(text)
-        return
-    try:
-        output.write_text(text.rstrip("\n") + "\n", encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"cannot write {output}: {error.strerror}") from error
-    typer.echo(str(output))

@@ -9,6 +9,7 @@ import typer
 
 from mien.cli.answers import answers
 from mien.cli.learn import needs_extra, writing
+from mien.cli.written import write
 from mien.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -107,10 +108,7 @@ def report(
             typer.echo(f"mien: {name}", err=True)
         sections += makers[name]()
     page = everything.page(sections, f"{data.name}, fold {fold}" if fold else data.name)
-    temporary = output.with_name(f".{output.name}.part")
-    temporary.write_text(page, encoding="utf-8")
-    temporary.replace(output)
-    typer.echo(str(output))
+    write(page, output)
     if card is not None:
         with writing(found.folder):
             typer.echo(str(everything.card(card, groups)))
