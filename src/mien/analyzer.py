@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field, fields
@@ -64,19 +64,50 @@ class Options:
     decode: DecodeOptions = field(default_factory=DecodeOptions)
 
     def __post_init__(self) -> None:
-        if not 0 < self.level < 1:
-            raise UsageError(f"the level of age intervals must lie between 0 and 1, not {self.level}")
-        if not 0.5 <= self.abstain <= 1:
-            raise UsageError(f"the probability to abstain below must lie between 0.5 and 1, not {self.abstain}")
+        check_level(self.level)
+        check_abstain(self.abstain)
         if self.threads < 0:
             raise UsageError(f"threads must be 0 (all cores) or more, not {self.threads}")
         if self.batch_size < 1:
             raise UsageError(f"the batch size must be 1 or more, not {self.batch_size}")
 
 
+def check_level(level: float) -> None:
+    """Refuse what is no level of intervals.
+
+    Raises:
+        UsageError: it does not lie between 0 and 1.
+    """
+    if not 0 < level < 1:
+        raise UsageError(f"the level of age intervals must lie between 0 and 1, not {level}")
+
+
+def check_abstain(abstain: float) -> None:
+    """Refuse what is no probability of the likelier of two.
+
+    Raises:
+        UsageError: it does not lie between 0.5 and 1.
+    """
+    if not 0.5 <= abstain <= 1:
+        raise UsageError(f"the probability to abstain below must lie between 0.5 and 1, not {abstain}")
+
+
 @dataclass(slots=True)
-class _Draft:
-    """One photo on its way: decoded, with its faces found and cut, or failed."""
+class Draft:
+    """One photo on its way: decoded, with its faces found and cut, or failed.
+
+    Attributes:
+        source: its name.
+        picture: the decoded picture, where it was asked for.
+        width: pixels of the upright photo at full size; None where it could not be decoded.
+        height: likewise.
+        detections: the faces, in pixels of the full-size photo.
+        chips: uint8 [S, S, 3] RGB, one a face.
+        qualities: one a face.
+        error: why there is nothing of all this.
+        level: share of true ages that this photo's intervals are to hold; None for the analyzer's.
+        abstain: this photo's probability below which a gender is "uncertain"; None for the analyzer's.
+    """
 
     source: str
     picture: Picture | None = None
@@ -86,6 +117,8 @@ class _Draft:
     chips: list[NDArray[np.uint8]] = field(default_factory=list)
     qualities: list[Quality] = field(default_factory=list)
     error: Failure | None = None
+    level: float | None = None
+    abstain: float | None = None
 
 
 class Analyzer:
@@ -140,8 +173,7 @@ class Analyzer:
         source, entry = entries[0]
         if len(entries) > 1:
             raise UsageError(f"{photo!r} holds several photos: use stream()")
-        draft = self._look(source, entry, bgr, keep=False)
-        return next(self._answer([draft]))[0]
+        return self.answer([self.look(entry, source, bgr=bgr)])[0]
 
     def stream(self, photos: Iterable[Input] | Input, *, bgr: bool = False) -> Generator[Photo]:
         """Analyse many photos in constant memory, their faces batched across photos.
@@ -166,7 +198,7 @@ class Analyzer:
     def _stream(
         self, photos: Iterable[Input] | Input, bgr: bool, *, keep: bool
     ) -> Generator[tuple[Photo, Picture | None]]:
-        queue: list[_Draft] = []
+        queue: list[Draft] = []
         faces = held = 0
         with closing(self._drafts(photos, bgr, keep)) as drafts:
             for draft in drafts:
@@ -174,19 +206,19 @@ class Analyzer:
                 faces += len(draft.chips)
                 held += 0 if draft.picture is None else draft.picture.pixels.nbytes
                 if max(faces, len(queue)) >= self.options.batch_size or held >= _HELD_BYTES:
-                    yield from self._answer(queue)
+                    yield from self._answered(queue)
                     queue.clear()
                     faces = held = 0
-            yield from self._answer(queue)
+            yield from self._answered(queue)
 
-    def _drafts(self, photos: Iterable[Input] | Input, bgr: bool, keep: bool) -> Generator[_Draft]:
+    def _drafts(self, photos: Iterable[Input] | Input, bgr: bool, keep: bool) -> Generator[Draft]:
         """Look at photos, several at a time where there are cores, and hand them on in their order."""
         if self.threads == 1:
             for source, entry in self._entries(photos):
                 yield self._try(source, entry, bgr, keep)
             return
         pool = ThreadPoolExecutor(self.threads, thread_name_prefix="mien")
-        ahead: deque[Future[_Draft]] = deque()
+        ahead: deque[Future[Draft]] = deque()
         try:
             for source, entry in self._entries(photos):
                 ahead.append(pool.submit(self._try, source, entry, bgr, keep))
@@ -216,20 +248,30 @@ class Analyzer:
                 case _:
                     raise UsageError(f"a photo is a path, bytes, a PIL image or an array, not {type(photo).__name__}")
 
-    def _try(self, source: str, photo: Any, bgr: bool, keep: bool) -> _Draft:
+    def _try(self, source: str, photo: Any, bgr: bool, keep: bool) -> Draft:
         """Look at a photo; whatever goes wrong becomes part of the draft, so that the others go on."""
         try:
-            return self._look(source, photo, bgr, keep)
+            return self.look(photo, source, bgr=bgr, keep=keep)
         except PhotoError as error:
-            return _Draft(source, error=Failure(error.kind, str(error)))
+            return Draft(source, error=Failure(error.kind, str(error)))
         except MienError:  # the model or an option is at fault, not this photo: all others would fail too
             raise
         except Exception as error:  # noqa: BLE001 - the edge of the batch
             sentence = f"a fault inside mien, please report it: {type(error).__name__}: {error}"
-            return _Draft(source, error=Failure("internal", sentence))
+            return Draft(source, error=Failure("internal", sentence))
 
-    def _look(self, source: str, photo: Any, bgr: bool, keep: bool) -> _Draft:
-        """Decode, find faces, cut chips."""
+    def look(self, photo: Any, source: str, *, bgr: bool = False, keep: bool = False) -> Draft:
+        """The first steps for one photo: decode, find faces, cut chips.
+
+        Args:
+            photo: an item, encoded bytes, a PIL image or an array.
+            source: its name.
+            bgr: the array's channels are blue, green, red.
+            keep: keep the decoded picture.
+
+        Raises:
+            PhotoError: the photo is missing, damaged or too large.
+        """
         limits = self.options.decode
         if isinstance(photo, Item | bytes):
             picture = decode(photo if isinstance(photo, bytes) else photo.read(), limits)
@@ -246,7 +288,7 @@ class Analyzer:
             chips = [align(picture.pixels, face, contract) for face in found]
             eyes = [eye_distance(face.landmarks or points_in_box(face.box), contract) for face in found]
         turns = [None if face.landmarks is None else turn(face.landmarks) for face in found]
-        return _Draft(
+        return Draft(
             source,
             picture=picture if keep else None,
             width=picture.width,
@@ -256,32 +298,47 @@ class Analyzer:
             qualities=[judge(*measures) for measures in zip(chips, eyes, turns, strict=True)],
         )
 
-    def _answer(self, drafts: list[_Draft]) -> Iterator[tuple[Photo, Picture | None]]:
-        """Estimate all faces of some photos together and put each beside its photo."""
+    def answer(self, drafts: Sequence[Draft]) -> list[Photo]:
+        """The last steps: estimate all faces of some photos together and put each beside its photo."""
         size = self.estimator.contract.size
         chips = [chip for draft in drafts for chip in draft.chips]
         estimates = self.estimator(np.asarray(chips, np.uint8).reshape(-1, size, size, 3))
-        calibration = self.config.calibration or Calibration.identity()
-        qualities = [quality for draft in drafts for quality in draft.qualities]
-        low, high = intervals(estimates.pmf, self.options.level, calibration, doubtful(qualities))
+        low, high = self._intervals(estimates.pmf, drafts)
         columns = (expectation(estimates.pmf), median(estimates.pmf), low, high, estimates.pmf, estimates.female)
         rows = zip(*(column.tolist() for column in columns), strict=True)
-        for draft in drafts:
-            faces = [
-                Face(
-                    box=found.box,
-                    score=found.score,
-                    landmarks=found.landmarks,
-                    age=Age(years, mid, low, high, level=self.options.level, pmf=tuple(pmf)),
-                    gender=Gender.from_female(female, self.options.abstain),
-                    quality=quality,
-                )
-                for found, quality, (years, mid, low, high, pmf, female) in zip(
-                    draft.detections, draft.qualities, rows, strict=False
-                )
-            ]
-            photo = Photo(draft.source, self.config.name, draft.width, draft.height, tuple(faces), draft.error)
-            yield photo, draft.picture
+        return [self._photo(draft, islice(rows, len(draft.chips))) for draft in drafts]
+
+    def _answered(self, drafts: list[Draft]) -> Iterator[tuple[Photo, Picture | None]]:
+        yield from zip(self.answer(drafts), (draft.picture for draft in drafts), strict=True)
+
+    def _intervals(self, pmf: NDArray[np.float32], drafts: Sequence[Draft]) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Age intervals of all faces, each at the level of its photo."""
+        calibration = self.config.calibration or Calibration.identity()
+        poor = doubtful([quality for draft in drafts for quality in draft.qualities])
+        levels = np.array([draft.level or self.options.level for draft in drafts for _ in draft.chips])
+        low, high = np.zeros(len(pmf)), np.zeros(len(pmf))
+        for level in np.unique(levels):
+            at = levels == level
+            low[at], high[at] = intervals(pmf[at], float(level), calibration, poor[at])
+        return low, high
+
+    def _photo(self, draft: Draft, rows: Iterable[tuple[Any, ...]]) -> Photo:
+        level = draft.level or self.options.level
+        abstain = draft.abstain or self.options.abstain
+        faces = tuple(
+            Face(
+                box=found.box,
+                score=found.score,
+                landmarks=found.landmarks,
+                age=Age(years, mid, low, high, level=level, pmf=tuple(pmf)),
+                gender=Gender.from_female(female, abstain),
+                quality=quality,
+            )
+            for found, quality, (years, mid, low, high, pmf, female) in zip(
+                draft.detections, draft.qualities, rows, strict=True
+            )
+        )
+        return Photo(draft.source, self.config.name, draft.width, draft.height, faces, draft.error)
 
 
 def load(model: str | Path = "mien-m", **options: Any) -> Analyzer:
