@@ -42,5 +42,5 @@ $(VENV)/.core: pyproject.toml | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
-	$(PIP) install -e '.[train,dev]'
+	$(PIP) install -e '.[train,serve,dev]'
 	@touch $@ $(VENV)/.core

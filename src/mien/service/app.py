@@ -1,0 +1,139 @@
+"""The ASGI application: routes, limits, metrics, the page."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.openapi.utils import get_openapi
+from starlette.datastructures import MutableHeaders
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from mien import __version__
+from mien.service import metrics, problems, routes, schemas
+from mien.service.settings import Settings
+from mien.service.state import load
+from mien.service.uploads import PhotosInJSON
+
+STATIC = Path(__file__).parent / "static"
+DESCRIPTION = """Age and gender of every face in photos, with honest uncertainty.
+
+Photos are worked on in memory and never stored. Gender is as labelled in the training data. Errors are
+`application/problem+json` with a `type` that does not change."""
+
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; "
+        "connect-src 'self'; font-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+}
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """Make the service; its models are loaded when it starts up.
+
+    Args:
+        settings: models and limits; None for the defaults.
+    """
+    chosen = settings or Settings()
+    counted = metrics.Metrics()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
+        app.state.mien = state = load(chosen, counted)
+        try:
+            yield
+        finally:
+            app.state.mien = None
+            state.engine.close()
+
+    app = FastAPI(
+        title="mien",
+        version=__version__,
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        docs_url=None,  # both pages fetch their scripts from another host
+        redoc_url=None,
+        openapi_url="/openapi.json",
+    )
+    app.state.mien = None
+    problems.install(app)
+    app.include_router(routes.router)
+    _operations(app)
+    if chosen.page:
+        app.mount("/", StaticFiles(directory=STATIC, html=True), name="page")
+    app.add_middleware(_Headers)
+    app.add_middleware(metrics.Measured, metrics=counted)
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    return app
+
+
+def _operations(app: FastAPI) -> None:
+    """What those who run the service ask it: is it alive, ready, and how is it doing."""
+
+    @app.get("/healthz", response_model=schemas.Health)
+    async def healthz() -> Response:
+        """The process answers."""
+        return Response('{"status": "ok"}', media_type=routes.JSON)
+
+    @app.get("/readyz", response_model=schemas.Health, responses=routes.problems(503))
+    async def readyz(request: Request) -> Response:
+        """The models are loaded and every thread works."""
+        state = request.app.state.mien
+        if state is None or not state.engine.alive:
+            raise problems.Problem("busy", "the models are not loaded", headers={"Retry-After": "1"})
+        return Response('{"status": "ok"}', media_type=routes.JSON)
+
+    @app.get("/metrics", response_class=Response, responses={200: {"content": {metrics.MEDIA_TYPE: {}}}})
+    async def prometheus(request: Request) -> Response:
+        """Counts and times for Prometheus."""
+        return Response(routes.state_of(request).metrics.text(), media_type=metrics.MEDIA_TYPE)
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    """The description of the service, with the bodies and problems that routes only refer to."""
+    if app.openapi_schema is None:
+        record = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+        known = record["components"]["schemas"]
+        for model in (schemas.ProblemRecord, PhotosInJSON):
+            parts = model.model_json_schema(ref_template="#/components/schemas/{model}")
+            known.update(parts.pop("$defs", {}))
+            known[model.__name__] = parts
+        known["PhotoFiles"] = {
+            "title": "PhotoFiles",
+            "type": "object",
+            "required": ["photos"],
+            "additionalProperties": False,
+            "properties": {
+                "photos": {"type": "array", "minItems": 1, "items": {"type": "string", "format": "binary"}},
+            },
+        }
+        for unused in ("HTTPValidationError", "ValidationError"):
+            known.pop(unused, None)
+        app.openapi_schema = record
+    return app.openapi_schema
+
+
+class _Headers:
+    """ASGI middleware that adds the headers every answer has."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self._app(scope, receive, sending if scope["type"] == "http" else send)

@@ -1,0 +1,231 @@
+"""Threads that work for all requests together: photos are looked at one by one, their faces estimated in batches.
+
+Every thread does both kinds of work, so that no core waits while there is some. A batch is begun when it is full, when
+no photo is left to look at, or when its first face has waited long enough. So a lone request is answered at once, and
+many at once share the network's runs.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from mien.analyzer import Analyzer, Draft
+from mien.cores import physical_cores
+from mien.errors import MienError, PhotoError
+from mien.results import Failure, Photo
+
+log = logging.getLogger("mien.service")
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One photo to analyse.
+
+    Attributes:
+        analyzer: does the work.
+        data: the encoded photo.
+        source: its name in the answer.
+        level: share of true ages that intervals are to hold; None for the analyzer's.
+        abstain: probability below which a gender is "uncertain"; None for the analyzer's.
+        max_faces: keep only so many, the largest; None for all.
+    """
+
+    analyzer: Analyzer
+    data: bytes
+    source: str
+    level: float | None = None
+    abstain: float | None = None
+    max_faces: int | None = None
+
+
+@dataclass(slots=True)
+class _Job:
+    """An order on its way. Its future can be cancelled until the answer is there."""
+
+    order: Order
+    future: Future[tuple[Photo, Draft]] = field(default_factory=Future)
+    draft: Draft | None = None
+    ready: float = 0.0
+
+    @property
+    def faces(self) -> int:
+        return len(self.draft.chips) if self.draft is not None else 0
+
+
+class Engine:
+    """A pool of threads for analysing photos of many requests. `close` it, or use it as a context."""
+
+    def __init__(
+        self,
+        workers: int = 0,
+        *,
+        max_batch: int = 8,
+        max_wait: float = 0.05,
+        on_batch: Callable[[int], None] = lambda faces: None,
+    ) -> None:
+        """Start the threads.
+
+        Args:
+            workers: how many; 0 for one a physical core.
+            max_batch: most faces in one run of the network, unless a single photo has more.
+            max_wait: seconds that a face waits at most for others.
+            on_batch: told how many faces each run had.
+        """
+        self._max_batch = max_batch
+        self._max_wait = max_wait
+        self._on_batch = on_batch
+        self._change = threading.Condition()
+        self._waiting: deque[_Job | Callable[[], None]] = deque()
+        self._seen: deque[_Job] = deque()
+        self._closed = False
+        self._threads = [
+            threading.Thread(target=self._work, name=f"mien-{number}", daemon=True)
+            for number in range(workers or physical_cores())
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def waiting(self) -> int:
+        """Photos and other work that no thread has begun."""
+        return len(self._waiting)
+
+    @property
+    def alive(self) -> bool:
+        """Whether it takes orders, and every thread is there to carry them out."""
+        return not self._closed and all(thread.is_alive() for thread in self._threads)
+
+    def analyse(self, order: Order) -> Future[tuple[Photo, Draft]]:
+        """Have a photo analysed.
+
+        Returns:
+            Its answer, with `error` set where the photo cannot be used, and what was found in it. Cancelled in time, it
+            costs no work.
+        """
+        job = _Job(order)
+        self._add(job)
+        return job.future
+
+    def run(self, task: Callable[[], T]) -> Future[T]:
+        """Have other work done by one of the threads."""
+        future: Future[T] = Future()
+
+        def work() -> None:
+            if future.set_running_or_notify_cancel():
+                try:
+                    future.set_result(task())
+                except BaseException as error:  # noqa: BLE001 - it is raised where the result is asked for
+                    future.set_exception(error)
+
+        self._add(work)
+        return future
+
+    def close(self) -> None:
+        """Take no more orders, carry out those there are, and end the threads."""
+        with self._change:
+            self._closed = True
+            self._change.notify_all()
+        for thread in self._threads:
+            thread.join()
+
+    def _add(self, work: _Job | Callable[[], None]) -> None:
+        with self._change:
+            if self._closed:
+                raise RuntimeError("the engine is closed")
+            self._waiting.append(work)
+            self._change.notify()
+
+    def _work(self) -> None:
+        while True:
+            with self._change:
+                while not (batch := self._take_batch()) and not self._waiting:
+                    if self._closed:
+                        return
+                    self._change.wait()
+                work = None if batch else self._waiting.popleft()
+            if batch:
+                self._answer(batch)
+            elif isinstance(work, _Job):
+                self._look(work)
+            elif work is not None:
+                work()
+
+    def _take_batch(self) -> list[_Job]:
+        """The jobs of the next run of the network; none where it is better to look at another photo first."""
+        if not self._seen:
+            return []
+        first = self._seen[0]
+        batch: list[_Job] = []
+        faces = 0
+        for job in self._seen:
+            if job.order.analyzer is first.order.analyzer and (not batch or faces + job.faces <= self._max_batch):
+                batch.append(job)
+                faces += job.faces
+        if self._waiting and faces < self._max_batch and time.monotonic() - first.ready < self._max_wait:
+            return []
+        for job in batch:
+            self._seen.remove(job)
+        return batch
+
+    def _look(self, job: _Job) -> None:
+        """Decode, find faces and cut chips; a photo that cannot be used is answered at once."""
+        order = job.order
+        if job.future.cancelled():
+            return
+        try:
+            draft = order.analyzer.look(order.data, order.source)
+        except PhotoError as error:
+            draft = Draft(order.source, error=Failure(error.kind, str(error)))
+        except MienError as error:
+            _fail(job, error)
+            return
+        except Exception:  # the edge of the service: one photo must not end a thread
+            log.exception("a photo could not be looked at")
+            draft = Draft(order.source, error=Failure("internal", "a fault inside mien, please report it"))
+        draft.level, draft.abstain = order.level, order.abstain
+        if order.max_faces is not None:
+            for found in (draft.detections, draft.chips, draft.qualities):
+                del found[order.max_faces :]
+        job.draft, job.ready = draft, time.monotonic()
+        if draft.chips:
+            with self._change:
+                self._seen.append(job)
+                self._change.notify()
+        else:
+            self._answer([job])
+
+    def _answer(self, jobs: list[_Job]) -> None:
+        """Estimate the faces of some photos together."""
+        wanted = [(job, job.draft) for job in jobs if job.draft is not None and not job.future.cancelled()]
+        if not wanted:
+            return
+        try:
+            photos = wanted[0][0].order.analyzer.answer([draft for _, draft in wanted])
+        except Exception as error:  # noqa: BLE001 - told to each who waits for it
+            for job, _ in wanted:
+                _fail(job, error)
+            return
+        self._on_batch(sum(job.faces for job, _ in wanted))
+        for (job, draft), photo in zip(wanted, photos, strict=True):
+            if job.future.set_running_or_notify_cancel():
+                job.future.set_result((photo, draft))
+
+
+def _fail(job: _Job, error: BaseException) -> None:
+    if job.future.set_running_or_notify_cancel():
+        job.future.set_exception(error)

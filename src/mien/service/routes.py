@@ -1,0 +1,214 @@
+"""What the service answers at /v1."""
+
+from __future__ import annotations
+
+import asyncio
+from base64 import b64encode
+from collections.abc import AsyncGenerator
+from concurrent.futures import Future
+from contextlib import asynccontextmanager
+from io import BytesIO
+from typing import Annotated, Any, TypeVar
+
+import numpy as np
+from fastapi import APIRouter, Depends, Query, Request, Response
+from numpy.typing import NDArray
+from PIL import Image
+
+from mien.age_check import AgeCheck, AgeChecker
+from mien.analyzer import Analyzer, Draft
+from mien.errors import ModelError
+from mien.estimate.explain import Explanation, explain
+from mien.overlay import heat
+from mien.results import SCHEMA_VERSION, Photo
+from mien.service import schemas
+from mien.service.engine import Order
+from mien.service.problems import MEDIA_TYPE, TITLES, Problem, of_failures
+from mien.service.state import State
+from mien.service.uploads import Upload
+from mien.sinks.records import encode
+
+T = TypeVar("T")
+
+JSON = "application/json"
+OVERLAY_SIDE = 360
+PROBLEM = {"content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemRecord"}}}}
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The problems a route may answer with, for OpenAPI."""
+    titles = {status: " / ".join(title for code, title in TITLES.values() if code == status) for status in statuses}
+    return {status: {"description": titles[status], **PROBLEM} for status in statuses}
+
+
+REFUSALS = problems(400, 401, 408, 413, 415, 422, 429, 500, 503, 504)
+BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {"$ref": "#/components/schemas/PhotoFiles"},
+                "encoding": {"photos": {"contentType": "image/jpeg, image/png, image/webp"}},
+            },
+            JSON: {"schema": {"$ref": "#/components/schemas/PhotosInJSON"}},
+        },
+    }
+}
+
+
+def state_of(request: Request) -> State:
+    """What the service holds."""
+    state = request.app.state.mien
+    assert isinstance(state, State)
+    return state
+
+
+async def _authorise(request: Request) -> None:
+    await state_of(request).gate.authorise(request)
+
+
+async def _admit(request: Request) -> AsyncGenerator[None]:
+    async for place in state_of(request).gate.admit():
+        yield place
+
+
+router = APIRouter(prefix="/v1", dependencies=[Depends(_authorise)])
+work = [Depends(_admit)]
+
+
+@router.get("/models", response_model=schemas.Models, responses=problems(401, 422, 429))
+async def models(request: Request) -> Response:
+    """The models that the service answers with, and what a request may bring."""
+    return _json(state_of(request).describe())
+
+
+@router.post("/predict", response_model=schemas.Predictions, responses=REFUSALS, openapi_extra=BODY, dependencies=work)
+async def predict(request: Request, choice: Annotated[schemas.PredictChoice, Query()]) -> Response:
+    """Estimate age and gender of every face in photos."""
+    state = state_of(request)
+    analyzer = state.analyzer(choice.model)
+    async with _photos(request) as uploads:
+        found = await _analyse(state, analyzer, uploads, choice)
+    records = [photo.to_dict(pmf=choice.pmf) for photo, _ in found]
+    _refuse_if_all_failed([photo for photo, _ in found], records)
+    return _json({"schema_version": SCHEMA_VERSION, "model": analyzer.config.name, "photos": records})
+
+
+@router.post(
+    "/check-age", response_model=schemas.AgeChecksAnswer, responses=REFUSALS, openapi_extra=BODY, dependencies=work
+)
+async def check_age(request: Request, choice: Annotated[schemas.CheckChoice, Query()]) -> Response:
+    """Decide whether the person on each photo is old enough: a help for whom to ask for a proof, no proof itself."""
+    state = state_of(request)
+    analyzer = state.analyzer(choice.model)
+    checker = AgeChecker(
+        analyzer,
+        min_age=choice.min_age,
+        max_false_pass=choice.max_false_pass,
+        max_false_fail=choice.max_false_fail,
+    )
+    async with _photos(request) as uploads:
+        found = await _analyse(state, analyzer, uploads, schemas.PredictChoice())
+    checks: list[AgeCheck] = [checker.decide(photo) for photo, _ in found]
+    records = [check.to_dict() for check in checks]
+    _refuse_if_all_failed([photo for photo, _ in found], records)
+    return _json({"schema_version": SCHEMA_VERSION, "model": analyzer.config.name, "checks": records})
+
+
+@router.post("/explain", response_model=schemas.Explanations, responses=REFUSALS, openapi_extra=BODY, dependencies=work)
+async def explain_photo(request: Request, choice: Annotated[schemas.ExplainChoice, Query()]) -> Response:
+    """Tell which parts of the faces of one photo the answers rest on."""
+    state = state_of(request)
+    analyzer = state.analyzer(choice.model)
+    async with _photos(request) as uploads:
+        if len(uploads) > 1:
+            raise Problem("usage", "one photo at a time can be explained")
+        ((photo, draft),) = await _analyse(state, analyzer, uploads, schemas.PredictChoice())
+        _refuse_if_all_failed([photo], [photo.to_dict()])
+        numbers = _numbers(photo, choice.face)
+        told = state.engine.run(lambda: _explain(analyzer, draft, numbers, choice))
+        explanations = await _in_time(state, [told])
+    faces = [
+        {**photo.faces[number - 1].to_dict(), "number": number, "explanation": record}
+        for number, record in zip(numbers, explanations[0], strict=True)
+    ]
+    return _json(photo.to_dict() | {"faces": faces})
+
+
+def _json(record: Any) -> Response:
+    return Response(encode(record), media_type=JSON, headers={"Cache-Control": "no-store"})
+
+
+@asynccontextmanager
+async def _photos(request: Request) -> AsyncGenerator[list[Upload]]:
+    """The photos of a request; the memory they count for is given back in the end."""
+    reader = state_of(request).reader
+    uploads, held = await reader.read(request)
+    try:
+        yield uploads
+    finally:
+        reader.free(held)
+
+
+async def _analyse(
+    state: State, analyzer: Analyzer, uploads: list[Upload], choice: schemas.PredictChoice
+) -> list[tuple[Photo, Draft]]:
+    """The answers for photos, in their order."""
+    orders = [
+        Order(analyzer, upload.data, upload.name, choice.level, choice.abstain, choice.max_faces) for upload in uploads
+    ]
+    found = await _in_time(state, [state.engine.analyse(order) for order in orders])
+    for photo, _ in found:
+        state.metrics.count(photo)
+    return found
+
+
+async def _in_time(state: State, futures: list[Future[T]]) -> list[T]:
+    """The results of work, or a problem where it takes too long; what was not begun then is dropped."""
+    seconds = state.settings.work_seconds
+    try:
+        async with asyncio.timeout(seconds):
+            return await asyncio.gather(*(asyncio.wrap_future(future) for future in futures))
+    except TimeoutError:
+        raise Problem("timeout", f"the answer was not there within {seconds:g} s") from None
+    finally:
+        for future in futures:
+            future.cancel()
+
+
+def _refuse_if_all_failed(photos: list[Photo], records: list[dict[str, Any]]) -> None:
+    failures = [photo.error for photo in photos if photo.error is not None]
+    if len(failures) == len(photos):
+        raise of_failures(failures, records)
+
+
+def _numbers(photo: Photo, face: int | None) -> list[int]:
+    if face is None:
+        return list(range(1, len(photo.faces) + 1))
+    if face > len(photo.faces):
+        raise Problem("usage", f"face is {face}, but the number of faces found in {photo.source} is {len(photo.faces)}")
+    return [face]
+
+
+def _explain(
+    analyzer: Analyzer, draft: Draft, numbers: list[int], choice: schemas.ExplainChoice
+) -> list[dict[str, Any]]:
+    """The explanations of some faces, as records."""
+    chips = [draft.chips[number - 1] for number in numbers]
+    if not chips:
+        return []
+    try:
+        told = explain(analyzer.estimator, np.stack(chips), choice.target, choice.method)
+    except ModelError as error:  # the model cannot be explained by this method: the caller may choose another
+        raise Problem("usage", str(error)) from None
+    return [
+        why.to_dict() | ({"overlay": _overlay(chip, why)} if choice.overlay else {})
+        for chip, why in zip(chips, told, strict=True)
+    ]
+
+
+def _overlay(chip: NDArray[np.uint8], why: Explanation) -> str:
+    """The map over the face as a data: URL."""
+    stream = BytesIO()
+    Image.fromarray(heat(chip, why.pixels(OVERLAY_SIDE))).save(stream, "PNG", compress_level=3)
+    return f"data:image/png;base64,{b64encode(stream.getvalue()).decode()}"
