@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -29,6 +31,17 @@ def test_predicting_needs_no_training_code() -> None:
 def test_the_command_line_starts_without_the_model_code() -> None:
     heavy = ("cv2", "onnxruntime", "PIL", "numpy", "torch")
     assert run(f"import sys, mien.cli; print([name for name in {heavy} if name in sys.modules])") == "[]\n"
+
+
+def test_predicting_leaves_nothing_behind(examples: Path, tmp_path: Path) -> None:
+    """ONNX Runtime keeps an identifier for reports to its maker unless it is told not to."""
+    homes = ("HOME", "TMPDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME")
+    switches = ("CI", "ORT_DISABLE_TELEMETRY", "ORT_RUNNING_UNIT_TESTS", "GITHUB_ACTIONS", "TF_BUILD")
+    environment = {name: value for name, value in os.environ.items() if name not in switches}
+    environment |= dict.fromkeys(homes, str(tmp_path))
+    code = f"import mien; assert mien.load()({str(examples / 'hopper.jpg')!r}).faces"
+    subprocess.run([sys.executable, "-B", "-c", code], env=environment, cwd=tmp_path, check=True)
+    assert list(tmp_path.rglob("*")) == []
 
 
 @pytest.mark.parametrize("name", [name for name in mien.__all__ if name != "__version__"])
