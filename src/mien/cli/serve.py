@@ -62,7 +62,7 @@ def serve(
     from MIEN_API_KEYS, with commas.
     """
     try:
-        from mien.service.server import server
+        from mien.service.server import run
         from mien.service.settings import MEBIBYTE, Settings
     except ImportError as error:
         raise MissingExtra.named("the service", "serve") from error
@@ -89,10 +89,7 @@ def serve(
         rate=rate,
         page=page,
     )
-    running = server(settings, host, port, log_level=log_level)
-    running.run()
-    if not running.started:  # uvicorn has told why on standard error
-        raise UsageError(f"the service could not start at {host}:{port}")
+    run(settings, host, port, log_level=log_level)
 
 
 def _keys(file: Path | None) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -10,13 +10,14 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.openapi.utils import get_openapi
 from starlette.datastructures import MutableHeaders
+from starlette.responses import FileResponse
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mien import __version__
 from mien.service import metrics, problems, routes, schemas
 from mien.service.settings import Settings
-from mien.service.state import load
+from mien.service.state import State, load
 from mien.service.uploads import PhotosInJSON
 
 STATIC = Path(__file__).parent / "static"
@@ -37,23 +38,24 @@ HEADERS = {
 }
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
-    """Make the service; its models are loaded when it starts up.
+def create_app(settings: Settings | None = None, state: State | None = None) -> FastAPI:
+    """Make the service.
 
     Args:
         settings: models and limits; None for the defaults.
+        state: models loaded by `load(settings)`; None to load them when the service starts up.
     """
     chosen = settings or Settings()
-    counted = metrics.Metrics()
+    counted = state.metrics if state is not None else metrics.Metrics()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
-        app.state.mien = state = load(chosen, counted)
+        app.state.mien = working = state or load(chosen, counted)
         try:
             yield
         finally:
             app.state.mien = None
-            state.engine.close()
+            working.engine.close()
 
     app = FastAPI(
         title="mien",
@@ -69,11 +71,25 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(routes.router)
     _operations(app)
     if chosen.page:
-        app.mount("/", StaticFiles(directory=STATIC, html=True), name="page")
+        _page(app)
     app.add_middleware(_Headers)
     app.add_middleware(metrics.Measured, metrics=counted)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
+
+
+def _page(app: FastAPI) -> None:
+    """The page at / and its parts, each at an address of its own: a mount at / would take those of the routes."""
+    app.add_api_route("/", lambda: FileResponse(STATIC / "index.html"), include_in_schema=False, response_model=None)
+    for part in sorted(STATIC.iterdir()):
+        if part.is_dir():
+            app.mount(f"/{part.name}", StaticFiles(directory=part), name=part.name)
+        else:
+            app.add_api_route(f"/{part.name}", _file(part), include_in_schema=False, response_model=None)
+
+
+def _file(path: Path) -> Callable[[], FileResponse]:
+    return lambda: FileResponse(path)
 
 
 def _operations(app: FastAPI) -> None:

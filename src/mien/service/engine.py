@@ -220,7 +220,8 @@ class Engine:
             for job, _ in wanted:
                 _fail(job, error)
             return
-        self._on_batch(sum(job.faces for job, _ in wanted))
+        if faces := sum(job.faces for job, _ in wanted):
+            self._on_batch(faces)
         for (job, draft), photo in zip(wanted, photos, strict=True):
             if job.future.set_running_or_notify_cancel():
                 job.future.set_result((photo, draft))

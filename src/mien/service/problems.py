@@ -99,6 +99,14 @@ def of_error(error: MienError) -> Problem:
     return Problem("internal", "the model does not work as it should: see the service's log")
 
 
+def _sentence(kind: str, request: Request, error: HTTPException) -> str:
+    if kind == "not_found":
+        return f"there is nothing at {request.url.path}: see /openapi.json"
+    if kind == "method_not_allowed":
+        return f"{request.url.path} takes {(error.headers or {}).get('Allow', 'other methods')}, not {request.method}"
+    return str(error.detail)
+
+
 def install(app: FastAPI) -> None:
     """Make an application tell each error as a problem."""
 
@@ -118,10 +126,10 @@ def install(app: FastAPI) -> None:
         detail = "; ".join(f"{fault['at']}: {fault['fault']}" for fault in faults)
         return Problem("usage", detail, members={"errors": faults}).response()
 
-    def http(_: Request, error: Exception) -> Response:
+    def http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         kind = KINDS_OF_STATUS.get(error.status_code, "bad_request")
-        return Problem(kind, str(error.detail), headers=error.headers).response()
+        return Problem(kind, _sentence(kind, request, error), headers=error.headers).response()
 
     def fault(_: Request, error: Exception) -> Response:
         # Starlette logs the traceback itself; the client learns nothing of the inside

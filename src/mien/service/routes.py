@@ -101,12 +101,15 @@ async def check_age(request: Request, choice: Annotated[schemas.CheckChoice, Que
     """Decide whether the person on each photo is old enough: a help for whom to ask for a proof, no proof itself."""
     state = state_of(request)
     analyzer = state.analyzer(choice.model)
-    checker = AgeChecker(
-        analyzer,
-        min_age=choice.min_age,
-        max_false_pass=choice.max_false_pass,
-        max_false_fail=choice.max_false_fail,
-    )
+    try:
+        checker = AgeChecker(
+            analyzer,
+            min_age=choice.min_age,
+            max_false_pass=choice.max_false_pass,
+            max_false_fail=choice.max_false_fail,
+        )
+    except ModelError as error:  # the model has learned no age checks: the caller may choose another
+        raise Problem("usage", str(error)) from None
     async with _photos(request) as uploads:
         found = await _analyse(state, analyzer, uploads, schemas.PredictChoice())
     checks: list[AgeCheck] = [checker.decide(photo) for photo, _ in found]

@@ -3,41 +3,70 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import socket
+from contextlib import closing
 from typing import Any
 
 import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from mien.errors import UsageError
 from mien.service.app import create_app
 from mien.service.settings import Settings
+from mien.service.state import load
 
 
-def server(settings: Settings, host: str, port: int, *, log_level: str = "info") -> uvicorn.Server:
-    """A server, to be `run()`.
+def run(settings: Settings, host: str, port: int, *, log_level: str = "info") -> None:
+    """Serve until told to stop by SIGINT or SIGTERM; requests that are being answered then are finished.
 
     Args:
         settings: models and limits.
         host: address to listen at.
         port: its port; 0 for a free one.
         log_level: of uvicorn's log: addresses, paths and statuses, nothing of any picture.
+
+    Raises:
+        UsageError: a model or detector is unknown, or the address cannot be listened at.
+        ModelError: a model cannot be loaded.
     """
 
     class Patient(_Patient):
         seconds = settings.header_seconds
 
-    config = uvicorn.Config(
-        create_app(settings),
-        host=host,
-        port=port,
-        http=Patient,
-        ws="none",
-        lifespan="on",
-        log_level=log_level,
-        server_header=False,
-        timeout_graceful_shutdown=max(1, round(settings.shutdown_seconds)),
-    )
-    return uvicorn.Server(config)
+    listener = _listen(host, port)
+    with closing(listener):
+        state = load(settings)  # before the server starts, so that what is wrong becomes a sentence
+        config = uvicorn.Config(
+            create_app(settings, state),
+            http=Patient,
+            ws="none",
+            lifespan="on",
+            log_level=log_level,
+            server_header=False,
+            timeout_graceful_shutdown=max(1, round(settings.shutdown_seconds)),
+        )
+        bound = listener.getsockname()
+        name = f"[{bound[0]}]" if listener.family == socket.AF_INET6 else bound[0]
+        logging.getLogger("uvicorn.error").info("mien listens at http://%s:%d", name, bound[1])
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A socket bound to an address."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+        except OSError:
+            listener.close()
+            raise
+    except OSError as error:
+        raise UsageError(f"the service cannot listen at {host}:{port}: {error.strerror}") from error
+    return listener
 
 
 class _Patient(H11Protocol):

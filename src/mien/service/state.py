@@ -54,7 +54,7 @@ class State:
         }
 
 
-def load(settings: Settings, metrics: Metrics) -> State:
+def load(settings: Settings, metrics: Metrics | None = None) -> State:
     """Load the models and start the threads.
 
     Raises:
@@ -73,6 +73,7 @@ def load(settings: Settings, metrics: Metrics) -> State:
         analyzer = Analyzer(model, options)
         if analyzers.setdefault(analyzer.config.name, analyzer) is not analyzer:
             raise UsageError(f"two of the models have the name {analyzer.config.name!r}")
+    metrics = metrics or Metrics()
     gate, reader = Gate(settings), Reader(settings)
     engine = Engine(
         settings.workers, max_batch=settings.max_batch, max_wait=settings.max_wait, on_batch=metrics.batches.observe

@@ -108,13 +108,15 @@ class Reader:
         parser = _InMemory(request.headers, body.chunks(), max_files=self._settings.max_photos + 1, max_fields=0)
         try:
             form = await parser.parse()
+            if not parser.ended:
+                raise Problem("bad_request", "the multipart body breaks off before its closing boundary")
         except MultiPartException as error:
             if error.message.startswith("Too many files"):
                 raise self._too_many() from None
             if error.message.startswith("Too many fields"):
                 raise Problem("usage", f"photos are files of the field {FIELD!r}; there are no other fields") from None
             raise Problem("bad_request", f"the multipart body is malformed: {error.message}") from None
-        try:
+        else:
             photos: list[Upload] = []
             for field, value in form.multi_items():
                 if field != FIELD or not isinstance(value, UploadFile):
@@ -122,7 +124,7 @@ class Reader:
                 photos.append(Upload(_name(value.filename, len(photos)), await value.read()))
             return photos
         finally:
-            await form.close()
+            parser.close()
 
     async def _json(self, body: _Body) -> list[Upload]:
         data = bytearray()
@@ -168,6 +170,14 @@ class _InMemory(MultiPartParser):
     """Starlette puts files of more than a mebibyte on disk; this parser never does."""
 
     spool_max_size = 1 << 62
+    ended = False
+
+    def on_end(self) -> None:
+        self.ended = True
+
+    def close(self) -> None:
+        for file in self._files_to_close_on_error:
+            file.close()
 
 
 def _from_json(data: bytes) -> list[Upload]:
