@@ -59,6 +59,14 @@ class TestPredict:
             == client.post("/v1/predict", files=files(*sent)).json()
         )
 
+    def test_a_part_without_a_file_name_is_a_photo_too(self, client: TestClient) -> None:
+        body = b'--x\r\nContent-Disposition: form-data; name="photos"\r\n\r\n' + picture(99) + b"\r\n--x--\r\n"
+        answer = client.post("/v1/predict", content=body, headers={"content-type": "multipart/form-data; boundary=x"})
+        assert (
+            answer.json()["photos"]
+            == client.post("/v1/predict", files=files(("photo-1", picture(99)))).json()["photos"]
+        )
+
     def test_photos_keep_their_order_and_names(self, client: TestClient) -> None:
         sent = [(f"{level}.png", picture(level)) for level in range(200, 40, -10)]
         photos = client.post("/v1/predict", files=files(*sent)).json()["photos"]
@@ -229,7 +237,8 @@ class TestRefusals:
             (b"", 400, "bad_request"),
             (b"nonsense", 400, "bad_request"),
             (b"--x\r\nContent-Disposition: form-data\r\n\r\na\r\n--x--\r\n", 400, "bad_request"),
-            (b'--x\r\nContent-Disposition: form-data; name="photos"\r\n\r\na\r\n--x--\r\n', 422, "usage"),
+            (b'--x\r\nContent-Disposition: form-data; name="photos"\r\n\r\na\r\n--x--\r\n', 415, "not_an_image"),
+            (b'--x\r\nContent-Disposition: form-data; name="b"\r\n\r\na\r\n--x--\r\n', 422, "usage"),
             (b'--x\r\nContent-Disposition: form-data; name="b"; filename="a"\r\n\r\na\r\n--x--\r\n', 422, "usage"),
             (b'--x\r\nContent-Disposition: form-data; name="photos"; filename="a"\r\n\r\nhel', 400, "bad_request"),
         ],

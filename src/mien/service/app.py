@@ -134,6 +134,13 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         }
         for unused in ("HTTPValidationError", "ValidationError"):
             known.pop(unused, None)
+        if app.state.mien is None:  # the names of the models are not known yet
+            return record
+        for operations in record["paths"].values():
+            for operation in operations.values():
+                for parameter in operation.get("parameters", ()):
+                    if parameter["name"] == "model":
+                        parameter["schema"] = {"type": "string", "enum": list(app.state.mien.analyzers)}
         app.openapi_schema = record
     return app.openapi_schema
 

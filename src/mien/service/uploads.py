@@ -12,6 +12,7 @@ from pathlib import PurePosixPath, PureWindowsPath
 
 from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
@@ -105,7 +106,7 @@ class Reader:
         return Problem("too_large", f"a request may have {self._settings.max_body} bytes", headers=CLOSE)
 
     async def _multipart(self, request: Request, body: _Body) -> list[Upload]:
-        parser = _InMemory(request.headers, body.chunks(), max_files=self._settings.max_photos + 1, max_fields=0)
+        parser = _InMemory(request.headers, body.chunks(), max_files=self._settings.max_photos + 1)
         try:
             form = await parser.parse()
             if not parser.ended:
@@ -113,8 +114,6 @@ class Reader:
         except MultiPartException as error:
             if error.message.startswith("Too many files"):
                 raise self._too_many() from None
-            if error.message.startswith("Too many fields"):
-                raise Problem("usage", f"photos are files of the field {FIELD!r}; there are no other fields") from None
             raise Problem("bad_request", f"the multipart body is malformed: {error.message}") from None
         else:
             photos: list[Upload] = []
@@ -167,10 +166,19 @@ class _Body:
 
 
 class _InMemory(MultiPartParser):
-    """Starlette puts files of more than a mebibyte on disk; this parser never does."""
+    """Starlette puts files of more than a mebibyte on disk; this parser never does.
+
+    A part without a file name is a file too: starlette would take it for text and spoil its bytes.
+    """
 
     spool_max_size = 1 << 62
     ended = False
+
+    def on_headers_finished(self) -> None:
+        disposition = self._current_part.content_disposition
+        if disposition is not None and b"filename" not in parse_options_header(disposition)[1]:
+            self._current_part.content_disposition = disposition + b'; filename=""'
+        super().on_headers_finished()
 
     def on_end(self) -> None:
         self.ended = True
