@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import os
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -33,6 +35,17 @@ def shared() -> Path:
 def examples() -> Path:
     """Sample portraits of the project."""
     return REPO / "examples"
+
+
+@pytest.fixture(scope="session")
+def clip() -> ModuleType:
+    """`benchmarks/clip.py`, which makes clips of two moving faces from the portraits."""
+    spec = importlib.util.spec_from_file_location("clip", REPO / "benchmarks" / "clip.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope="session")

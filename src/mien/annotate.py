@@ -49,12 +49,14 @@ class _Label:
         return round(1.3 * self.pad) + self.leading * len(self.lines)
 
 
-def draw(pixels: NDArray[np.uint8], photo: Photo) -> NDArray[np.uint8]:
+def draw(pixels: NDArray[np.uint8], photo: Photo, *, numbers: Sequence[int] | None = None) -> NDArray[np.uint8]:
     """Annotate a picture.
 
     Args:
         pixels: uint8 [H, W, 3] RGB, the decoded picture; it may be smaller than the photo.
         photo: its answer, with boxes in pixels of the full-size photo.
+        numbers: one for each face, shown on its plate; it also picks the tint, so that a face that is followed through
+            a video keeps its own.
 
     Returns:
         A new RGB array; larger than the picture only where that is very small.
@@ -67,10 +69,10 @@ def draw(pixels: NDArray[np.uint8], photo: Photo) -> NDArray[np.uint8]:
     scale = picture.width / (photo.width or picture.width)
     boxes = [_scaled(face.box, scale) for face in photo.faces]
     stroke = max(2, round((picture.width * picture.height) ** 0.5 / 320))
-    tints = [TINTS[index % len(TINTS)] for index in range(len(boxes))]
+    tints = [TINTS[index % len(TINTS)] for index in (range(len(boxes)) if numbers is None else numbers)]
     for box, tint in zip(boxes, tints, strict=True):
         _frame(picture, box, stroke, tint)
-    labels = _labels(photo.faces, boxes, tints, picture)
+    labels = _labels(photo.faces, boxes, tints, picture, numbers)
     for label, (left, top) in zip(labels, _places(labels, boxes, picture.size, stroke), strict=True):
         _plate(picture, label, left, top)
     return np.asarray(picture)
@@ -80,12 +82,19 @@ def _scaled(box: Box, scale: float) -> Box:
     return Box(box.left * scale, box.top * scale, box.right * scale, box.bottom * scale)
 
 
-def _labels(faces: Sequence[Face], boxes: list[Box], tints: list[Colour], picture: Image.Image) -> list[_Label]:
+def _labels(
+    faces: Sequence[Face],
+    boxes: list[Box],
+    tints: list[Colour],
+    picture: Image.Image,
+    numbers: Sequence[int] | None = None,
+) -> list[_Label]:
     """One line each where that fits all faces of the picture, else two; the font follows picture and face."""
     labels, fits = [], True
-    for face, box, tint in zip(faces, boxes, tints, strict=True):
+    heads: list[Line] = [()] * len(faces) if numbers is None else [((f"#{n}  ", GREY),) for n in numbers]
+    for face, box, tint, head in zip(faces, boxes, tints, heads, strict=True):
         size = round(max(13.0, min((picture.width * picture.height) ** 0.5 / 38, box.width / 5.5)))
-        age: Line = ((f"{face.age.years:.0f}", tint), (f"  ({face.age.low:.0f}-{face.age.high:.0f})", GREY))
+        age: Line = (*head, (f"{face.age.years:.0f}", tint), (f"  ({face.age.low:.0f}-{face.age.high:.0f})", GREY))
         gender: Line = ((face.gender.label, WHITE), (f"  {min(99, round(100 * face.gender.probability))} %", GREY))
         label = _Label((age, gender), _font(size), pad=round(size * 0.5), leading=round(size * 1.22))
         labels.append(label)

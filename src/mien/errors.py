@@ -5,6 +5,7 @@ MienError               exit 1
 ├── UsageError          exit 2   an option or name that does not exist
 ├── PhotoError          exit 3   one photo failed; in a run over many it becomes a row
 │   ├── PhotoMissing, PhotoUnreadable, PhotoEmpty, NotAnImage, PhotoTruncated, PhotoTooLarge, PhotoUnsupported
+├── VideoError          exit 3   a video or camera that cannot be read, or only in part
 ├── ModelError          exit 4   a bundle that is missing or malformed
 ├── MissingExtra        exit 5   a part of mien that is not installed
 └── DataError           exit 6   training or evaluation data that cannot be used
@@ -91,6 +92,13 @@ class PhotoUnsupported(PhotoError):
     """The format is known but needs something that is not installed; the sentence names the extra."""
 
     kind = "unsupported"
+
+
+class VideoError(MienError):
+    """A video or a camera cannot be read, or not to its end."""
+
+    kind = "video"
+    exit_code = 3
 
 
 class ModelError(MienError):

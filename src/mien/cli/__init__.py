@@ -26,6 +26,7 @@ from mien.cli.predict import predict
 from mien.cli.report import report
 from mien.cli.runs import combine, crossfit, score
 from mien.cli.serve import serve
+from mien.cli.video import video
 from mien.errors import MienError
 
 INTERRUPTED = 130
@@ -77,6 +78,7 @@ def _root(
 app.command(rich_help_panel="Predict", no_args_is_help=True)(predict)
 app.command(name="check-age", rich_help_panel="Predict", no_args_is_help=True)(check_age)
 app.command(rich_help_panel="Predict", no_args_is_help=True)(explain)
+app.command(rich_help_panel="Predict", no_args_is_help=True)(video)
 app.command(rich_help_panel="Predict")(serve)
 app.command(rich_help_panel="Predict")(models)
 app.command(rich_help_panel="Predict")(doctor)

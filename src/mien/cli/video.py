@@ -1,0 +1,149 @@
+"""`mien video`: a video or a camera in; tracks with ages and genders out, and the video with its faces marked."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mien.errors import UsageError
+
+if TYPE_CHECKING:
+    from mien.video.sinks import Rows
+
+INTERRUPTED = 130
+
+
+def video(
+    source: Annotated[
+        Path | None, typer.Argument(metavar="[IN]", help="A video file: MP4, MOV, MKV, WebM, AVI, ...")
+    ] = None,
+    *,
+    camera: Annotated[
+        str | None, typer.Option(help="A camera instead: 0 for the first, or its device or rtsp:// address.")
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Write the video with its faces marked: .mp4, .mov, .mkv, .webm or .avi."),
+    ] = None,
+    records: Annotated[Path | None, typer.Option(help="Write the records there, not to standard output.")] = None,
+    form: Annotated[
+        str | None,
+        typer.Option("--format", help="jsonl, csv or parquet. [dim]\\[default: by the suffix of --records, or jsonl]"),
+    ] = None,
+    rows: Annotated[
+        str | None,
+        typer.Option(
+            help="frames: a record for each face of each frame; tracks: one for each person followed; both. "
+            "[dim]\\[default: both; on a terminal tracks]"
+        ),
+    ] = None,
+    every: Annotated[int, typer.Option(metavar="N", help="Analyse each Nth frame only.")] = 1,
+    max_frames: Annotated[int | None, typer.Option(help="End after so many frames of the source.")] = None,
+    survive: Annotated[float, typer.Option(help="Seconds that a track outlasts its face being hidden.")] = 1.0,
+    birth: Annotated[int, typer.Option(help="Frames in a row that must show a face before it is a track.")] = 3,
+    model: Annotated[str, typer.Option(help="Name of a model (see [b]mien models[/b]) or its folder.")] = "mien-m",
+    detector: Annotated[str, typer.Option(help="mtcnn, haar or yunet.")] = "mtcnn",
+    weights: Annotated[Path | None, typer.Option(help="File of the detector's weights, for yunet.")] = None,
+    min_face: Annotated[int, typer.Option(help="Smallest face to look for, in pixels.")] = 30,
+    threshold: Annotated[float | None, typer.Option(help="Least score of a face, 0 to 1.")] = None,
+    level: Annotated[float, typer.Option(help="Share of true ages that the age intervals hold.")] = 0.9,
+    abstain: Annotated[
+        float, typer.Option(metavar="P", help="Call a gender 'uncertain' where its probability is below P.")
+    ] = 0.5,
+    threads: Annotated[int, typer.Option(help="Cores to use; 0 for all.")] = 0,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar and no messages.")] = False,
+) -> None:
+    """Follow the faces of a video and estimate the age and gender of each.
+
+    Ctrl-C ends the video there: what was read is written, with the tracks that are open. The exit code is 3 when the
+    video breaks off before its end.
+    """
+    from mien import sinks
+    from mien.analyzer import Analyzer, Options
+    from mien.cli import stream
+    from mien.cli.progress import ProgressBar
+    from mien.video import sinks as video_sinks
+    from mien.video.run import Analysis
+    from mien.video.tracker import TrackerOptions
+    from mien.video.writer import AnnotatedVideo
+
+    wanted = _rows(rows, terminal=records is None and stream.terminal())
+    chosen = _format(form, records)
+    for target in (output, records):
+        if source is not None and target is not None and target.resolve() == source.resolve():
+            raise UsageError(f"{target} is the video itself: choose another name")
+    following = TrackerOptions(birth=birth, survive=survive)
+    options = Options(
+        detector=detector,
+        min_face=min_face,
+        threshold=threshold,
+        weights=weights,
+        level=level,
+        abstain=abstain,
+        threads=threads,
+    )
+    frames = stream.open_source(source, camera, every=every, max_frames=max_frames)
+    with ExitStack() as stack:
+        stack.enter_context(frames)
+        analysis = Analysis(frames, Analyzer(model, options), following, pictures=output is not None)
+        annotated = None
+        if output is not None:
+            annotated = stack.enter_context(AnnotatedVideo(output, frames.rate / every))
+        sink = stack.enter_context(video_sinks.create(chosen, stack.enter_context(sinks.open_output(records))))
+        out = video_sinks.Records(sink, wanted, frames.name, analysis.model)
+        bar = stack.enter_context(ProgressBar(frames.expected, quiet=quiet, unit="frames"))
+        state = stack.enter_context(stream.stopping(frames))
+        for frame in analysis:
+            bar.clear()
+            out.frame(frame)
+            if annotated is not None:
+                annotated.write(frame, analysis.model)
+            bar.advance()
+        bar.clear()
+        for track in analysis.rest():
+            out.track(track)
+    _finish(frames.shortfall, analysis.failures, interrupted=state.asked, quiet=quiet)
+
+
+def _rows(name: str | None, *, terminal: bool) -> Rows:
+    from mien.video.sinks import ROWS
+
+    match name:
+        case None:
+            return "tracks" if terminal else "both"
+        case "frames" | "tracks" | "both":
+            return name
+    raise UsageError.unknown("choice of --rows", name, ROWS)
+
+
+def _format(name: str | None, records: Path | None) -> str:
+    from mien.cli import stream
+    from mien.sinks import SUFFIXES
+    from mien.video.sinks import FORMATS
+
+    if name is None and records is not None and records.suffix:
+        name = SUFFIXES.get(records.suffix.lower())
+        if name not in FORMATS:
+            raise UsageError(f"{records}: the suffix names no format for video; add --format {'|'.join(FORMATS)}")
+    chosen = name or "jsonl"
+    if chosen not in FORMATS:
+        raise UsageError.unknown("format", chosen, FORMATS)
+    if chosen == "parquet" and records is None and stream.terminal():
+        raise UsageError("Parquet is binary and not for a terminal: add --records FILE.parquet")
+    return chosen
+
+
+def _finish(shortfall: str | None, failures: int, *, interrupted: bool, quiet: bool) -> None:
+    from mien.cli import stream
+
+    if shortfall is not None and not quiet:
+        stream.say(shortfall)
+    if failures and not quiet:
+        stream.say(f"{failures} frames could not be analysed: please report it")
+    if interrupted:
+        raise typer.Exit(INTERRUPTED)
+    if shortfall is not None or failures:
+        raise typer.Exit(stream.SOME_FAILED)
