@@ -47,10 +47,18 @@ def run(settings: Settings, host: str, port: int, *, log_level: str = "info") ->
             server_header=False,
             timeout_graceful_shutdown=max(1, round(settings.shutdown_seconds)),
         )
-        bound = listener.getsockname()
-        name = f"[{bound[0]}]" if listener.family == socket.AF_INET6 else bound[0]
-        logging.getLogger("uvicorn.error").info("mien listens at http://%s:%d", name, bound[1])
-        uvicorn.Server(config).run(sockets=[listener])
+        _Server(config).run(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    """Says where it listens once it does: uvicorn shows a socket given to it in Python's words."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for listener in sockets or ():
+            host, port = listener.getsockname()[:2]
+            name = f"[{host}]" if listener.family == socket.AF_INET6 else host
+            logging.getLogger("uvicorn.error").info("mien listens at http://%s:%d", name, port)
 
 
 def _listen(host: str, port: int) -> socket.socket:
