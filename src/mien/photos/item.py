@@ -7,8 +7,9 @@ import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Literal
 
-from mien.errors import PhotoError, PhotoMissing, PhotoTooLarge, PhotoUnreadable
+from mien.errors import PhotoError, PhotoMissing, PhotoTooLarge, PhotoTruncated, PhotoUnreadable
 
 MAX_BYTES = 256 << 20
 """Largest file that is read unless another limit is given: 256 MiB."""
@@ -21,21 +22,53 @@ IMAGE_SUFFIXES = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
+class Address:
+    """Where a photo's bytes lie, in numbers and words, so that another process can find them.
+
+    Attributes:
+        kind: "file"; "cut", a piece of a file; "packed", a member of an archive that must be unpacked from its start;
+            "failing", a failure known already.
+        path: of the file or archive; of a failure its sentence.
+        start: first byte of a piece; number of a packed member among the archive's pictures.
+        size: bytes of a piece; of a packed member when unpacked.
+        error: kind of a failure, see `mien.errors`.
+    """
+
+    kind: Literal["file", "cut", "packed", "failing"]
+    path: str
+    start: int = 0
+    size: int = 0
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Item:
     """One photo to come.
 
     Attributes:
         source: its name for people and records: a path, "archive.tar::member" or "-"; always valid Unicode.
         read: gives its bytes, or raises a `PhotoError`. May be called at any time, from any thread, and again.
+        address: where they lie; None for what came in on standard input.
     """
 
     source: str
     read: Callable[[], bytes]
+    address: Address | None = None
 
     @classmethod
     def file(cls, path: str, max_bytes: int = MAX_BYTES) -> Item:
         """The item of a path, whether or not a file lies there."""
-        return cls(printable(path), lambda: read_file(path, max_bytes))
+        return cls(printable(path), lambda: read_file(path, max_bytes), Address("file", path))
+
+    @classmethod
+    def cut(cls, source: str, path: str, start: int, size: int, max_bytes: int = MAX_BYTES) -> Item:
+        """The item of a piece of a file, such as a member of a plain archive."""
+
+        def read() -> bytes:
+            check_bytes(size, max_bytes)
+            return _cut(path, start, size, source)
+
+        return cls(source, read, Address("cut", path, start, size))
 
     @classmethod
     def failing(cls, source: str, kind: type[PhotoError], sentence: str) -> Item:
@@ -44,7 +77,7 @@ class Item:
         def read() -> bytes:
             raise kind(sentence)
 
-        return cls(printable(source), read)
+        return cls(printable(source), read, Address("failing", sentence, error=kind.kind))
 
 
 def read_file(path: str | Path, max_bytes: int = MAX_BYTES) -> bytes:
@@ -72,6 +105,19 @@ def read_file(path: str | Path, max_bytes: int = MAX_BYTES) -> bytes:
     except OSError as error:
         raise PhotoUnreadable(f"{name} cannot be read: {error.strerror}") from None
     check_bytes(len(data), max_bytes)
+    return data
+
+
+def _cut(path: str, start: int, size: int, source: str) -> bytes:
+    """A piece of a file."""
+    try:
+        with Path(path).open("rb") as file:
+            file.seek(start)
+            data = file.read(size)
+    except OSError as error:
+        raise PhotoUnreadable(f"{source} cannot be read: {error.strerror}") from None
+    if len(data) < size:
+        raise PhotoTruncated(f"{source} breaks off since its archive does: copy or download the archive again")
     return data
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mien.errors import PhotoMissing, PhotoTruncated, PhotoUnreadable
-from mien.photos.item import Item, check_bytes, is_picture, printable
+from mien.photos.item import Address, Item, check_bytes, is_picture, printable
 
 _BROKEN = (tarfile.TarError, OSError, EOFError, ValueError, OverflowError, zlib.error)
 
@@ -48,8 +48,8 @@ def members(path: str, max_bytes: int) -> Iterator[Item]:
                 while (member := tar.next()) is not None:
                     tar.members.clear()  # type: ignore[attr-defined]
                     if member.isreg() and is_picture(member.name):
+                        yield _item(path, tar, member, found, max_bytes, packed=packed)
                         found += 1
-                        yield _item(path, tar, member, packed, max_bytes)
     except PermissionError:
         yield Item.failing(path, PhotoUnreadable, f"{printable(path)} may not be read: change its permissions")
     except _BROKEN as error:
@@ -61,30 +61,20 @@ def members(path: str, max_bytes: int) -> Iterator[Item]:
             yield Item.failing(path, PhotoMissing, sentence)
 
 
-def _item(path: str, tar: tarfile.TarFile, member: tarfile.TarInfo, packed: bool, max_bytes: int) -> Item:
+def _item(
+    path: str, tar: tarfile.TarFile, member: tarfile.TarInfo, number: int, max_bytes: int, *, packed: bool
+) -> Item:
     """One picture of an archive that is open."""
     source = printable(f"{path}::{member.name}")
-    size, start, held = member.size, member.offset_data, b""
-    in_place = not packed and not member.issparse()
-    if not in_place and size <= max_bytes:
+    if not packed and not member.issparse():
+        return Item.cut(source, path, member.offset_data, member.size, max_bytes)
+    held, size = b"", member.size
+    if size <= max_bytes:
         unpacked = tar.extractfile(member)
         held = unpacked.read() if unpacked else b""
 
     def read() -> bytes:
         check_bytes(size, max_bytes)
-        return _cut(path, start, size, source) if in_place else held
+        return held
 
-    return Item(source, read)
-
-
-def _cut(path: str, start: int, size: int, source: str) -> bytes:
-    """Bytes of a member of a plain archive."""
-    try:
-        with Path(path).open("rb") as file:
-            file.seek(start)
-            data = file.read(size)
-    except OSError as error:
-        raise PhotoUnreadable(f"{source} cannot be read: {error.strerror}") from None
-    if len(data) < size:
-        raise PhotoTruncated(f"{source} breaks off since its archive does: copy or download the archive again")
-    return data
+    return Item(source, read, Address("packed", path, number, size))
