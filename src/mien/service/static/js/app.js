@@ -70,17 +70,25 @@ function add(files) {
 
 /** What the service is must be known before it is asked for answers. */
 async function ask() {
-  await meet(true);
+  try {
+    await meet(true);
+  } catch (problem) {
+    runner.stop(problem);
+    halt(problem);
+    finished();
+    return;
+  }
   await runner.run();
 }
 
 /** A key is asked for only when there is a picture to send. */
-async function meet(ask) {
-  if (service !== null) return;
+async function meet(hasPicture) {
+  if (service !== null || (hasPicture && runner.entries.length === 0)) return;
   try {
-    service = await api.models({ ask });
-  } catch {
-    return; // the pictures' own requests will say what is wrong
+    service = await api.models({ ask: hasPicture });
+  } catch (problem) {
+    if (hasPicture && problem.all) throw problem;
+    return; // what is wrong shows when a picture is sent
   }
   Object.assign(runner.limits, service.limits);
   settings.offer(service);
@@ -121,7 +129,8 @@ function clear() {
 function again(entry) {
   quiet();
   views.get(entry).title.focus();
-  runner.again([entry]);
+  runner.retract([entry]);
+  ask();
 }
 
 function explain(file, target, face) {
@@ -147,6 +156,16 @@ function progress() {
   at("progress-bar").max = asked;
   at("progress-bar").value = answered;
   at("progress-text").textContent = `${answered} of ${asked} done`;
+}
+
+/** What stopped all pictures, and a way to go on. */
+function halt(problem) {
+  complain(problem.message, () => {
+    quiet();
+    at("results").focus();
+    runner.retract();
+    ask();
+  });
 }
 
 function finished() {
@@ -202,13 +221,7 @@ runner.addEventListener("entry", ({ detail: entry }) => {
 });
 runner.addEventListener("progress", progress);
 runner.addEventListener("idle", finished);
-runner.addEventListener("halt", ({ detail: problem }) => {
-  complain(problem.message, () => {
-    quiet();
-    at("results").focus();
-    runner.again();
-  });
-});
+runner.addEventListener("halt", ({ detail: problem }) => halt(problem));
 settings.addEventListener("change", () => {
   for (const view of views.values()) view.update();
   ask();

@@ -84,13 +84,12 @@ export class Runner extends EventTarget {
     this.#abort = new AbortController(); // for what is added from now on
   }
 
-  /** Try failed pictures once more. */
-  again(entries = this.entries) {
+  /** Forget the failures that another try may mend. */
+  retract(entries = this.entries) {
     for (const entry of entries.filter((one) => one.problem?.again)) {
       entry.problem = null;
       this.#set(entry, "waiting");
     }
-    this.run();
   }
 
   #need(entry) {
