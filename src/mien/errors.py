@@ -8,7 +8,8 @@ MienError               exit 1
 ├── VideoError          exit 3   a video or camera that cannot be read, or only in part
 ├── ModelError          exit 4   a bundle that is missing or malformed
 ├── MissingExtra        exit 5   a part of mien that is not installed
-└── DataError           exit 6   training or evaluation data that cannot be used
+├── DataError           exit 6   training or evaluation data that cannot be used
+└── StoreError          exit 7   a database that cannot be reached or written
 ```
 """
 
@@ -129,3 +130,10 @@ class DataError(MienError):
 
     kind = "data"
     exit_code = 6
+
+
+class StoreError(MienError):
+    """A database cannot be reached, read or written."""
+
+    kind = "store"
+    exit_code = 7

@@ -1,7 +1,7 @@
 """The command `mien`. Each command imports what it needs when it runs, so that `mien --help` is quick.
 
 Exit codes: 0 all well (a photo without a face is well), 1 unexpected, 2 usage, 3 some photo failed, 4 model, 5 missing
-extra, 6 data, 130 interrupted.
+extra, 6 data, 7 database, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from mien.cli.audit import audit
 from mien.cli.baselines import baseline
 from mien.cli.check_age import check_age
 from mien.cli.compare import compare, systems
+from mien.cli.count import count, counts
 from mien.cli.explain import explain
 from mien.cli.figures import figures
 from mien.cli.learn import average, calibrate, card, evaluate, export, train
@@ -79,6 +80,8 @@ app.command(rich_help_panel="Predict", no_args_is_help=True)(predict)
 app.command(name="check-age", rich_help_panel="Predict", no_args_is_help=True)(check_age)
 app.command(rich_help_panel="Predict", no_args_is_help=True)(explain)
 app.command(rich_help_panel="Predict", no_args_is_help=True)(video)
+app.command(rich_help_panel="Predict", no_args_is_help=True)(count)
+app.command(rich_help_panel="Predict")(counts)
 app.command(rich_help_panel="Predict")(serve)
 app.command(rich_help_panel="Predict")(models)
 app.command(rich_help_panel="Predict")(doctor)

@@ -64,9 +64,7 @@ class Analysis:
         options: tracker.TrackerOptions,
         *,
         pictures: bool = False,
-        born: int = 0,
     ) -> None:
-        """Join the parts; `born` is how many tracks there were before, where an earlier run is taken up."""
         self.source = source
         self.failures = 0
         self._level, self._abstain = analyzer.options.level, analyzer.options.abstain
@@ -75,7 +73,7 @@ class Analysis:
         self._analyzer = copy.copy(analyzer)
         self._analyzer.options = replace(analyzer.options, abstain=0.5)
         self._pictures = pictures
-        self._tracker = tracker.Tracker(options, born)
+        self._tracker = tracker.Tracker(options)
         self._averages: dict[tracker.Path, Average] = {}
 
     def __enter__(self) -> Self:
@@ -121,11 +119,6 @@ class Analysis:
     def model(self) -> str:
         """Name of the model that answers."""
         return self._analyzer.config.name
-
-    @property
-    def born(self) -> int:
-        """How many tracks there were so far."""
-        return self._tracker.born
 
     def _answers(self, frames: Iterator[NDArray[np.uint8]]) -> Generator[tuple[Photo, Picture | None]]:
         if self._pictures:
