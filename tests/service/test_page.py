@@ -21,7 +21,7 @@ pytest.importorskip("fastapi", reason="needs the extra serve")
 pytest.importorskip("playwright", reason="needs playwright, of the extra dev")
 pytest.importorskip("axe_playwright_python", reason="needs axe-playwright-python, of the extra dev")
 
-from axe_playwright_python.sync_playwright import Axe
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import Browser, FilePayload, Locator, Page, Route, expect, sync_playwright
 from tests.service.browsing import ARGUMENTS, CHROMIUM, Visit, film, running, visit
 
@@ -164,9 +164,7 @@ class TestPictures:
         expect(page.photo(3).locator(".card")).to_have_count(2)
         expect(page.photo(4)).to_contain_text("breaks off")
         expect(page.page.get_by_role("heading", name="5 pictures, 3 faces")).to_be_visible()
-        expect(page.page.get_by_role("status")).to_have_text(
-            "Done: 5 pictures, 3 faces. 2 without an answer.", timeout=PATIENCE
-        )
+        expect(page.page.get_by_role("status")).to_have_text("Done: 5 pictures, 3 faces. 2 without an answer.")
 
     def test_a_single_bad_one_says_why(self, page: Visit) -> None:
         page.choose(text("notes.txt"))
@@ -287,9 +285,7 @@ class TestChoices:
         why.click()
         expect(why).to_have_attribute("aria-expanded", "true")
         image = card.locator(".map img")
-        expect(image).to_have_attribute(
-            "alt", re.compile(r"^Map over .* \(for (older|younger|both)\)"), timeout=PATIENCE
-        )
+        expect(image).to_have_attribute("alt", re.compile(r"^Map over .* \(for (older|younger|both)\)"))
         assert image.evaluate("image => image.decode().then(() => image.naturalWidth)") > 100
         rows = card.locator(".parts tbody tr")
         expect(rows).to_have_count(9)
@@ -443,7 +439,7 @@ class TestTrouble:
             dialog = made.page.get_by_role("dialog", name="This service asks for a key")
             expect(dialog).to_be_hidden()
             made.choose(blank())
-            expect(dialog).to_be_visible(timeout=PATIENCE)
+            expect(dialog).to_be_visible()
             made.page.keyboard.press("Escape")
             expect(made.photo()).to_contain_text("The service asks for a key, and none was given.")
             made.page.locator("#notice").get_by_role("button", name="Try again").click()
@@ -475,7 +471,7 @@ class TestAccess:
         expect(page.page.locator(".card")).to_be_focused()
         tab_to(page.page, page.page.get_by_role("button", name="Why this age?"))
         keys.press("Space")
-        expect(page.page.locator(".parts")).to_be_visible(timeout=PATIENCE)
+        expect(page.page.locator(".parts")).to_be_visible()
         tab_to(page.page, page.page.get_by_role("button", name="Download as JSON"), back=True)
         with page.page.expect_download() as download:
             keys.press("Enter")
