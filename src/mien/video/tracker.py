@@ -1,8 +1,8 @@
 """Which box of this frame is the face of which box before: constant motion, overlap and distance.
 
 A few lines of our own, in the manner of SORT (Bewley et al., "Simple Online and Realtime Tracking", ICIP 2016) without
-its Kalman filter: norfair 2.3.0 holds numpy below 2 and builds filterpy from source, supervision and trackers bring
-scipy, matplotlib and a second OpenCV. No appearance is compared, so no embedding of a face ever exists.
+its Kalman filter: norfair 2.3.0 holds numpy below 2 and builds filterpy from source, supervision 0.31 brings scipy,
+matplotlib and PyAV, trackers 2.6 also OpenCV 5. No appearance is compared, so no embedding of a face ever exists.
 """
 
 from __future__ import annotations
