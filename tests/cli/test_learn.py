@@ -63,6 +63,11 @@ def test_a_model_is_measured(model: Path, chips: Path, tmp_path: Path) -> None:
     assert report["settings"]["fold"] == "test"
     assert report["through"] is None
     assert len(Predictions.load(saved)) == 20
+    again = run(*arguments, "--format", "json", "--mirror", "--against", saved)
+    differences = json.loads(again.stdout)["against"]["differences"]
+    assert {one["n"] for one in differences if one["subset"] == "all"} == {20}
+    assert "paired on the same faces" in run(*arguments, "--against", saved).stdout
+    assert run(*arguments, "--against", chips / "splits.csv").exit_code == 6
     table = run(*arguments, "--fold", "val", "--point", "median").stdout
     assert table.startswith("tiny: 20 listed, 20 evaluated")
     assert "| all" in table

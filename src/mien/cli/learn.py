@@ -106,6 +106,10 @@ def evaluate(
     point: Annotated[str, typer.Option(help="Estimate that is measured: mean or median.")] = "mean",
     form: Annotated[str, typer.Option("--format", help="table (Markdown) or json.")] = "table",
     predictions: Annotated[Path | None, typer.Option(help="Save all answers there, as Parquet.")] = None,
+    against: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Saved answers of another model: which differences to it are real?"),
+    ] = None,
     threads: Threads = 0,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
 ) -> None:
@@ -115,11 +119,13 @@ def evaluate(
     from mien.estimate import bundle
     from mien.estimate.estimator import Estimator
     from mien.faces import DetectorOptions, create
+    from mien.learn.against import against as compared
+    from mien.learn.evaluate import Predictions, predict
     from mien.learn.evaluate import evaluate as measure
-    from mien.learn.evaluate import predict
     from mien.learn.padded import predict_through
     from mien.sinks.records import encode
 
+    other = None if against is None else Predictions.load(against)
     if point not in POINTS:
         raise UsageError.unknown("point", point, POINTS)
     if form not in ("table", "markdown", "json"):
@@ -144,13 +150,15 @@ def evaluate(
                 detector, estimator, faces, model=name, threads=cores, progress=bar.advance
             )
     report = measure(answers, faces, point=POINTS[point], calibration=model_bundle.config.calibration)
+    differences = None if other is None else compared(other, answers, faces)
     if form == "json":
         record = report.to_dict()
         record["settings"] |= {"data": str(data), "folds": folds and str(folds), "fold": fold, "mirror": mirror}
         record["through"] = comparison and comparison.to_dict()
+        record["against"] = differences and differences.to_dict()
         typer.echo(encode(record).decode())
     else:
-        typer.echo("\n\n".join(part.to_table() for part in (report, comparison) if part is not None))
+        typer.echo("\n\n".join(part.to_table() for part in (report, comparison, differences) if part is not None))
     if predictions is not None:
         answers.save(predictions)
 
