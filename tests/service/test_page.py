@@ -165,6 +165,7 @@ class TestPictures:
         expect(page.photo(4)).to_contain_text("breaks off")
         expect(page.page.get_by_role("heading", name="5 pictures, 3 faces")).to_be_visible()
         expect(page.page.get_by_role("status")).to_have_text("Done: 5 pictures, 3 faces. 2 without an answer.")
+        expect_refusals(page)  # the last was alone in its request
 
     def test_a_single_bad_one_says_why(self, page: Visit) -> None:
         page.choose(text("notes.txt"))

@@ -169,6 +169,7 @@ function halt(problem) {
 }
 
 function finished() {
+  toTell = toTell.filter((entry) => views.has(entry)); // some may have been removed
   const failed = toTell.filter((entry) => entry.state === "failed");
   if (toTell.length === 1) announce(spoken(toTell[0]));
   else if (toTell.length > 1) {
