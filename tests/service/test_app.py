@@ -417,6 +417,7 @@ class TestOperations:
             headers = client.get(path).headers
             assert headers["x-content-type-options"] == "nosniff"
             assert "frame-ancestors 'none'" in headers["content-security-policy"]
+            assert "no-" in headers["cache-control"]
 
     def test_no_page_where_none_is_wanted(self, serve: Serve) -> None:
         assert serve(page=False).get("/").status_code == 404

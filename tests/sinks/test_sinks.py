@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mien import sinks
 from mien.errors import MissingExtra, UsageError
@@ -55,6 +57,13 @@ def test_csv_has_a_row_a_face(answers: list[Photo]) -> None:
     assert (rows[0]["left_eye_x"], rows[0]["right_mouth_y"], rows[1]["left_eye_x"]) == ("110.0", "140.0", "")
     assert (rows[3]["error_kind"], rows[3]["error_message"]) == ("truncated", 'it "breaks" off\nhere')
     assert {row["error_kind"] for row in rows[:3]} == {""}
+
+
+@given(st.text(st.characters(codec="utf-8"), max_size=8))
+def test_any_name_survives_csv(name: str) -> None:
+    text = written("csv", [Photo(name, "tiny"), Photo("next", "tiny")]).decode()
+    rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    assert [row["source"] for row in rows] == [name, "next"]
 
 
 def test_csv_may_have_the_whole_distribution(answers: list[Photo]) -> None:

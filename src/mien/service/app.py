@@ -157,6 +157,7 @@ class _Headers:
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
+                headers.setdefault("Cache-Control", "no-cache")  # asked again each time: an upgrade shows at once
             await send(message)
 
         await self._app(scope, receive, sending if scope["type"] == "http" else send)

@@ -117,7 +117,12 @@ class CSV:
 
     def _put(self, lines: list[list[Any]]) -> None:
         text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows(lines)
+        writer = csv.writer(text, lineterminator="\r\n")  # so that a lone \r in a name is quoted too
+        for line in lines:
+            writer.writerow(line)
+            text.seek(text.tell() - 2)
+            text.write("\n")
+            text.truncate()
         self._stream.write(text.getvalue().encode())
         self._stream.flush()
 
