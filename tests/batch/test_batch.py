@@ -91,7 +91,7 @@ def test_killed_at_ten_moments_and_resumed(undisturbed: Path, photos: Path, opti
     output = tmp_path / "out"
     words = [sys.executable, "-m", "mien", "batch", str(photos), "--output", str(output), "--resume", *options, "-q"]
     moments = random.Random(0)
-    kills = 0
+    kills = inside = 0
     for attempt in range(60):
         run = subprocess.Popen(words, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         before = len(list(output.glob("part-*.parquet")))
@@ -106,10 +106,12 @@ def test_killed_at_ten_moments_and_resumed(undisturbed: Path, photos: Path, opti
             if run.poll() is None:
                 os.killpg(run.pid, signal.SIGKILL)
                 kills += 1
+                inside += 0 < len(list(output.glob("part-*.parquet"))) < -(-PHOTOS // 7)
         run.wait()
         if kills >= 10 and run.returncode == 3:
             break
         assert attempt < 59
+    assert inside >= 3
     assert rows(output) == rows(undisturbed)
     assert not list(output.glob(".part-*")), "a leftover of a killed process"
     for part in undisturbed.glob("part-*.parquet"):
@@ -177,13 +179,46 @@ def test_a_folder_of_something_else_is_left_alone(photos: Path, options: list[st
     assert (tmp_path / "other.parquet").read_bytes() == b"something"
 
 
-def test_a_damaged_part_is_named(photos: Path, options: list[str], tmp_path: Path) -> None:
+def test_a_damaged_part_is_named_and_made_again_once_it_is_gone(
+    photos: Path, options: list[str], tmp_path: Path
+) -> None:
     output = tmp_path / "out"
-    batch(photos / "0.png", photos / "1.png", "--output", output, *options)
+    words = (photos / "0.png", photos / "1.png", "--output", output, *options)
+    batch(*words)
+    whole = rows(output)
     (output / "part-00000000.parquet").write_bytes(b"PAR1")
-    result = batch(photos / "0.png", photos / "1.png", "--output", output, *options, "--resume")
+    result = batch(*words, "--resume")
     assert result.exit_code == 2
     assert "part-00000000.parquet is no whole part" in result.output
+    (output / "part-00000000.parquet").unlink()
+    result = batch(*words, "--resume")
+    assert result.exit_code == 0
+    assert "2 photos in" in result.output
+    assert rows(output) == whole
+
+
+def test_leftovers_of_killed_runs_do_no_harm_and_go(photos: Path, options: list[str], tmp_path: Path) -> None:
+    """A run killed while it listed, one killed while it joined, and one killed when its file was already whole."""
+    output = tmp_path / "one.parquet"
+    work = tmp_path / ".one.parquet.mien"
+    (work / "._mien.abc").mkdir(parents=True)
+    (work / "._mien.abc" / "listing.jsonl").write_text("{")
+    (work / ".part-00000000.parquet.abc.tmp").write_bytes(b"half")
+    (tmp_path / ".one.parquet.abc.tmp").write_bytes(b"half")
+    words = (photos / "0.png", photos / "1.png", "--output", output, *options, "--resume")
+    assert batch(*words).exit_code == 0
+    assert list(tmp_path.iterdir()) == [output]
+    work.mkdir()
+    assert batch(*words).exit_code == 0
+    assert list(tmp_path.iterdir()) == [output]
+    assert len(rows(output)) == 2
+
+
+def test_nothing_to_do_is_said(options: list[str], tmp_path: Path) -> None:
+    (tmp_path / "empty.txt").write_text("")
+    result = batch(tmp_path / "empty.txt", "--output", tmp_path / "out", *options)
+    assert result.exit_code == 2
+    assert "there are no photos in" in result.output
 
 
 @pytest.mark.parametrize("shard", ["4/4", "1", "a/b", "-1/2", "1/0"])

@@ -70,7 +70,7 @@ def test_two_nodes_make_what_one_process_makes(address: str, undisturbed: Any, t
     there = Job(job.model, job.model_sha256, job.options, str(tmp_path))
     news = list(cluster.run_on(address, there, iter(found), 2))
     assert sorted(one.done[0] for one in news if one.done) == [chunk.number for chunk in found]
-    assert sum(one.photos for one in news) == 61
+    assert sum(one.begun for one in news) == 61
     assert sum(one.done[1].failures["not_an_image"] for one in news if one.done) == 1
     assert parts(tmp_path, found) == expected
 

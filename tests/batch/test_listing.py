@@ -73,6 +73,11 @@ def test_archives(tmp_path: Path) -> None:
     assert read(found) == [(f"{path}::{name}", name.encode()) for path, name in zip(sources, names * 3, strict=True)]
 
 
+def test_an_archive_named_twice(tmp_path: Path) -> None:
+    path = archive(tmp_path / "b.tgz", ["a.jpg", "b.jpg"])
+    assert [data for _, data in read(listed(path, path))] == [b"a.jpg", b"b.jpg"] * 2
+
+
 def test_an_archive_that_was_changed_since(tmp_path: Path) -> None:
     path = archive(tmp_path / "b.tgz", ["a.jpg", "b.jpg", "c.jpg"])
     found = listed(path)
@@ -138,10 +143,31 @@ class TestTables:
         with pytest.raises(UsageError, match="did you mean 'thumb'"):
             listed(tmp_path / "t.parquet", column="thum")
 
+    def test_paths_of_other_kinds_and_globs(self, folder: Path) -> None:
+        for number, kind in enumerate((pa.large_string(), pa.dictionary(pa.int32(), pa.string()))):
+            table = pa.table({"path": pa.array(["0/0.jpg"], pa.string()).cast(kind)})
+            pq.write_table(table, folder / f"t{number}.parquet")
+        assert [data for _, data in read(listed(folder / "t?.parquet"))] == [b"photo 0"] * 2
+        with pytest.raises(UsageError, match="no files match"):
+            listed(folder / "x*.parquet")
+
+    def test_a_damaged_page_costs_its_own_rows_only(self, tmp_path: Path) -> None:
+        path = tmp_path / "t.parquet"
+        values = [bytes([row]) * 1000 for row in range(6)]
+        pq.write_table(pa.table({"jpg": values}), path, row_group_size=2, compression="none", use_dictionary=False)
+        data = bytearray(path.read_bytes())
+        start = pq.ParquetFile(path).metadata.row_group(1).column(0).data_page_offset
+        data[start : start + 40] = b"\xff" * 40
+        path.write_bytes(data)
+        found = [value if isinstance(value, str) else value[:1] for _, value in read(listed(path, size=6))]
+        assert found == [b"\0", b"\1", "unreadable", "unreadable", b"\4", b"\5"]
+
     def test_no_photos(self, tmp_path: Path) -> None:
         pq.write_table(pa.table({"id": [1]}), tmp_path / "t.parquet")
         with pytest.raises(UsageError, match="--column"):
             listed(tmp_path / "t.parquet")
+        with pytest.raises(UsageError, match="neither bytes nor paths"):
+            listed(tmp_path / "t.parquet", column="id")
         (tmp_path / "no.parquet").write_bytes(b"no")
         with pytest.raises(UsageError, match="no Parquet file"):
             listed(tmp_path / "no.parquet")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,7 +51,7 @@ def test_processes_make_what_one_worker_makes(job: Job, photos: Path, tmp_path: 
     news = list(local.run(job, iter(found), 2))
     made = dict(one.done for one in news if one.done is not None)
     assert sorted(made) == [0, 1, 2, 3, 4, 5]
-    assert sum(one.photos for one in news) == 20  # the bad one has no pixels to look at
+    assert sum(one.begun for one in news) == 21
     (tmp_path / "alone").mkdir()
     worker = Worker(Job(job.model, "abc", job.options, str(tmp_path / "alone")))
     for chunk in found:
@@ -96,16 +98,56 @@ def test_a_photo_that_ends_its_process_twice_is_left_out(job: Job, photos: Path,
     feeder = Thread(target=feed, daemon=True)
     news: Iterator[local.Progress] = local.run(job, iter(found), 1)
     for one in news:
-        if one.photos and deaths < local.PATIENCE:
+        if one.begun and deaths < 2:
             (process,) = multiprocessing.active_children()
             assert process.pid is not None
             os.kill(process.pid, signal.SIGKILL)
             deaths += 1
-            if deaths == local.PATIENCE:
+            if deaths == 2:
                 feeder.start()
     table = pq.read_table(Path(job.folder) / part_name(0)).to_pylist()
     assert [row["error_kind"] for row in table] == ["internal", None, None]
     assert "please report" in table[0]["error_message"]
+
+
+def test_when_only_the_parent_dies_no_photo_is_held_for_the_cause(job: Job, photos: Path, tmp_path: Path) -> None:
+    """As `kill -9` of the command does it, or a system that runs out of memory."""
+    os.mkfifo(tmp_path / "pipe.png")
+    names = [f"{photos}/{number}.png" for number in range(3)]
+    (tmp_path / "list.txt").write_text("\n".join([*names[:2], f"{tmp_path}/pipe.png", names[2]]))
+    code = f"""
+import sys
+from mien.analyzer import Options
+from mien.batch import local
+from mien.batch.listing import chunks
+from mien.batch.work import Job
+if __name__ == "__main__":
+    job = Job({job.model!r}, "abc", Options(detector="whole", threads=1), {job.folder!r})
+    for news in local.run(job, chunks([{str(tmp_path / "list.txt")!r}], 10, max_bytes={LIMIT}), 1):
+        print(news.begun, flush=True)
+"""
+    script = tmp_path / "parent.py"
+    script.write_text(code)
+    parent = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE)
+    with parent:
+        assert parent.stdout is not None
+        parent.stdout.readline()
+        children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split()
+        parent.kill()
+    (tmp_path / "pipe.png").write_bytes((photos / "9.png").read_bytes())  # the worker goes on, and finds nobody
+    deadline = time.monotonic() + 60
+    while any(Path(f"/proc/{child}/cmdline").exists() and _alive(child) for child in children):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    part = Path(job.folder) / part_name(0)
+    assert not part.exists() or not read_tally(part).failures
+
+
+def _alive(process: str) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def test_a_run_that_is_closed_leaves_no_process(job: Job, photos: Path) -> None:
@@ -127,7 +169,7 @@ def test_faults_of_model_and_output_end_the_run(job: Job, photos: Path, tmp_path
 
 
 def test_processes_that_always_die(job: Job, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local, "MOST_DEADLY", 1)
+    monkeypatch.setattr(local, "MOST_DEATHS", 3)
     (tmp := photos.parent / "list.txt").write_text("")
     os.mkfifo(photos.parent / "pipe.png")
     tmp.write_text(f"{photos}/0.png\n{photos.parent}/pipe.png\n")

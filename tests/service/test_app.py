@@ -172,6 +172,18 @@ class TestExplain:
         answer = client.post("/v1/explain", params={"face": 2}, files=files(("a.png", picture())))
         assert "number of faces found in a.png is 1" in problem(answer, 422, "usage")["detail"]
 
+    def test_a_crowd_is_explained_face_by_face_and_not_all_of_it(
+        self, client: TestClient, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        state: State = client.app.state.mien  # type: ignore[attr-defined]
+        detector = state.analyzer(None).detector
+        monkeypatch.setattr(detector, "detect", lambda pixels: type(detector).detect(detector, pixels) * 9)
+        photo = files(("a.png", picture()))
+        told = client.post("/v1/explain", files=photo).json()["faces"]
+        assert [face["number"] for face in told] == [1, 2, 3, 4]
+        (ninth,) = client.post("/v1/explain", params={"face": 9}, files=photo).json()["faces"]
+        assert ninth["number"] == 9
+
     def test_no_face_no_explanation(self, serve: Serve) -> None:
         answer = serve(detector="haar").post("/v1/explain", files=files(("a.png", picture())))
         assert answer.status_code == 200
@@ -225,6 +237,8 @@ class TestRefusals:
             (b'{"photos": [{"data": "", "url": "http://example.org/a.jpg"}]}', "usage"),
             (b'{"photos": [{"data": ""}], "more": 1}', "usage"),
             (b"[" * 100_000, "bad_request"),
+            (b'{"photos": [' + b"0," * 500_000 + b"0]}", "usage"),
+            (b'{"photos": [' + b'{"data":""},' * 50_000 + b'{"data":""}]}', "usage"),
         ],
     )
     def test_wrong_json(self, client: TestClient, body: bytes, kind: str) -> None:

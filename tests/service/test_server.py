@@ -144,6 +144,27 @@ def test_a_body_that_never_comes_is_given_up(service: Service) -> None:
     assert service.healthy()
 
 
+def test_a_body_that_nobody_wants_does_not_hold_a_connection(service: Service) -> None:
+    for path in ("/v1/nothing", "/v1/predict"):
+        with service.connect() as connection:
+            connection.sendall(f"POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\nhello".encode())
+            assert re.match(rb"HTTP/1\.1 4\d\d ", read(connection))  # it ends, though the body does not
+
+
+def test_nobody_chooses_an_address_of_his_own(tiny_bundle: Path, tmp_path: Path) -> None:
+    service = Service(tiny_bundle, tmp_path / "serve", "--rate", "2")
+    try:
+        statuses = []
+        for number in range(4):
+            with service.connect() as connection:
+                request = f"GET /v1/models HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 10.0.0.{number}\r\n\r\n"
+                connection.sendall(request.encode())
+                statuses.append(read_answer(connection)[0])
+        assert statuses == [200, 200, 429, 429]
+    finally:
+        service.stop()
+
+
 def test_clients_that_leave_leave_nothing(service: Service) -> None:
     for _ in range(20):
         with service.connect() as connection:
@@ -188,11 +209,18 @@ def test_the_end_waits_for_running_requests_and_nothing_is_left(tiny_bundle: Pat
     headers = HEADERS.replace(str(len(BODY)).encode(), str(len(large)).encode())
     with service.connect() as connection:
         connection.sendall(headers + large[:100_000])
-        time.sleep(0.3)
+        deadline = time.monotonic() + 60
+        while service.gauges("mien_requests_inside") != [1]:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
         service.process.send_signal(signal.SIGTERM)
-        time.sleep(0.3)
-        with pytest.raises(ConnectionRefusedError):
-            service.connect()
+        while True:  # until nobody is let in any more
+            try:
+                service.connect().close()
+            except ConnectionRefusedError:
+                break
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
         connection.sendall(large[100_000:])
         assert read_answer(connection)[0] == 200
     assert service.stop() in {0, -signal.SIGTERM}

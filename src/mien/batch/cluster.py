@@ -14,7 +14,7 @@ from typing import Any
 from mien.batch.listing import Chunk
 from mien.batch.local import Progress
 from mien.batch.work import Job, Tally, Worker
-from mien.errors import MissingExtra, UsageError
+from mien.errors import MienError, MissingExtra, UsageError
 
 
 class Maker:
@@ -51,7 +51,7 @@ def run_on(address: str | None, job: Job, chunks: Iterator[Chunk], processes: in
         address: of the cluster; None for one of this machine, started and ended with the run.
         job: what to do.
         chunks: those whose parts are missing.
-        processes: actors, each with one core.
+        processes: actors, each with one core; 0 for one for each core of the cluster.
 
     Yields:
         News after each part.
@@ -59,6 +59,7 @@ def run_on(address: str | None, job: Job, chunks: Iterator[Chunk], processes: in
     Raises:
         MissingExtra: Ray is not installed.
         UsageError: there is no cluster at the address.
+        MienError: the actors cannot do it, say why.
     """
     try:
         import ray
@@ -81,12 +82,27 @@ def run_on(address: str | None, job: Job, chunks: Iterator[Chunk], processes: in
             Maker,
             batch_size=1,
             fn_constructor_args=(job, str(Path.cwd())),
-            compute=ray.data.ActorPoolStrategy(min_size=1, max_size=processes),
+            compute=ray.data.ActorPoolStrategy(min_size=1, max_size=processes or max(1, _cores(ray))),
             num_cpus=1,
         )
-        for row in made.iter_rows():
+        for row in _rows(made):
             tally = Tally(int(row["photos"]), int(row["faces"]), Counter(str(row["failures"]).split()))
-            yield Progress(photos=tally.photos, done=(int(row["number"]), tally))
+            yield Progress(begun=tally.photos, done=(int(row["number"]), tally))
     finally:
         if ours:
             ray.shutdown()
+
+
+def _rows(made: Any) -> Iterator[dict[str, Any]]:
+    """The answers of the actors; their faults in mien's words."""
+    from ray.exceptions import RayError
+
+    try:
+        yield from made.iter_rows()
+    except RayError as error:
+        cause = getattr(error, "cause", None)
+        raise (cause if isinstance(cause, MienError) else MienError(f"the Ray cluster failed: {error}")) from error
+
+
+def _cores(ray: Any) -> int:
+    return int(ray.cluster_resources().get("CPU", 1))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import groupby, islice
+from itertools import chain, groupby, islice
 from pathlib import Path
 from typing import Any
 
@@ -63,14 +63,11 @@ class Chunk:
         if self.table is not None:
             yield from tables.items(*self.table, max_bytes)
             return
-        packed: dict[str, list[tuple[str, Address]]] = {}
-        for source, address in self.items:
-            if address.kind == "packed":
-                packed.setdefault(address.path, []).append((source, address))
+        for packed, run in groupby(self.items, _archive):
+            if packed is None:
+                yield from (_item(source, address, max_bytes) for source, address in run)
             else:
-                yield _item(source, address, max_bytes)
-        for path, wanted in packed.items():
-            yield from _unpack(path, wanted, max_bytes)
+                yield from _unpack(packed, run, max_bytes)
 
 
 def chunks(sources: Iterable[str], size: int, *, column: str | None = None, max_bytes: int) -> Iterator[Chunk]:
@@ -116,7 +113,7 @@ def _groups(
     """Runs of photos that may share chunks, each with whether it may be divided."""
     for are_tables, group in groupby(sources, tables.is_table):
         if are_tables:
-            for path in group:
+            for path in chain.from_iterable(map(tables.named, group)):
                 rows, chosen = tables.count(path, column)
                 yield True, _Rows(path, chosen, 0, rows)
         else:
@@ -181,16 +178,20 @@ def _item(source: str, address: Address, max_bytes: int) -> Item:
     return Item.failing(source, _kind(address.error), address.path)
 
 
-def _unpack(path: str, wanted: list[tuple[str, Address]], max_bytes: int) -> Iterator[Item]:
-    """Members of a compressed archive; those that are not there any more fail."""
-    found = (item for item in members(path, max_bytes) if item.address is not None and item.address.kind == "packed")
-    for source, _ in wanted:
-        item = next(found, None)
+def _unpack(path: str, wanted: Iterable[tuple[str, Address]], max_bytes: int) -> Iterator[Item]:
+    """Members of an archive that is unpacked from its start; those that are not there any more fail."""
+    found, at = members(path, max_bytes), -1
+    for source, address in wanted:
+        if address.start <= at:  # the archive was named twice
+            found, at = members(path, max_bytes), -1
+        item: Item | None = None
+        while at < address.start and (item := next(found, None)) is not None:
+            at += 1
         if item is None or item.source != source:
             sentence = f"{source} is not where it was when the archive was listed: begin anew"
-            yield Item.failing(source, PhotoTruncated, sentence)
-        else:
-            yield item
+            item = Item.failing(source, PhotoTruncated, sentence)
+            at = max(at, address.start)
+        yield item
 
 
 def _kind(name: str) -> type[PhotoError]:

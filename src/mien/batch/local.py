@@ -17,11 +17,8 @@ from mien.batch.listing import Chunk
 from mien.batch.work import Job, Tally, Worker
 from mien.errors import MienError
 
-PATIENCE = 2
-"""Times that a chunk may end its process before the photo that was worked on then is held for the cause."""
-
-MOST_DEADLY = 10
-"""Deadly photos of one chunk before the fault is held to lie elsewhere."""
+MOST_DEATHS = 12
+"""Times that a chunk may end its process before the fault is held to lie elsewhere."""
 
 GONE = (EOFError, BrokenPipeError, ConnectionResetError)
 """What a pipe raises when the other process has ended."""
@@ -34,11 +31,11 @@ class Progress:
     """News of a run.
 
     Attributes:
-        photos: that were begun since the last news.
+        begun: photos that were begun since the last news.
         done: the chunk whose part is there now, and what became of its photos; None for none.
     """
 
-    photos: int = 0
+    begun: int = 0
     done: tuple[int, Tally] | None = None
 
 
@@ -54,10 +51,11 @@ class _Hand:
 
 @dataclass(slots=True)
 class _Order:
-    """A chunk to do, and how often it has ended its process."""
+    """A chunk to do, how often it has ended its process, and at which photo the last time."""
 
     chunk: Chunk
     deaths: int = 0
+    last: int | None = None
     deadly: set[int] = field(default_factory=set)
 
 
@@ -100,10 +98,10 @@ def run(job: Job, chunks: Iterator[Chunk], processes: int) -> Generator[Progress
                 yield _heard(hand, news, orders)
     finally:
         for hand in hands:
-            hand.pipe.close()
             hand.process.terminate()
         for hand in hands:
             hand.process.join()
+            hand.pipe.close()
 
 
 def _heard(hand: _Hand, news: Any, orders: dict[int, _Order]) -> Progress:
@@ -117,7 +115,7 @@ def _heard(hand: _Hand, news: Any, orders: dict[int, _Order]) -> Progress:
         hand.chunk = None
         return progress
     hand.at = int(news)
-    return Progress(photos=1)
+    return Progress(begun=1)
 
 
 def _next(chunks: Iterator[Chunk], orders: dict[int, _Order]) -> _Order | None:
@@ -141,9 +139,10 @@ def _bury(hand: _Hand, orders: dict[int, _Order]) -> _Order:
     hand.process.join()
     order = orders[hand.chunk.number]
     order.deaths += 1
-    if order.deaths >= PATIENCE and hand.at is not None:
+    if hand.at is not None and hand.at == order.last:  # twice at the same photo is no chance
         order.deadly.add(hand.at)
-    if len(order.deadly) > MOST_DEADLY or order.deaths > PATIENCE + MOST_DEADLY:
+    order.last = hand.at
+    if order.deaths > MOST_DEATHS:
         raise MienError(
             f"processes of mien end again and again (the last with {hand.process.exitcode}), now at chunk "
             f"{hand.chunk.number}: is there memory enough? try fewer --processes"
@@ -162,17 +161,21 @@ def _hire(job: Job) -> _Hand:
 def _work(job: Job, pipe: Connection) -> None:
     """What a process does until its pipe closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+
+    def tell(news: Any) -> None:
+        try:
+            pipe.send(news)
+        except GONE:  # the parent is gone: end here and now, before anything takes this for a fault of a photo
+            os._exit(0)
+
     try:
         worker = Worker(job)
         while True:
             chunk, deadly = pipe.recv()
-            pipe.send(worker.make(chunk, pipe.send, deadly))
+            tell(worker.make(chunk, tell, deadly))
     except GONE:
-        os._exit(0)  # the parent is gone; threads that read ahead must not hold this process
+        os._exit(0)
     except MienError as error:
-        _send(pipe, error)
-
-
-def _send(pipe: Connection, news: Any) -> None:
-    with suppress(*GONE):
-        pipe.send(news)
+        tell(error)
+    except Exception as error:  # noqa: BLE001 - the edge of the process: to be tried again would end no better
+        tell(MienError(f"a fault inside mien, please report it: {type(error).__name__}: {error}"))

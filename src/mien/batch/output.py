@@ -13,14 +13,17 @@ A single file is made of such a folder beside it, `.NAME.mien`, which goes away 
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
+import tempfile
+import uuid
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from mien import __version__
 from mien.batch.listing import Chunk
@@ -113,10 +116,16 @@ class Output:
         self._manifest = self._inside / MANIFEST
         self._listing = self._inside / LISTING
 
-    @property
-    def finished(self) -> bool:
+    def finished(self, manifest: Manifest) -> bool:
         """Whether everything is done."""
-        return self.path.is_file() if self.single else (self.folder / SUCCESS).is_file()
+        if self.single:
+            return self.path.is_file()
+        return (self.folder / SUCCESS).is_file() and not self.missing(manifest)
+
+    def missing(self, manifest: Manifest) -> list[int]:
+        """Numbers of the chunks whose parts are not there."""
+        there = {path.name for path in self.folder.glob("part-*.parquet")}
+        return [number for number in range(manifest.chunks) if part_name(number) not in there]
 
     def begin(self, wanted: Manifest, list_chunks: Callable[[], Iterable[Chunk]], *, resume: bool) -> Manifest:
         """Make the folder and the listing, or go on with those that are there.
@@ -153,33 +162,43 @@ class Output:
         """Whether the part of a chunk is there."""
         return (self.folder / part_name(chunk)).is_file()
 
-    def tally(self, manifest: Manifest) -> Tally:
-        """What became of all photos whose parts are there."""
-        if self.single and self.finished:
-            return Tally.from_dict(_described(self.path)["tally"])
+    def tally(self, numbers: Iterable[int]) -> Tally:
+        """What became of the photos of some chunks, whose parts are there."""
         total = Tally()
-        for number in range(manifest.chunks):
-            if self.done(number):
-                total.update(read_tally(self.folder / part_name(number)))
+        for number in numbers:
+            total.update(read_tally(self.folder / part_name(number)))
         return total
 
-    def finish(self, manifest: Manifest) -> bool:
+    def finish(self, manifest: Manifest) -> Tally | None:
         """Close the run if every part is there; a single file is put together then.
 
         Returns:
-            Whether it is closed.
+            What became of all photos; None where parts are missing, or another process is closing the run.
+
+        Raises:
+            UsageError: a part is damaged, or the file cannot be written.
         """
-        if self.finished:
-            return True
-        if not all(self.done(number) for number in range(manifest.chunks)):
-            return False
-        for leftover in self.folder.glob(".part-*.tmp"):
-            leftover.unlink(missing_ok=True)
+        if self.single and self.path.is_file():
+            shutil.rmtree(self.folder, ignore_errors=True)  # a run that was killed after its file was whole
+            return Tally.from_dict(_described(self.path)["tally"])
+        if self.missing(manifest):
+            (self.folder / SUCCESS).unlink(missing_ok=True)
+            return None
+        with _alone(self._inside / "closing") as mine:
+            if not mine:
+                return None
+            total = self.tally(range(manifest.chunks))
+            for leftover in (*self.folder.glob(".part-*.tmp"), *self.path.parent.glob(f".{self.path.name}.*.tmp")):
+                leftover.unlink(missing_ok=True)
+            for leftover in self.folder.glob(f".{INSIDE}.*"):
+                shutil.rmtree(leftover, ignore_errors=True)
+            if self.single:
+                self._join(manifest, total)
+            elif not (self.folder / SUCCESS).exists():
+                (self.folder / SUCCESS).touch()
         if self.single:
-            self._join(manifest)
-        else:
-            (self.folder / SUCCESS).touch()
-        return True
+            shutil.rmtree(self.folder, ignore_errors=True)
+        return total
 
     def _known(self) -> Manifest | None:
         """The manifest of the run that was begun or finished here."""
@@ -191,33 +210,42 @@ class Output:
 
     def _list(self, wanted: Manifest, chunks: Iterable[Chunk]) -> Manifest:
         """Write listing and manifest, both or neither. Where several machines do so at once, the first one's hold."""
-        draft = self.folder / f".{INSIDE}.{os.getpid()}.tmp"
-        draft.mkdir()
+        draft: Path | None = None
         try:
+            draft = Path(tempfile.mkdtemp(prefix=f".{INSIDE}.", dir=self.folder))
+            draft.chmod(self.folder.stat().st_mode)
             number = photos = 0
             with (draft / LISTING).open("w", encoding="utf-8") as file:
                 for chunk in chunks:
                     file.write(chunk.to_json() + "\n")
                     number, photos = number + 1, photos + chunk.photos
-                file.flush()
-                os.fsync(file.fileno())
-            counted = replace(wanted, chunks=number, photos=photos)
-            (draft / MANIFEST).write_text(counted.to_json(), encoding="utf-8")
-            with suppress(OSError):  # another machine's is there
+                _sync(file)
+            if not number:
+                raise UsageError(f"there are no photos in {', '.join(wanted.sources)}")
+            with (draft / MANIFEST).open("w", encoding="utf-8") as file:
+                file.write(replace(wanted, chunks=number, photos=photos).to_json())
+                _sync(file)
+            try:
                 draft.rename(self._inside)
+            except OSError as error:
+                if error.errno not in {errno.EEXIST, errno.ENOTEMPTY}:  # another machine's is there
+                    raise
+        except OSError as error:
+            raise UsageError(f"cannot write the listing to {self.folder}: {error.strerror or error}") from error
         finally:
-            shutil.rmtree(draft, ignore_errors=True)
+            if draft is not None:
+                shutil.rmtree(draft, ignore_errors=True)
         found = Manifest.from_json(self._manifest.read_text(encoding="utf-8"), self._manifest)
         found.check(wanted)
         return found
 
-    def _join(self, manifest: Manifest) -> None:
+    def _join(self, manifest: Manifest, total: Tally) -> None:
         """One file of all parts, a row group a part."""
         import pyarrow.parquet as pq
 
-        record = {"manifest": json.loads(manifest.to_json()), "tally": self.tally(manifest).to_dict()}
+        record = {"manifest": json.loads(manifest.to_json()), "tally": total.to_dict()}
         metadata = {METADATA: json.dumps(record).encode()}
-        part = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
+        part = self.path.with_name(f".{self.path.name}.{uuid.uuid4().hex}.tmp")
         try:
             schema = pq.read_schema(self.folder / part_name(0)).with_metadata(metadata)
             with part.open("wb") as stream:
@@ -225,14 +253,35 @@ class Output:
                     for number in range(manifest.chunks):
                         table = pq.read_table(self.folder / part_name(number), partitioning=None)
                         writer.write_table(table.replace_schema_metadata(metadata))
-                stream.flush()
-                os.fsync(stream.fileno())
+                _sync(stream)
             part.replace(self.path)
         except OSError as error:
             raise UsageError(f"cannot write {self.path}: {error.strerror or error}") from error
         finally:
             part.unlink(missing_ok=True)
-        shutil.rmtree(self.folder)
+
+
+def _sync(file: IO[Any]) -> None:
+    """Have what was written on the disk."""
+    file.flush()
+    os.fsync(file.fileno())
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[bool]:
+    """Whether no other process holds this file; it is free again when the process ends, however it ends."""
+    try:
+        import fcntl
+    except ImportError:  # Windows, where a shared disk of many machines is not to be expected
+        yield True
+        return
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield False
+        else:
+            yield True
 
 
 def _described(path: Path) -> dict[str, Any]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mien.errors import MissingExtra, PhotoEmpty, UsageError
+from mien.errors import MissingExtra, PhotoEmpty, PhotoUnreadable, UsageError
 from mien.photos.item import Item, printable
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ BYTES = ("bytes", "image", "jpg", "jpeg", "png", "webp", "photo", "content", "da
 PATHS = ("path", "file", "filename", "file_name", "source", "image_path")
 """Names of columns that are tried for paths, after those."""
 
+BUFFER = 1 << 20
 ROWS = 64
 """Rows that are read together: pictures of a few megabytes each."""
 
@@ -24,6 +26,20 @@ ROWS = 64
 def is_table(path: str) -> bool:
     """Whether a source is a Parquet file, by its suffix."""
     return path.lower().endswith((".parquet", ".pq"))
+
+
+def named(source: str) -> list[str]:
+    """The files that a source names: itself, or those that match it as a glob.
+
+    Raises:
+        UsageError: it is a glob that nothing matches.
+    """
+    if not glob.has_magic(source) or Path(source).exists():
+        return [source]
+    found = sorted(glob.glob(source, recursive=True))  # noqa: PTH207 - a pattern as the user wrote it
+    if not found:
+        raise UsageError(f"no files match {source}: check the path")
+    return found
 
 
 def count(path: str, column: str | None) -> tuple[int, str]:
@@ -42,20 +58,36 @@ def items(path: str, column: str, start: int, stop: int, max_bytes: int) -> Iter
 
     Paths are taken as they stand, and those that are not absolute as relative to the Parquet file.
     """
+    import pyarrow as pa
+
     with _opened(path) as file:
-        row = 0
+        first = 0
         for group in range(file.metadata.num_row_groups):
-            rows = file.metadata.row_group(group).num_rows
-            if row + rows > start and row < stop:
-                number = row
-                for batch in file.iter_batches(batch_size=ROWS, row_groups=[group], columns=[column]):
-                    for value in batch.column(0).to_pylist() if row + rows > start else ():
-                        if start <= number < stop:
-                            yield _item(path, number, value, max_bytes)
-                        number += 1
-                        if number >= stop:
-                            return
-            row += rows
+            last = first + file.metadata.row_group(group).num_rows
+            number, end = max(first, start), min(last, stop)
+            try:
+                for value in _values(file, column, group, number - first, end - first):
+                    yield _item(path, number, value, max_bytes)
+                    number += 1
+            except (OSError, pa.ArrowException) as error:  # a damaged page: the rows that it held are lost
+                for row in range(number, end):
+                    sentence = f"row {row} of {printable(path)} cannot be read: {error}"
+                    yield Item.failing(printable(f"{path}::{row}"), PhotoUnreadable, sentence)
+            first = last
+
+
+def _values(file: pq.ParquetFile, column: str, group: int, start: int, stop: int) -> Iterator[Any]:
+    """The cells of some rows of a row group; those before them are read over without being unpacked."""
+    at = 0
+    if start >= stop:
+        return
+    for batch in file.iter_batches(batch_size=ROWS, row_groups=[group], columns=[column]):
+        low, high = max(start - at, 0), min(stop - at, len(batch))
+        if low < high:
+            yield from batch.column(0).slice(low, high - low).to_pylist()
+        at += len(batch)
+        if at >= stop:
+            return
 
 
 def _item(path: str, row: int, value: Any, max_bytes: int) -> Item:
@@ -74,14 +106,15 @@ def _item(path: str, row: int, value: Any, max_bytes: int) -> Item:
 
 
 def _column(path: str, file: pq.ParquetFile, wanted: str | None) -> str:
-    import pyarrow as pa
-
     schema = file.schema_arrow
     if wanted is not None:
         if wanted not in schema.names:
             raise UsageError.unknown(f"column of {path}", wanted, schema.names)
+        kind = schema.field(wanted).type
+        if not (_holds_bytes(kind) or _holds_text(kind)):
+            raise UsageError(f"the column {wanted!r} of {path} holds neither bytes nor paths, but {kind}")
         return wanted
-    for names, fits in ((BYTES, _holds_bytes), (PATHS, pa.types.is_string)):
+    for names, fits in ((BYTES, _holds_bytes), (PATHS, _holds_text)):
         for name in names:
             if name in schema.names and fits(schema.field(name).type):
                 return name
@@ -90,12 +123,20 @@ def _column(path: str, file: pq.ParquetFile, wanted: str | None) -> str:
     )
 
 
+def _holds_text(kind: Any) -> bool:
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(kind):
+        return _holds_text(kind.value_type)
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+
+
 def _holds_bytes(kind: Any) -> bool:
     import pyarrow as pa
 
     if pa.types.is_struct(kind):
         return any(kind.field(position).name == "bytes" for position in range(kind.num_fields))
-    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind))
 
 
 def _opened(path: str) -> pq.ParquetFile:
@@ -105,7 +146,7 @@ def _opened(path: str) -> pq.ParquetFile:
     except ImportError as error:
         raise MissingExtra.named("photos in Parquet files", "scale") from error
     try:
-        return pq.ParquetFile(path)
+        return pq.ParquetFile(path, pre_buffer=False, buffer_size=BUFFER)  # not whole columns at once
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error}") from error
     except pa.ArrowInvalid as error:

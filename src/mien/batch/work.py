@@ -6,6 +6,7 @@ import json
 import os
 import queue
 import threading
+import uuid
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing
@@ -155,7 +156,7 @@ class Worker:
         }
         table = pa.Table.from_pylist(found, schema=self._schema.with_metadata({METADATA: json.dumps(record)}))
         target = Path(self._job.folder) / part_name(number)
-        part = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+        part = target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")
         try:
             with part.open("wb") as stream:
                 pq.write_table(table, stream, compression="zstd")

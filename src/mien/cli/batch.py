@@ -72,7 +72,6 @@ def batch(
     from mien.batch.listing import chunks
     from mien.batch.output import Manifest, Output
     from mien.batch.work import Job
-    from mien.cores import physical_cores
     from mien.estimate import bundle
 
     if engine not in ENGINES:
@@ -105,35 +104,37 @@ def batch(
     )
     max_bytes = options.decode.max_bytes
     manifest = place.begin(wanted, lambda: chunks(sources, chunk, column=column, max_bytes=max_bytes), resume=resume)
-    if place.finished:
-        _end(place, manifest, None, quiet=quiet)
+    if place.finished(manifest):
+        _say(place, manifest, place.finish(manifest), None, quiet=quiet)
         return
     folder, drawn = str(place.folder.resolve()), str(annotate.resolve()) if annotate else None
     job = Job(str(found.folder.resolve()), wanted.model_sha256, options, folder, pmf=pmf, annotate=drawn)
-    missing = (one for one in place.chunks() if one.number % shards == index and not place.done(one.number))
+    missing = {number for number in place.missing(manifest) if number % shards == index}
+    listing = (one for one in place.chunks() if one.number in missing)
     start = time.monotonic()
-    meter = Meter(place, manifest, index, shards, quiet=quiet)
-    with meter:
-        for news in _engine(engine, address)(job, missing, processes or physical_cores()):
+    with Meter(min(manifest.photos, len(missing) * chunk), quiet=quiet) as meter:
+        for news in _engine(engine, address)(job, listing, processes):
             meter.hear(news)
-    _end(place, manifest, time.monotonic() - start, quiet=quiet, photos=meter.photos)
+    seconds = time.monotonic() - start
+    total = place.finish(manifest)
+    if total is None:  # other shards are missing: what became of this one
+        total = place.tally(number for number in range(manifest.chunks) if number % shards == index)
+        _say(place, manifest, total, (meter.tally.photos, seconds), quiet=quiet, missing=True)
+    else:
+        _say(place, manifest, total, (meter.tally.photos, seconds), quiet=quiet)
 
 
 class Meter:
     """Progress on standard error: photos, rate, faces, failures, time left."""
 
-    def __init__(self, place: Output, manifest: Manifest, index: int, shards: int, *, quiet: bool) -> None:
+    def __init__(self, total: int, *, quiet: bool) -> None:
         from mien.batch.work import Tally
 
-        self.photos = 0
-        self._tally = Tally()
+        self.tally = Tally()
+        self._begun = 0
         self._quiet = quiet
         self._bar: Any = None
-        self._total = 0
-        for one in place.chunks():
-            if one.number % shards == index:
-                self._total += 0 if place.done(one.number) else one.photos
-        self._left_before = manifest.photos - self._total
+        self._total = total
 
     def __enter__(self) -> Meter:
         import sys
@@ -149,15 +150,15 @@ class Meter:
 
     def hear(self, news: Progress) -> None:
         """Take note."""
-        self.photos += news.photos
+        self._begun += news.begun
         if news.done is not None:
-            self._tally.update(news.done[1])
+            self.tally.update(news.done[1])
         if self._bar is not None:
             self._bar.update(
                 self._bar.task_ids[0],
-                completed=max(self.photos, self._tally.photos),
-                faces=self._tally.faces,
-                failures=self._tally.failures.total(),
+                completed=min(self._total, max(self._begun, self.tally.photos)),
+                faces=self.tally.faces,
+                failures=self.tally.failures.total(),
             )
 
 
@@ -188,26 +189,34 @@ def _bar(total: int) -> Any:
 def _engine(name: str, address: str | None) -> Callable[[Job, Iterator[Chunk], int], Iterator[Progress]]:
     if name == "local":
         from mien.batch.local import run
+        from mien.cores import physical_cores
 
-        return run
+        return lambda job, chunks, processes: run(job, chunks, processes or physical_cores())
     from mien.batch.cluster import run_on
 
     return lambda job, chunks, processes: run_on(address, job, chunks, processes)
 
 
-def _end(place: Output, manifest: Manifest, seconds: float | None, *, quiet: bool, photos: int = 0) -> None:
-    """Close the run if it is complete, and say what became of the photos."""
-    complete = place.finish(manifest)
-    tally: Tally = place.tally(manifest)
+def _say(
+    place: Output,
+    manifest: Manifest,
+    tally: Tally | None,
+    done: tuple[int, float] | None,
+    *,
+    quiet: bool,
+    missing: bool = False,
+) -> None:
+    """Tell what became of the photos; the exit code is 3 where some failed."""
+    assert tally is not None
     failed = tally.failures.total()
     if not quiet:
-        rate = f" in {seconds:.0f} s, {photos / seconds:.1f} a second" if seconds and photos else ""
-        parts = [f"{photos} photos{rate}"] if seconds is not None else []
+        photos, seconds = done or (0, 0.0)
+        parts = [f"{photos} photos in {seconds:.0f} s, {photos / seconds:.1f} a second"] if photos else []
         parts.append(f"{tally.photos} of {manifest.photos} done, {tally.faces} faces")
         if failed:
             kinds = ", ".join(f"{number} {kind}" for kind, number in tally.failures.most_common())
             parts.append(f"{failed} failed ({kinds}); their rows say why")
-        if not complete:
+        if missing:
             parts.append("other shards are still missing")
         typer.echo(f"mien: {'; '.join(parts)}: {place.path}", err=True)
     if failed:

@@ -53,6 +53,9 @@ def serve(
     rate: Annotated[
         int, typer.Option(envvar="MIEN_RATE", help="Requests a minute of one key or address; 0 for any number.")
     ] = 0,
+    trusted_proxies: Annotated[
+        str, typer.Option(envvar="MIEN_TRUSTED_PROXIES", help="Addresses, with commas, whose X-Forwarded-For counts.")
+    ] = "",
     page: Annotated[bool, typer.Option(envvar="MIEN_PAGE", help="Serve the page at /.")] = True,
     log_level: Annotated[str, typer.Option(envvar="MIEN_LOG_LEVEL", help=", ".join(LOG_LEVELS) + ".")] = "info",
 ) -> None:
@@ -87,6 +90,7 @@ def serve(
         shutdown_seconds=shutdown_seconds,
         api_keys=_keys(api_key_file),
         rate=rate,
+        trusted_proxies=trusted_proxies,
         page=page,
     )
     run(settings, host, port, log_level=log_level)

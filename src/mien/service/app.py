@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -20,6 +21,7 @@ from mien.service.settings import Settings
 from mien.service.state import State, load
 from mien.service.uploads import PhotosInJSON
 
+CLOSING_SECONDS = 5.0
 STATIC = Path(__file__).parent / "static"
 DESCRIPTION = """Age and gender of every face in photos, with honest uncertainty.
 
@@ -55,7 +57,7 @@ def create_app(settings: Settings | None = None, state: State | None = None) -> 
             yield
         finally:
             app.state.mien = None
-            working.engine.close()
+            await asyncio.to_thread(working.engine.close, CLOSING_SECONDS)  # uvicorn has waited for the requests
 
     app = FastAPI(
         title="mien",
@@ -74,7 +76,7 @@ def create_app(settings: Settings | None = None, state: State | None = None) -> 
         _page(app)
     app.add_middleware(_Headers)
     app.add_middleware(metrics.Measured, metrics=counted)
-    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    app.openapi = lambda: _openapi(app, chosen)  # type: ignore[method-assign]
     return app
 
 
@@ -114,7 +116,7 @@ def _operations(app: FastAPI) -> None:
         return Response(routes.state_of(request).metrics.text(), media_type=metrics.MEDIA_TYPE)
 
 
-def _openapi(app: FastAPI) -> dict[str, Any]:
+def _openapi(app: FastAPI, settings: Settings) -> dict[str, Any]:
     """The description of the service, with the bodies and problems that routes only refer to."""
     if app.openapi_schema is None:
         record = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
@@ -129,9 +131,15 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
             "required": ["photos"],
             "additionalProperties": False,
             "properties": {
-                "photos": {"type": "array", "minItems": 1, "items": {"type": "string", "format": "binary"}},
+                "photos": {
+                    "type": "array",
+                    "minItems": 1,
+                    "maxItems": settings.max_photos,
+                    "items": {"type": "string", "format": "binary"},
+                },
             },
         }
+        known["PhotosInJSON"]["properties"]["photos"]["maxItems"] = settings.max_photos
         for unused in ("HTTPValidationError", "ValidationError"):
             known.pop(unused, None)
         if app.state.mien is None:  # the names of the models are not known yet
@@ -152,12 +160,31 @@ class _Headers:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        unread = scope["type"] == "http" and _has_body(scope)
+
+        async def receiving() -> Message:
+            nonlocal unread
+            message = await receive()
+            unread = unread and message.get("more_body", False)
+            return message
+
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
+                if unread:  # nobody is going to read the rest, however long it takes to come
+                    headers["Connection"] = "close"
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
                 headers.setdefault("Cache-Control", "no-cache")  # asked again each time: an upgrade shows at once
             await send(message)
 
-        await self._app(scope, receive, sending if scope["type"] == "http" else send)
+        if scope["type"] == "http":
+            await self._app(scope, receiving, sending)
+        else:
+            await self._app(scope, receive, send)
+
+
+def _has_body(scope: Scope) -> bool:
+    """Whether the client has announced a body."""
+    headers = dict(scope["headers"])
+    return b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"

@@ -135,13 +135,21 @@ class Engine:
         self._add(work)
         return future
 
-    def close(self) -> None:
-        """Take no more orders, carry out those there are, and end the threads."""
+    def close(self, seconds: float | None = None) -> None:
+        """Take no more orders, carry out those there are, and end the threads.
+
+        Args:
+            seconds: wait at most so long; what is not begun by then never is. None to wait for all.
+        """
         with self._change:
             self._closed = True
             self._change.notify_all()
+        end = None if seconds is None else time.monotonic() + seconds
         for thread in self._threads:
-            thread.join()
+            thread.join(None if end is None else max(0.0, end - time.monotonic()))
+        with self._change:
+            self._waiting.clear()
+            self._seen.clear()
 
     def _add(self, work: _Job | Callable[[], None]) -> None:
         with self._change:

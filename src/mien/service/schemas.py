@@ -267,6 +267,6 @@ class ExplainChoice(Choice):
     target: Literal["age", "gender"] = "age"
     method: Literal["cam", "occlusion"] = "occlusion"
     face: int | None = Field(
-        default=None, ge=1, le=10_000, description="Which face, 1 for the largest; all unless told."
+        default=None, ge=1, le=10_000, description="Which face, 1 for the largest; the four largest unless told."
     )
     overlay: bool = Field(default=False, description="Add the map over the face, as a PNG.")

@@ -45,6 +45,8 @@ def run(settings: Settings, host: str, port: int, *, log_level: str = "info") ->
             lifespan="on",
             log_level=log_level,
             server_header=False,
+            proxy_headers=bool(settings.trusted_proxies),
+            forwarded_allow_ips=settings.trusted_proxies or None,
             timeout_graceful_shutdown=max(1, round(settings.shutdown_seconds)),
         )
         _Server(config).run(sockets=[listener])

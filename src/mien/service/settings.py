@@ -32,6 +32,7 @@ class Settings:
         shutdown_seconds: time that running requests have to finish when the service is told to stop.
         api_keys: whoever calls must name one of them; empty: whoever calls is welcome.
         rate: requests a minute of one key, or of one address where there are no keys; 0 for any number.
+        trusted_proxies: addresses, with commas, of proxies whose X-Forwarded-For is believed; empty for none.
         page: serve the page at /.
     """
 
@@ -53,6 +54,7 @@ class Settings:
     shutdown_seconds: float = 30.0
     api_keys: tuple[str, ...] = ()
     rate: int = 0
+    trusted_proxies: str = ""
     page: bool = True
 
     def __post_init__(self) -> None:

@@ -21,6 +21,10 @@ from mien.service.problems import Problem
 from mien.service.settings import Settings
 
 FIELD = "photos"
+MOST_IN_JSON = 1000
+"""Photos of a request in JSON whatever the settings allow, so that a body of a million empty ones ends early."""
+JSON_WEIGHT = 5
+"""Bytes of memory that a byte of JSON takes at most: the body, its tree, the text and the bytes of each photo."""
 LONGEST_NAME = 255
 
 
@@ -48,7 +52,7 @@ class PhotosInJSON(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    photos: list[PhotoInJSON] = Field(min_length=1)
+    photos: list[PhotoInJSON] = Field(min_length=1, max_length=MOST_IN_JSON, fail_fast=True)
 
 
 class Reader:
@@ -68,7 +72,7 @@ class Reader:
         if length.isdigit() and int(length) > self._settings.max_body:
             raise self._too_large()
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        body = _Body(self, request)
+        body = _Body(self, request, JSON_WEIGHT if kind == "application/json" else 1)
         try:
             async with asyncio.timeout(self._settings.body_seconds):
                 if kind == "multipart/form-data":
@@ -79,7 +83,7 @@ class Reader:
                     raise Problem("media_type", "send multipart/form-data, or application/json with base64")
             self._check(photos)
         except BaseException as error:
-            self.free(body.bytes)
+            self.free(body.held)
             if isinstance(error, TimeoutError):
                 seconds = self._settings.body_seconds
                 raise Problem(
@@ -88,19 +92,19 @@ class Reader:
             if isinstance(error, ClientDisconnect):
                 raise Problem("bad_request", "the client left before its request had arrived") from None
             raise
-        return photos, body.bytes
+        return photos, body.held
 
     def free(self, count: int) -> None:
         """Give back the bytes held for a request that is answered."""
         self.held -= count
 
-    def hold(self, request_bytes: int, more: int) -> None:
-        """Take on more bytes for a request that has brought so many."""
+    def hold(self, request_bytes: int, more: int, weight: int) -> None:
+        """Take on more bytes for a request that has brought so many; each counts `weight` times."""
         if request_bytes + more > self._settings.max_body:
             raise self._too_large()
-        if self.held + more > self._settings.max_held:
+        if self.held + weight * more > self._settings.max_held:
             raise busy("too many large requests are being worked on")
-        self.held += more
+        self.held += weight * more
 
     def _too_large(self) -> Problem:
         return Problem("too_large", f"a request may have {self._settings.max_body} bytes", headers=CLOSE)
@@ -153,15 +157,21 @@ def busy(detail: str) -> Problem:
 class _Body:
     """The bytes of one request, counted as they come."""
 
-    def __init__(self, reader: Reader, request: Request) -> None:
+    def __init__(self, reader: Reader, request: Request, weight: int) -> None:
         self._reader = reader
         self._request = request
-        self.bytes = 0
+        self._weight = weight
+        self._bytes = 0
+
+    @property
+    def held(self) -> int:
+        """What it counts for."""
+        return self._weight * self._bytes
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         async for chunk in self._request.stream():
-            self._reader.hold(self.bytes, len(chunk))
-            self.bytes += len(chunk)
+            self._reader.hold(self._bytes, len(chunk), self._weight)
+            self._bytes += len(chunk)
             yield chunk
 
 
@@ -192,14 +202,14 @@ def _from_json(data: bytes) -> list[Upload]:
     try:
         record = PhotosInJSON.model_validate_json(data)
     except ValidationError as error:
-        if error.errors()[0]["type"] == "json_invalid":
-            raise Problem("bad_request", f"the body is no JSON: {error.errors()[0]['msg']}") from None
+        found = error.errors(include_url=False, include_context=False, include_input=False)
+        if found[0]["type"] == "json_invalid":
+            raise Problem("bad_request", f"the body is no JSON: {found[0]['msg']}") from None
         faults = [
-            {"at": ".".join(["body", *(str(part) for part in fault["loc"])]), "fault": fault["msg"]}
-            for fault in error.errors()
+            {"at": ".".join(["body", *(str(part) for part in fault["loc"])]), "fault": fault["msg"]} for fault in found
         ]
-        detail = "; ".join(f"{fault['at']}: {fault['fault']}" for fault in faults[:5])
-        raise Problem("usage", detail, members={"errors": faults[:50]}) from None
+        detail = "; ".join(f"{fault['at']}: {fault['fault']}" for fault in faults)
+        raise Problem("usage", detail, members={"errors": faults}) from None
     photos = []
     for position, photo in enumerate(record.photos):
         try:
