@@ -103,6 +103,7 @@ def measure(arguments: list[str], clients: int, seconds: int) -> dict[str, Any]:
             try:
                 address = wait_for(log, service)
                 load(script, address, clients, WARM_UP)
+                time.sleep(3)  # for what the warm-up has left
                 watched = Memory(service.pid)
                 found = load(script, address, clients, seconds)
                 found["memory"] = watched.stop()
