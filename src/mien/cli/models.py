@@ -16,6 +16,7 @@ CORE = ("numpy", "pillow", "opencv-python-headless", "onnxruntime", "mtcnn-openc
 EXTRAS = {
     "heif": ("pillow-heif",),
     "scale": ("pyarrow", "ray"),
+    "count": ("sqlalchemy", "psycopg"),
     "serve": ("fastapi", "uvicorn", "h11", "python-multipart", "pydantic", "prometheus-client"),
     "train": (
         "torch",
