@@ -80,10 +80,10 @@ def test_a_killed_count_loses_nothing_and_doubles_nothing(
         with subprocess.Popen([*MIEN, *map(str, arguments)], stderr=subprocess.PIPE) as running:
             if killed < 3:
                 _wait_for_a_run(database, killed + 1)
-                time.sleep(dice.uniform(0.1, 1.2))
+                time.sleep(dice.uniform(0, 0.4))
                 running.kill()
             _, errors = running.communicate(timeout=300)
-        assert errors == b""
+        assert errors == b"" or b"was counted to its end before" in errors  # killed after its last word
         if running.returncode == 0:
             break
         assert running.returncode == -signal.SIGKILL

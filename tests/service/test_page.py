@@ -525,7 +525,11 @@ class TestAccess:
             made.page.route("**/v1/predict*", hold)
             made.choose(hopper)
             bar = made.page.locator(".photo[data-state=working] .skeleton i").first
-            assert (bar.evaluate("bar => getComputedStyle(bar).animationName") != "none") is moving
+            name = ""
+            for _ in range(20):  # a bar that the page is just drawing anew has no style
+                name = name or bar.evaluate("bar => getComputedStyle(bar).animationName")
+            assert name
+            assert (name != "none") is moving
             made.page.get_by_role("button", name="Stop").click()
 
     def test_where_pictures_go_is_told(self, page: Visit) -> None:
