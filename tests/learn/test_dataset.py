@@ -34,9 +34,13 @@ def test_flip_mirrors_about_the_middle(portrait: np.ndarray) -> None:
     assert 2 <= sum(mirrored) <= 10
 
 
-@pytest.mark.parametrize("what", ["rotation", "zoom_out", "zoom_in", "shift", "light", "grey", "degrade", "erase"])
+@pytest.mark.parametrize(
+    "what", ["rotation", "zoom_out", "zoom_in", "shift", "light", "grey", "degrade", "erase", "corrupt"]
+)
 def test_each_augmentation_alone_changes_the_chip(portrait: np.ndarray, what: str) -> None:
-    strength = {"rotation": 15.0, "zoom_in": 0.5, "grey": 1.0, "degrade": 1.0, "erase": 1.0}.get(what, 0.3)
+    strength = {"rotation": 15.0, "zoom_in": 0.5, "grey": 1.0, "degrade": 1.0, "erase": 1.0, "corrupt": 1.0}.get(
+        what, 0.3
+    )
     changed = augment(portrait, 160, NOTHING.model_copy(update={what: strength}), np.random.default_rng(3))
     plain = augment(portrait, 160, NOTHING, np.random.default_rng(3))
     assert np.abs(changed.astype(int) - plain).mean() > 0.5
@@ -44,7 +48,7 @@ def test_each_augmentation_alone_changes_the_chip(portrait: np.ndarray, what: st
 
 @given(seed=st.integers(0, 2**32 - 1), size=st.integers(32, 224))
 def test_any_draw_gives_a_chip_of_the_size_asked_for(portrait: np.ndarray, seed: int, size: int) -> None:
-    chip = augment(portrait, size, Augment(degrade=1, erase=1, grey=0.5), np.random.default_rng(seed))
+    chip = augment(portrait, size, Augment(degrade=1, erase=1, grey=0.5, corrupt=0.5), np.random.default_rng(seed))
     assert chip.shape == (size, size, 3)
     assert chip.dtype == np.uint8
 

@@ -18,6 +18,7 @@ from torch.utils.data import Dataset
 from mien.errors import DataError, PhotoError
 from mien.estimate.calibrate import AGES
 from mien.faces.align import CropContract, resize_chip
+from mien.learn.corruptions import chosen, corrupt
 from mien.learn.crops import Boxes, find_boxes
 from mien.learn.manifest import Manifest
 from mien.learn.predictions import Predictions
@@ -153,7 +154,7 @@ class Chips(Dataset[Sample]):
 
 
 def augment(pixels: Chip, size: int, strength: Augment, rng: np.random.Generator) -> Chip:
-    """A random variant of a chip: one warp, then light, degradation and erasing.
+    """A random variant of a chip: perhaps a corruption, one warp, then light, degradation and erasing.
 
     Args:
         pixels: RGB uint8 [H, W, 3].
@@ -164,6 +165,8 @@ def augment(pixels: Chip, size: int, strength: Augment, rng: np.random.Generator
     Returns:
         RGB uint8 [size, size, 3].
     """
+    if strength.corrupt > 0 and rng.random() < strength.corrupt:
+        pixels = _corrupt(pixels, rng)
     chip = _warp(pixels, size, strength, rng)
     chip = _light(chip, strength, rng)
     if rng.random() < strength.degrade:
@@ -171,6 +174,12 @@ def augment(pixels: Chip, size: int, strength: Augment, rng: np.random.Generator
     if rng.random() < strength.erase:
         chip = _erase(chip, rng)
     return chip
+
+
+def _corrupt(pixels: Chip, rng: np.random.Generator) -> Chip:
+    """One corruption of the robustness audit, before the warp, since occluders go by the geometry of the chip."""
+    name = _CORRUPT[rng.integers(len(_CORRUPT))]
+    return corrupt(pixels, name, int(rng.integers(1, 5)), rng)
 
 
 def _warp(pixels: Chip, size: int, strength: Augment, rng: np.random.Generator) -> Chip:
@@ -229,6 +238,7 @@ def _jpeg(chip: Chip, rng: np.random.Generator) -> Chip:
     return cv2.imdecode(code, cv2.IMREAD_COLOR_RGB)  # type: ignore[return-value]
 
 
+_CORRUPT = chosen(["blur", "quality", "occlusion", "shadow", "low-contrast"])
 _DEGRADE: tuple[Callable[[Chip, np.random.Generator], Chip], ...] = (_blur, _low_resolution, _noise, _jpeg)
 
 

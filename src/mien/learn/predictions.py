@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
@@ -96,6 +96,33 @@ class Predictions:
             raise DataError(f"{path} is no table of predictions: {error}") from error
         pmf /= pmf.sum(axis=1, keepdims=True)  # float16 rounds each of the 117 probabilities
         return cls(np.array(files, dtype=np.str_), pmf, female, unreadable, model)
+
+
+def mean_answers(answers: Sequence[Predictions]) -> Predictions:
+    """One answer for each face that any of several models answered: the mean of those that did.
+
+    Args:
+        answers: at least one, each with an answer for age and gender of each of its faces.
+
+    Raises:
+        DataError: one of them lacks ages or genders.
+    """
+    if len(answers) == 1:
+        return answers[0]
+    for one in answers:
+        if np.isnan(one.pmf).any() or np.isnan(one.female).any():
+            raise DataError(f"{one.model or 'a model'} does not answer both age and gender: it cannot be averaged")
+    files, at = np.unique(np.concatenate([one.files for one in answers]), return_inverse=True)
+    pmf, female = np.zeros((len(files), AGES)), np.zeros(len(files))
+    np.add.at(pmf, at, np.concatenate([one.pmf for one in answers]))
+    np.add.at(female, at, np.concatenate([one.female for one in answers]))
+    count = np.bincount(at, minlength=len(files))
+    return Predictions(
+        files,
+        (pmf / count[:, None]).astype(np.float32),
+        (female / count).astype(np.float32),
+        model=" + ".join(one.model or "?" for one in answers),
+    )
 
 
 def predict(

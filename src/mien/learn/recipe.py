@@ -36,7 +36,9 @@ class Data(_Part):
     grey: bool = Field(default=False, description="take the colour away, in training and after")
     women: bool = Field(default=True, description="false: train on men only")
     men: bool = Field(default=True, description="false: train on women only")
-    teacher: Path | None = Field(default=None, description="answers for training faces, as `mien crossfit` writes")
+    teacher: Path | tuple[Path, ...] | None = Field(
+        default=None, description="answers for training faces (`mien crossfit`, `mien evaluate`); of several the mean"
+    )
     limit: int | None = Field(default=None, ge=1, description="use only the first so many faces of each: for trials")
     workers: int = Field(default=1, ge=0)
 
@@ -76,6 +78,9 @@ class Augment(_Part):
     grey: float = Field(default=0.05, ge=0, le=1, description="probability")
     degrade: float = Field(default=0.25, ge=0, le=1, description="probability of blur, low resolution, noise or JPEG")
     erase: float = Field(default=0.2, ge=0, le=1, description="probability")
+    corrupt: float = Field(
+        default=0.0, ge=0, le=1, description="probability of one corruption of the robustness audit, severity 1 to 4"
+    )
 
 
 class Optimiser(_Part):

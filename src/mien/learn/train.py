@@ -36,7 +36,7 @@ from mien.learn.losses import AgeGenderLoss
 from mien.learn.network import as_network, build, freeze
 from mien.learn.optimiser import make_optimiser, rate_factor
 from mien.learn.outputs import Deployed
-from mien.learn.predictions import Predictions
+from mien.learn.predictions import Predictions, mean_answers
 from mien.learn.recipe import Recipe
 from mien.learn.selection import join, of_gender
 
@@ -109,7 +109,8 @@ class Trainer:
         self.report(f"{len(self.train_set)} faces to train on, {len(self.val_set)} to validate on, {epochs} epochs")
         val = loader(Chips(self.val_set, size, view=self.view), self.recipe, shuffle_seed=None)
         teacher = self.recipe.data.teacher
-        answers = None if teacher is None else Predictions.load(teacher)
+        teachers = () if teacher is None else (teacher,) if isinstance(teacher, Path) else teacher
+        answers = mean_answers([Predictions.load(file) for file in teachers]) if teachers else None
         chips = Chips(self.train_set, size, self.recipe.augment, self.recipe.seed, teacher=answers, view=self.view)
         while self.epoch < epochs and not self._settled():
             chips.epoch = self.epoch

@@ -182,6 +182,8 @@ SYSTEMS: tuple[System, ...] = (
             Row("hybrid-cnn", "CNN alone"),
             Row("hybrid-lstm", "CNN + LSTM"),
             Row("hybrid-gru", "CNN + GRU"),
+            Row("hybrid-cnn-160", "CNN alone, 160 px"),
+            Row("hybrid-gru-160", "CNN + GRU, 160 px"),
             Row(
                 "hybrid-ensemble",
                 "Ensemble",
@@ -202,7 +204,7 @@ SYSTEMS: tuple[System, ...] = (
                     Claim("recall", 0.95, "IMDB-WIKI"),
                     Claim("f1", 0.96, "IMDB-WIKI"),
                 ),
-                of=("hybrid-cnn", "hybrid-lstm", "hybrid-gru"),
+                of=("hybrid-cnn-160", "hybrid-lstm", "hybrid-gru-160"),
             ),
         ),
         ("Its age classes are not defined, and by its own figures the previous model names more of them rightly.",),
