@@ -19,7 +19,7 @@ from mien.cores import physical_cores
 from mien.errors import MienError, PhotoError, UsageError
 from mien.estimate import bundle
 from mien.estimate.calibrate import Calibration, expectation, intervals, median
-from mien.estimate.estimator import Estimator
+from mien.estimate.estimator import Estimates, Estimator
 from mien.estimate.quality import doubtful, eye_distance, eye_distance_of_chip, judge, turn
 from mien.faces import Detection, DetectorOptions, create
 from mien.faces.align import align, points_in_box, resize_chip
@@ -279,7 +279,17 @@ class Analyzer:
             picture = from_pil(photo, target_side=limits.target_side)
         else:
             picture = from_array(photo, bgr=bgr, target_side=limits.target_side)
-        found = self.detector.detect(picture.pixels)
+        return self.cut(picture, self.detector.detect(picture.pixels), source, keep=keep)
+
+    def cut(self, picture: Picture, found: Sequence[Detection], source: str, *, keep: bool = False) -> Draft:
+        """The step between detector and network: cut the faces of a decoded picture to chips and judge these.
+
+        Args:
+            picture: decoded.
+            found: its faces, in pixels of `picture`.
+            source: its name.
+            keep: keep the decoded picture.
+        """
         contract = self.estimator.contract
         if self.detector.aligned:
             chips = [resize_chip(picture.pixels, contract) for _ in found]
@@ -302,7 +312,10 @@ class Analyzer:
         """The last steps: estimate all faces of some photos together and put each beside its photo."""
         size = self.estimator.contract.size
         chips = [chip for draft in drafts for chip in draft.chips]
-        estimates = self.estimator(np.asarray(chips, np.uint8).reshape(-1, size, size, 3))
+        return self.put(self.estimator(np.asarray(chips, np.uint8).reshape(-1, size, size, 3)), drafts)
+
+    def put(self, estimates: Estimates, drafts: Sequence[Draft]) -> list[Photo]:
+        """The last step alone: the network's answers for the chips of some photos, in order, put beside each photo."""
         low, high = self._intervals(estimates.pmf, drafts)
         columns = (expectation(estimates.pmf), median(estimates.pmf), low, high, estimates.pmf, estimates.female)
         rows = zip(*(column.tolist() for column in columns), strict=True)

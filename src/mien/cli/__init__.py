@@ -17,6 +17,7 @@ from mien import __version__
 from mien.cli.audit import audit
 from mien.cli.baselines import baseline
 from mien.cli.batch import batch
+from mien.cli.bench import bench
 from mien.cli.check_age import check_age
 from mien.cli.compare import compare, systems
 from mien.cli.count import count, counts
@@ -86,6 +87,7 @@ app.command(rich_help_panel="Predict", no_args_is_help=True)(count)
 app.command(rich_help_panel="Predict")(counts)
 app.command(rich_help_panel="Predict")(serve)
 app.command(rich_help_panel="Predict")(models)
+app.command(rich_help_panel="Predict", no_args_is_help=True)(bench)
 app.command(rich_help_panel="Predict")(doctor)
 app.command(rich_help_panel="Learn", no_args_is_help=True)(train)
 app.command(rich_help_panel="Learn", no_args_is_help=True)(evaluate)

@@ -14,6 +14,7 @@ from mien.errors import ModelError
 from mien.estimate.bundle import Bundle
 from mien.estimate.calibrate import AGES
 from mien.faces.align import CropContract
+from mien.providers import providers
 
 INPUT, OUTPUTS = "chips", ("age_pmf", "p_female")
 
@@ -56,6 +57,7 @@ class Estimator:
 
         Raises:
             ModelError: the network cannot be loaded or has other inputs and outputs than documented.
+            UsageError: MIEN_PROVIDER names no provider, see `mien.providers`.
         """
         self.bundle = bundle
         self.mirror = mirror
@@ -66,10 +68,10 @@ class Estimator:
         settings.add_session_config_entry("session.intra_op.allow_spinning", "0")  # idle threads leave cores to others
         settings.log_severity_level = 3  # warnings about the graph mean nothing to who uses it
         try:
-            self._session = ort.InferenceSession(str(bundle.network), settings, providers=["CPUExecutionProvider"])
+            self.session = ort.InferenceSession(str(bundle.network), settings, providers=providers(threads))
         except _FAULTS as error:
             raise ModelError(f"{bundle.network} cannot be loaded: {error}") from error
-        names = [port.name for port in self._session.get_inputs()], [port.name for port in self._session.get_outputs()]
+        names = [port.name for port in self.session.get_inputs()], [port.name for port in self.session.get_outputs()]
         if names[0] != [INPUT] or not set(OUTPUTS) <= set(names[1]):
             raise ModelError(f"{bundle.network} maps {names[0]} to {names[1]}, expected ['{INPUT}'] to {list(OUTPUTS)}")
 
@@ -111,7 +113,7 @@ class Estimator:
 
     def _run(self, chips: NDArray[np.uint8]) -> tuple[Any, Any]:
         try:
-            pmf, female = self._session.run(list(OUTPUTS), {INPUT: chips})
+            pmf, female = self.session.run(list(OUTPUTS), {INPUT: chips})
         except _FAULTS as error:
             raise ModelError(f"{self._name} does not run on chips {chips.shape}: {error}") from error
         shapes = [pmf.shape, female.shape]

@@ -53,13 +53,13 @@ class MTCNN:
         self._options = options
         self._threshold = O_THRESHOLD if options.threshold is None else options.threshold
         folder = weights_folder()
-        self._nets = tuple(
+        self.nets = tuple(
             open_session(expand_prelu((folder / f"{net}net.onnx").read_bytes()), options.threads) for net in "pro"
         )
 
     def detect(self, pixels: NDArray[np.uint8]) -> list[Detection]:
         """Faces of an RGB picture [H, W, 3], largest box first."""
-        p_net, r_net, o_net = self._nets
+        p_net, r_net, o_net = self.nets
         pyramid = Pyramid(pixels, smallest=R_SIDE)
         candidates = _propose(p_net, pyramid, self._options.min_face)
         candidates = _refine(r_net, pyramid, candidates)
