@@ -111,12 +111,15 @@ def measure(folder: Path, detector: str, scratch: Path, *options: str) -> dict[s
     seconds = time.monotonic() - start
     if process.returncode not in {0, 3}:
         sys.exit(told)
-    count = sum(1 for _ in folder.iterdir())
+    sizes = [path.stat().st_size for path in folder.iterdir()]
+    count, written = len(sizes), sum(path.stat().st_size for path in output.rglob("*") if path.is_file())
     failed = sum(int(part) for part in told.split(" failed")[0].split("; ")[-1:] if part.isdigit())
     shutil.rmtree(output)
     rate = count / seconds
     return {"photos": count, "seconds": seconds, "rate": rate, "loop_rate": loop, "ratio": rate / loop,
-            "failed": failed, "exit": process.returncode, "memory": found}  # fmt: skip
+            "failed": failed, "exit": process.returncode, "memory": found,
+            "processes": 1 if options else physical_cores(),
+            "bytes_read": sum(sizes) / count, "bytes_written": written / count}  # fmt: skip
 
 
 def run_loop(folder: Path, detector: str) -> float:

@@ -75,8 +75,8 @@ def chunks(sources: Iterable[str], size: int, *, column: str | None = None, max_
 
     Args:
         sources: files, folders, globs, tars as for `mien predict`; Parquet files; lists of paths (.txt), one a line.
-        size: photos of one chunk. The pictures of a compressed archive make one chunk, however many there are, as it
-            can only be unpacked from its start.
+        size: most photos of one chunk; the first are smaller, see `chunk_size`. The pictures of a compressed archive
+            make one chunk, however many there are, as it can only be unpacked from its start.
         column: of Parquet files; None to choose by name.
         max_bytes: larger photos are not read.
 
@@ -86,15 +86,28 @@ def chunks(sources: Iterable[str], size: int, *, column: str | None = None, max_
     number = 0
     for loose, group in _groups(sources, column, max_bytes):
         while True:
+            most = chunk_size(number, size)
             chunk = (
-                _table_chunk(group, number, size)
+                _table_chunk(group, number, most)
                 if isinstance(group, _Rows)
-                else _item_chunk(group, number, size, loose)
+                else _item_chunk(group, number, most, loose)
             )
             if chunk is None:
                 break
             yield chunk
             number += 1
+
+
+def chunk_size(number: int, most: int) -> int:
+    """Photos of a chunk: a thirty-second of those before it or so, that a few hundred photos keep many processes busy.
+
+    >>> [chunk_size(number, 500) for number in (0, 31, 32, 64, 96, 128, 100_000)]
+    [32, 32, 64, 128, 256, 500, 500]
+    """
+    return min(most, _FIRST << min(number // _FIRST, 32))
+
+
+_FIRST = 32
 
 
 @dataclass(slots=True)

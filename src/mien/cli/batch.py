@@ -43,7 +43,12 @@ def batch(
         str | None,
         typer.Option(metavar="I/N", help="Do every Nth chunk from the Ith on, I from 0: for plain clusters."),
     ] = None,
-    chunk: Annotated[int, typer.Option(min=1, help="Photos of one part: what is done again after a kill.")] = 500,
+    chunk: Annotated[
+        int,
+        typer.Option(
+            min=1, help="Most photos of one part, which is done again after a kill; the first parts are smaller."
+        ),
+    ] = 500,
     column: Annotated[str | None, typer.Option(help="Column of Parquet files.", show_default="by name")] = None,
     model: Annotated[str, typer.Option(help="Name of a model (see [b]mien models[/b]) or its folder.")] = "mien-m",
     detector: Annotated[
