@@ -28,6 +28,7 @@ Floats = NDArray[np.floating[Any]]
 Work = Callable[[Pixels, float, np.random.Generator], Pixels]
 
 SEVERITIES = (1, 2, 3, 4, 5)
+_VALUES = np.arange(256) / 255.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,16 +90,16 @@ def chosen(wanted: Iterable[str] | None = None) -> list[str]:
 
 
 def _brightness(pixels: Pixels, level: float, rng: np.random.Generator) -> Pixels:
-    return _bytes(pixels / 255.0 + level)
+    return _looked_up(pixels, _VALUES + level)
 
 
 def _contrast(pixels: Pixels, level: float, rng: np.random.Generator) -> Pixels:
-    middle = pixels.mean(axis=(0, 1), keepdims=True) / 255.0
-    return _bytes((pixels / 255.0 - middle) * level + middle)
+    middle = pixels.mean(axis=(0, 1))[:, None] / 255.0
+    return _looked_up(pixels, (_VALUES - middle) * level + middle)
 
 
 def _gamma(pixels: Pixels, level: float, rng: np.random.Generator) -> Pixels:
-    return _bytes((pixels / 255.0) ** level)
+    return _looked_up(pixels, _VALUES**level)
 
 
 def _shadow(pixels: Pixels, level: float, rng: np.random.Generator) -> Pixels:
@@ -185,6 +186,11 @@ def _filtered(pixels: Pixels, kernel: NDArray[np.float32]) -> Pixels:
 def _unit(pixels: Pixels) -> float:
     """Pixels of this chip a pixel of a 200-pixel chip."""
     return float(max(pixels.shape[:2])) / UTKFACE_SIZE
+
+
+def _looked_up(pixels: Pixels, table: Floats) -> Pixels:
+    """Each value replaced by what the table [256] or [3, 256], of values 0..1, has for it."""
+    return _uint8(cv2.LUT(pixels, np.broadcast_to(_bytes(table), (3, 256)).T.reshape(1, 256, 3)))
 
 
 def _bytes(values: Floats) -> Pixels:

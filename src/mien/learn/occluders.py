@@ -7,6 +7,7 @@ drawn by chance from what such things usually have; shapes follow the level alon
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -111,12 +112,19 @@ def _blended(pixels: Pixels, share: NDArray[np.float32], colour: Colour) -> Pixe
 def _coverage(pixels: Pixels, shape: Shape) -> NDArray[np.float32]:
     """Share [H, W] of each pixel of the chip that a polygon covers."""
     height, width = pixels.shape[:2]
+    return _drawn(height, width, tuple(shape))
+
+
+@lru_cache(maxsize=128)
+def _drawn(height: int, width: int, shape: tuple[tuple[float, float], ...]) -> NDArray[np.float32]:
+    """The same for a size: all chips of an audit are covered in the same few ways."""
     # fillPoly counts from pixel centres and paints the outline too: half a fine pixel is taken off
-    corners = np.array(shape, np.float64) * _unit(pixels) * FINE - 0.5
+    corners = np.array(shape, np.float64) * (width / UTKFACE_SIZE, height / UTKFACE_SIZE) * FINE - 0.5
     fine = np.zeros((height * FINE, width * FINE), np.uint8)
     cv2.fillPoly(fine, [np.round(corners).astype(np.int32)], 255)
-    share = cv2.resize(fine, (width, height), interpolation=cv2.INTER_AREA)
-    return np.asarray(share, np.float32) / np.float32(255)
+    share = np.asarray(cv2.resize(fine, (width, height), interpolation=cv2.INTER_AREA), np.float32) / np.float32(255)
+    share.flags.writeable = False
+    return share
 
 
 def _unit(pixels: Pixels) -> tuple[float, float]:
