@@ -36,13 +36,13 @@ class SamePadConv(nn.Conv2d):
 
 
 class Stem(SamePadConv):
-    """The first convolution, 3 to 32 channels at stride 2, with its ReLU6."""
+    """The first convolution, 3 to 32 channels (or another number) at stride 2, with its ReLU6."""
 
-    def __init__(self) -> None:
-        super().__init__(3, 32, stride=2)
+    def __init__(self, channels_out: int = 32) -> None:
+        super().__init__(3, channels_out, stride=2)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map [N, 3, H, W] to [N, 32, H / 2, W / 2]."""
+        """Map [N, 3, H, W] to [N, C, H / 2, W / 2]."""
         return F.relu6(super().forward(x), inplace=True)
 
 
@@ -60,30 +60,36 @@ class MobileBlock(nn.Module):
 
 
 class MobileNetV1(nn.Module):
-    """MobileNetV1 without batch norm: stem and 13 blocks, stride 32, 1024 channels out.
+    """MobileNetV1 without batch norm: stem and 13 blocks, stride 32, 1024 channels out at full width.
+
+    Args:
+        width: factor of all numbers of channels (Howard et al. 2017 call it alpha), above 0 and up to 1.
 
     Input is BGR float [N, 3, S, S] with the ImageNet channel means taken off, as the pretrained weights expect.
     """
 
-    channels_out = 1024
     mean_rgb = (123.68, 116.779, 103.939)
     std_rgb = (1.0, 1.0, 1.0)
     channel_order = "bgr"
 
-    def __init__(self) -> None:
+    def __init__(self, width: float = 1.0) -> None:
         super().__init__()
-        self.stem = Stem()
+        if not 0 < width <= 1:
+            raise ValueError(f"the width must be above 0 and at most 1, not {width}")
+        channels = max(1, round(32 * width))
+        self.stem = Stem(channels)
         blocks = []
-        channels = 32
-        for width, stride in zip(_WIDTHS, _STRIDES, strict=True):
-            blocks.append(MobileBlock(channels, width, stride))
-            channels = width
+        for full, stride in zip(_WIDTHS, _STRIDES, strict=True):
+            out = max(1, round(full * width))
+            blocks.append(MobileBlock(channels, out, stride))
+            channels = out
+        self.channels_out = channels
         self.blocks = nn.ModuleList(blocks)
         self.shortcut: FrozenStages | None = None
         self._initialise()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Feature map [N, 1024, ceil(S / 32), ceil(S / 32)]."""
+        """Feature map [N, C, ceil(S / 32), ceil(S / 32)]."""
         done = 0
         if self.shortcut is not None:
             x, done = self.shortcut(x), self.shortcut.count

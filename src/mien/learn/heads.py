@@ -62,7 +62,7 @@ class AgeGenderNet(nn.Module):
         return [self.age, self.gender]
 
 
-def mobilenet_v1(size: int, dropout: float = 0.0) -> AgeGenderNet:
-    """MobileNetV1 with our heads; any `size` of chip will do."""
+def mobilenet_v1(size: int, dropout: float = 0.0, width: float = 1.0) -> AgeGenderNet:
+    """MobileNetV1 with our heads; any `size` of chip will do. A narrow one may start from the weights of a wide one."""
     del size
-    return AgeGenderNet(MobileNetV1(), dropout)
+    return AgeGenderNet(MobileNetV1(width), dropout)
