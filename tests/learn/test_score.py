@@ -11,7 +11,7 @@ from mien.learn import train
 from mien.learn.combine import combine_runs
 from mien.learn.predictions import Predictions
 from mien.learn.recipe import load_recipe
-from mien.learn.score import RunEstimator, score
+from mien.learn.score import RunEstimator, retime, score
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +55,16 @@ def test_a_run_is_scored_on_a_fold(runs: dict[str, Path]) -> None:
     assert np.isnan(answers.female).all()
     assert "MAE" in told[-1]
     assert "gender" not in told[-1]
+
+
+def test_the_time_alone_is_taken_again(runs: dict[str, Path]) -> None:
+    with pytest.raises(DataError, match="score it first"):
+        retime(runs["women"])
+    before = score(runs["gender"], fold="val", threads=1)
+    (runs["gender"] / "run.json").write_text(json.dumps(before | {"inference_ms": 1e6}))
+    milliseconds = retime(runs["gender"])
+    assert 0 < milliseconds < 1e6
+    assert json.loads((runs["gender"] / "run.json").read_text()) == before | {"inference_ms": milliseconds}
 
 
 def test_a_pair_answers_as_its_parts_do(runs: dict[str, Path], tmp_path: Path) -> None:

@@ -21,11 +21,18 @@ def score(
     runs: Annotated[list[Path], typer.Argument(help="Folders of runs.")],
     fold: Annotated[str, typer.Option(help="Fold of the data the recipe validates on.")] = "test",
     threads: Threads = 0,
+    time_only: Annotated[
+        bool, typer.Option("--time-only", help="Only take the time for one chip again, e.g. on an idle machine.")
+    ] = False,
 ) -> None:
     """Predict a fold with finished runs and write FOLD.parquet and run.json into their folders, for [b]compare[/b]."""
     with needs_extra("scoring"):
+        from mien.learn.score import retime
         from mien.learn.score import score as score_run
     for run in runs:
+        if time_only:
+            typer.echo(f"{run}: {retime(run):.2f} ms")
+            continue
         _tell(f"{run}:")
         score_run(run, fold=fold, threads=threads, report=_tell)
         typer.echo(str(run / "run.json"))
