@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import importlib.util
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 
@@ -20,6 +22,54 @@ from mien.results import Age, Box, Face, Failure, Gender, Photo, Quality
 REPO = Path(__file__).resolve().parents[1]
 CHIP = 32
 SPREAD = 4.0
+LONGEST = (
+    "service/test_page.py",
+    "learn/systems/test_systems.py",
+    "batch/test_cluster.py",
+    "learn/test_train.py",
+    "learn/test_export.py",
+    "batch/test_batch.py",
+    "count/test_command.py",
+    "learn/systems/test_hybrid.py",
+    "cli/test_report.py",
+    "service/test_openapi.py",
+    "service/test_server.py",
+    "batch/test_local.py",
+    "learn/audit/test_fairness.py",
+    "cli/test_predict.py",
+    "learn/audit/test_calibration_audit.py",
+    "learn/test_age_checks.py",
+    "learn/test_score.py",
+    "learn/systems/test_efficientnet.py",
+    "service/test_hostile.py",
+    "cli/test_video.py",
+    "cli/test_learn.py",
+    "learn/baselines/test_baseline.py",
+    "learn/baselines/test_run.py",
+    "learn/test_robustness.py",
+    "video/test_run.py",
+    "learn/test_figures.py",
+)
+"""Files of `tests` that take longest, in order. They go first, lest at the end one process has a long one to itself."""
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # coverage begins later here, and makes importing these twice as slow
+    for name in (
+        "torch.export",
+        "torch._dynamo",
+        "onnxscript",
+        "scipy.stats",
+        "sklearn.ensemble",
+        "matplotlib.pyplot",
+        "pyarrow.dataset",
+    ):
+        with suppress(ImportError):
+            importlib.import_module(name)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first; `make tests` keeps xdist from sorting them by their number of tests instead."""
+    place = {REPO / "tests" / name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path, len(place)))
 
 
 @pytest.fixture(scope="session")

@@ -102,7 +102,7 @@ def test_killed_at_ten_moments_and_resumed(undisturbed: Path, photos: Path, opti
             while time.monotonic() < deadline and run.poll() is None:
                 if more and len(list(output.glob("part-*.parquet"))) >= before + more:
                     break
-                time.sleep(0.002)
+                time.sleep(0.005)
             if run.poll() is None:
                 os.killpg(run.pid, signal.SIGKILL)
                 kills += 1

@@ -7,6 +7,7 @@ import signal
 import time
 import warnings
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
@@ -20,13 +21,16 @@ from mien.batch import cluster, local
 from mien.batch.listing import Chunk, chunks
 from mien.batch.work import Job, part_name
 
-ray = pytest.importorskip("ray", reason="needs Ray of the extra scale")
-pytestmark = pytest.mark.filterwarnings("ignore")  # of Ray's own, which change with every release
+pytestmark = [
+    pytest.mark.skipif(find_spec("ray") is None, reason="needs Ray of the extra scale"),
+    pytest.mark.filterwarnings("ignore"),  # of Ray's own, which change with every release
+]
 
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     os.environ.setdefault("RAY_raylet_start_wait_time_s", "180")
+    import ray
     from ray.cluster_utils import Cluster
 
     with warnings.catch_warnings():
@@ -65,7 +69,9 @@ def undisturbed(tiny_bundle: Path, photos: Path, tmp_path_factory: pytest.TempPa
 
 
 def test_two_nodes_make_what_one_process_makes(address: str, undisturbed: Any, tmp_path: Path) -> None:
-    assert len([node for node in ray.nodes() if node["Alive"]]) == 2
+    import ray
+
+    assert len([node for node in ray.nodes() if node["Alive"]]) == 2  # type: ignore[no-untyped-call]
     job, found, expected = undisturbed
     there = Job(job.model, job.model_sha256, job.options, str(tmp_path))
     news = list(cluster.run_on(address, there, iter(found), 2))

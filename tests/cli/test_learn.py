@@ -178,20 +178,17 @@ def test_a_run_becomes_a_model_that_predicts(chips: Path, tmp_path: Path) -> Non
         "data.train": f"[{source % 'val'}]",
         "data.val": source % "test",
         "data.workers": "0",
-        "data.teacher": "null",
-        "model.init": "null",
         "model.size": "48",
-        "model.freeze": "0",
+        "model.options": "{widths: [4, 6, 8, 10], hidden: [16, 12]}",
         "optimiser.epochs": "1",
         "optimiser.batch": "10",
-        "optimiser.sizes": "{}",
     }
     changes = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
-    done = run("train", "mien-m", *changes, "--output", tmp_path / "run")
+    done = run("train", "compact", *changes, "--output", tmp_path / "run")
     assert done.exit_code == 0, done.output
     assert done.stdout == f"{tmp_path / 'run' / 'model.safetensors'}\n"
     assert "epoch 1/1" in done.stderr
-    again = run("train", "mien-m", *changes, "--output", tmp_path / "run")
+    again = run("train", "compact", *changes, "--output", tmp_path / "run")
     assert (again.exit_code, "--resume" in again.stderr) == (6, True)
     done = run("export", tmp_path / "run", "--output", tmp_path / "mine", "--name", "mine")
     assert done.exit_code == 0, done.output

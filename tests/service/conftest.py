@@ -19,6 +19,7 @@ from starlette.testclient import TestClient
 from mien.service import Settings, create_app
 
 Serve = Callable[..., TestClient]
+collect_ignore = ["schemathesis_hooks.py"]  # imported by schemathesis itself, and no doctests are in it
 
 
 def picture(level: int = 100, form: str = "PNG") -> bytes:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 from tests.service.test_server import Service
 
-pytest.importorskip("schemathesis", reason="needs the extra dev")
+pytestmark = pytest.mark.skipif(find_spec("schemathesis") is None, reason="needs the extra dev")
 
 HERE = Path(__file__).parent
 
