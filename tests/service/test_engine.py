@@ -38,7 +38,14 @@ class Hold:
         self._go = threading.Event()
 
     def __enter__(self) -> None:
-        self._done = self._engine.run(lambda: self._go.wait(30))
+        begun = threading.Event()
+
+        def work() -> bool:
+            begun.set()
+            return self._go.wait(30)
+
+        self._done = self._engine.run(work)
+        assert begun.wait(30)  # until then it would count as waiting itself
 
     def __exit__(self, *_: object) -> None:
         self._go.set()
