@@ -321,3 +321,23 @@ def test_broken_detector_weights_are_no_fault_of_the_photos(tiny_bundle: Path, t
     done = CliRunner().invoke(app, ["predict", str(tmp_path / "a.png"), "--model", str(tiny_bundle), *weights])
     assert done.exit_code == 4
     assert "is no YuNet model" in done.output
+
+
+def test_a_dash_is_standard_output(mien: Any, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert mien(folder, "-o", "-").stdout == mien(folder).stdout
+    assert not (tmp_path / "-").exists()
+
+
+def test_an_empty_name_is_refused(mien: Any, folder: Path) -> None:
+    done = mien("", folder)
+    assert done.exit_code == 2
+    assert "empty" in done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_full_disk_is_a_sentence(tiny_bundle: Path, folder: Path) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(command(tiny_bundle, folder), stdout=full, stderr=subprocess.PIPE, check=False)
+    assert done.returncode == 1
+    assert done.stderr.decode().splitlines() == ["mien: the answers cannot be written: No space left on device"]

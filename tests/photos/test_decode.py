@@ -17,7 +17,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from mien.errors import NotAnImage, PhotoEmpty, PhotoTooLarge, PhotoTruncated, PhotoUnsupported
+from mien.errors import NotAnImage, PhotoEmpty, PhotoTooLarge, PhotoTruncated, PhotoUnsupported, UsageError
 from mien.photos import DecodeOptions, decode
 from mien.photos.tiff import orientation
 
@@ -322,3 +322,9 @@ def test_many_threads_see_the_same_pixels() -> None:
     assert len(together) == 5 * len(NAMES)
     for name, pixels in together:
         np.testing.assert_array_equal(pixels, alone[name])
+
+
+@pytest.mark.parametrize("limit", ["max_pixels", "max_bytes", "target_side"])
+def test_limits_below_one_are_refused(limit: str) -> None:
+    with pytest.raises(UsageError, match=f"{limit} must be 1 or more, not 0"):
+        DecodeOptions(**{limit: 0})

@@ -104,7 +104,7 @@ def test_the_command_leaves_out_what_it_cannot_read(tmp_path: Path) -> None:
     [
         (["{bad}"], 6, "no readable photo"),
         (["{photo}", "--format", "xml"], 2, "xml"),
-        (["{photo}", "-m", "no-such"], 2, "no-such"),
+        (["{photo}", "--model", "no-such"], 2, "no-such"),
     ],
 )
 def test_what_it_refuses(tmp_path: Path, arguments: list[str], code: int, says: str) -> None:

@@ -6,6 +6,7 @@ extra, 6 data, 7 database, 130 interrupted.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from typing import Annotated, Any
@@ -33,6 +34,8 @@ from mien.cli.video import video
 from mien.errors import MienError
 
 INTERRUPTED = 130
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
+"""What a disk says that takes no more."""
 
 
 class _Edge(TyperGroup):
@@ -49,6 +52,12 @@ class _Edge(TyperGroup):
         except BrokenPipeError as error:  # the reader has seen enough, e.g. `| head`
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(0) from error
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left there has no room either
+            typer.echo(f"mien: the answers cannot be written: {error.strerror}", err=True)
+            raise typer.Exit(1) from error
 
 
 app = typer.Typer(

@@ -18,7 +18,7 @@ def bench(
         list[str], typer.Argument(metavar="PHOTOS...", help="Photos, folders, globs or tars; all are held in memory.")
     ],
     *,
-    model: Annotated[str, typer.Option("--model", "-m", help="Name or folder of a model.")] = "mien-m",
+    model: Annotated[str, typer.Option(help="Name of a model or its folder.")] = "mien-m",
     detector: Annotated[str, typer.Option(help="mtcnn, haar, yunet, or whole: each is an aligned chip.")] = "mtcnn",
     weights: Annotated[Path | None, typer.Option(help="File of the detector's weights, for yunet.")] = None,
     min_face: Annotated[int, typer.Option(min=1, help="Smallest face to look for, in pixels.")] = 30,

@@ -58,7 +58,9 @@ def predict(
             "terminal, jsonl in a pipe][/dim]",
         ),
     ] = None,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write there, not to standard output.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write there, not to standard output (-).")
+    ] = None,
     annotate: Annotated[Path | None, typer.Option(help="Folder for annotated pictures.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar and no summary.")] = False,
 ) -> None:
@@ -71,6 +73,8 @@ def predict(
     from mien.cli.progress import ProgressBar
     from mien.photos.sources import items
 
+    if output is not None and str(output) == "-":
+        output = None
     if annotate is not None:
         _check_apart(annotate, inputs)
     chosen = sinks.choose_format(form, output, terminal=sys.stdout.isatty())

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mien.errors import NotAnImage, PhotoEmpty
+from mien.errors import NotAnImage, PhotoEmpty, UsageError
 from mien.photos import pixels as px
 from mien.photos import tiff
 from mien.photos.formats import rejection, sniff
@@ -50,11 +50,20 @@ class DecodeOptions:
             `Image.MAX_IMAGE_PIXELS`, 89 million, where that is less.
         max_bytes: size of the encoded photo.
         target_side: photos with a longer side are reduced to it, JPEG already while decoding; None to keep full size.
+
+    Raises:
+        UsageError: a limit below 1.
     """
 
     max_pixels: int = 200_000_000
     max_bytes: int = MAX_BYTES
     target_side: int | None = 2048
+
+    def __post_init__(self) -> None:
+        for name in ("max_pixels", "max_bytes", "target_side"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UsageError(f"{name} must be 1 or more, not {value}")
 
 
 DEFAULTS = DecodeOptions()

@@ -13,7 +13,7 @@ from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
-from mien.errors import PhotoEmpty, PhotoMissing, PhotoUnreadable
+from mien.errors import PhotoEmpty, PhotoMissing, PhotoUnreadable, UsageError
 from mien.photos.formats import is_text
 from mien.photos.item import IMAGE_SUFFIXES, MAX_BYTES, Item, is_picture, printable, read_file
 from mien.photos.tarfiles import members
@@ -46,8 +46,13 @@ def items(
 
     Yields:
         Items in the order of the inputs.
+
+    Raises:
+        UsageError: a name is empty.
     """
     for entry in [inputs] if isinstance(inputs, str | Path) else inputs:
+        if isinstance(entry, str) and not entry:
+            raise UsageError("one of the names of photos is empty")
         if str(entry) == "-":
             yield from _standard_input(stdin or sys.stdin.buffer, max_bytes)
         else:

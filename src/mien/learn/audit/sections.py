@@ -146,7 +146,8 @@ def fairness(report: FairnessReport) -> Section:
 
 def robustness(report: RobustnessReport, sample: Figure | None = None) -> Section:
     """What bad pictures cost."""
-    answer = [f"{report.faces:,} faces, each spoilt in {len(report.corrupted)} ways, from lightly to badly."]
+    ways = len(report.corrupted)
+    answer = [f"{report.faces:,} faces, each spoilt in {ways} way{'s' * (ways > 1)}, from lightly to badly."]
     everything = report.changes.get("all")
     if everything is not None and everything.mae is not None and everything.drop is not None:
         answer.append(

@@ -165,6 +165,7 @@ SYSTEMS: tuple[System, ...] = (
             Row("expert-women", "Age expert A, women"),
             Row("expert-men", "Age expert B, men"),
             Row("experts", "Experts behind the gate", of=("gate-sigmoid", "expert-women", "expert-men")),
+            Row("experts-softmax", "Experts, softmax gate", of=("gate-softmax", "expert-women", "expert-men")),
         ),
         (
             "92 % for age classes stands in the abstract only, and the text contradicts its own table.",
