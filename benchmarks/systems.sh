@@ -4,8 +4,9 @@
 set -eu
 mien=${MIEN:-.venv/bin/mien}
 
-learn() { # a recipe: train what is left of it, then predict the test fold
+learn() { # a recipe: train what is left of it, and first the run that it starts from; then predict the test fold
     [ -f "runs/$1/test.parquet" ] && return
+    case $1 in *-160) learn "${1%-160}" ;; esac
     "$mien" train "$1" --resume
     "$mien" score "runs/$1"
 }
@@ -28,7 +29,7 @@ make_run() {
         separate) join pair separate "Two separate networks" separate-age separate-gender ;;
         experts) join gated experts "Gated VGG16 experts" gate-sigmoid expert-women expert-men ;;
         experts-softmax) join gated experts-softmax "Gated VGG16 experts, softmax gate" gate-softmax expert-women expert-men ;;
-        hybrid-ensemble) join mean hybrid-ensemble "Ensemble of CNN and CNN-RNNs" hybrid-cnn hybrid-lstm hybrid-gru ;;
+        hybrid-ensemble) join mean hybrid-ensemble "Ensemble of CNN and CNN-RNNs" hybrid-cnn-160 hybrid-lstm-160 hybrid-gru-160 ;;
         lbp-svm | haar-boost | mlp-pixels | eigenface | fisherface) baseline "$1" ;;
         *) learn "$1" ;;
     esac
