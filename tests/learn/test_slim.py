@@ -1,50 +1,65 @@
-"""Narrow networks that start from wide ones."""
+"""Narrow networks made of wide ones."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
+from PIL import Image
+from safetensors.torch import load_file
+from torch import Tensor
+from typer.testing import CliRunner
 
-from mien.errors import DataError, UsageError
-from mien.learn.heads import mobilenet_v1
+from mien.cli import app
+from mien.errors import UsageError
+from mien.learn.dataset import augment
+from mien.learn.heads import AgeGenderNet
 from mien.learn.network import build
-from mien.learn.recipe import Model
+from mien.learn.recipe import Augment, Model
 from mien.learn.slim import slim
 
-
-def test_dead_channels_are_dropped_and_the_answers_stay() -> None:
-    torch.manual_seed(0)
-    wide, narrow = mobilenet_v1(64).eval(), mobilenet_v1(64, width=0.5).eval()
-    state = wide.state_dict()  # the network's own tensors: what is changed here is changed there
-    generator = torch.Generator().manual_seed(1)
-    for name in ("backbone.stem", *(f"backbone.blocks.{number}.pw" for number in range(13))):
-        weight, bias = state[f"{name}.weight"], state[f"{name}.bias"]
-        dead = torch.randperm(len(weight), generator=generator)[: len(weight) // 2]
-        weight[dead], bias[dead] = 0, 0
-    for number in range(13):
-        state[f"backbone.blocks.{number}.dw.bias"].zero_()  # else a dead channel would still say something
-    narrow.load_state_dict(slim(state, narrow.state_dict()))
-    chips = torch.randint(0, 256, (2, 64, 64, 3), dtype=torch.uint8, generator=generator)
-    for one, other in zip(wide(chips), narrow(chips), strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
+EXAMPLES = Path(__file__).parents[2] / "examples"
+SIZE = 64
 
 
-def test_a_recipe_starts_a_narrow_network_from_a_wide_file(tmp_path: Path) -> None:
-    wide = build(Model(size=64, init=None))
-    save_file(wide.state_dict(), tmp_path / "model.safetensors")
-    narrow = build(Model(size=64, init=tmp_path, options={"width": 0.25}))
-    assert sum(p.numel() for p in narrow.parameters()) < 0.1 * sum(p.numel() for p in wide.parameters())
-    rows = {tuple(row) for row in wide.state_dict()["backbone.stem.bias"].unsqueeze(1).tolist()}
-    assert {tuple(row) for row in narrow.state_dict()["backbone.stem.bias"].unsqueeze(1).tolist()} <= rows
+@pytest.fixture(scope="module")
+def wide() -> AgeGenderNet:
+    """The shipped network, on smaller chips than its own."""
+    net = build(Model(init=Path("mien-m"), size=SIZE))
+    assert isinstance(net, AgeGenderNet)
+    return net.eval()
 
 
-def test_a_wide_network_does_not_start_from_a_narrow_file(tmp_path: Path) -> None:
-    save_file(build(Model(size=64, options={"width": 0.5})).state_dict(), tmp_path / "model.safetensors")
-    with pytest.raises(DataError, match="another shape"):
-        build(Model(size=64, init=tmp_path))
+@pytest.fixture(scope="module")
+def chips() -> Tensor:
+    """Many views of the sample portraits."""
+    portraits = [np.asarray(Image.open(path).convert("RGB").resize((200, 200))) for path in EXAMPLES.glob("*.jpg")]
+    strong = Augment(rotation=30, zoom_in=0.5, shift=0.2, light=0.5, degrade=0.3, erase=0.3)
+    rngs = [np.random.default_rng(seed) for seed in range(1000)]
+    views = [augment(portraits[seed % len(portraits)], SIZE, strong, rng) for seed, rng in enumerate(rngs)]
+    return torch.from_numpy(np.stack(views))
+
+
+def ages(net: AgeGenderNet, chips: Tensor) -> Tensor:
+    with torch.inference_mode():
+        logits = net(chips).age
+    assert logits is not None
+    return torch.softmax(logits, dim=1) @ torch.arange(logits.shape[1], dtype=torch.float32)
+
+
+def test_half_of_the_channels_answer_nearly_alike_on_views_never_seen(wide: AgeGenderNet, chips: Tensor) -> None:
+    narrow = slim(wide, 0.5, chips[:900])
+    assert sum(p.numel() for p in narrow.parameters()) < 0.3 * sum(p.numel() for p in wide.parameters())
+    wanted, given = ages(wide, chips[900:]), ages(narrow, chips[900:])
+    assert wanted.std() > 5
+    assert (given - wanted).abs().mean() < 0.6 * (wanted - wanted.median()).abs().mean()
+
+
+def test_all_of_the_channels_answer_alike(wide: AgeGenderNet, chips: Tensor) -> None:
+    same = slim(wide, 1.0, chips[:150])
+    assert (ages(same, chips[:50]) - ages(wide, chips[:50])).abs().mean() < 1
 
 
 @pytest.mark.parametrize("width", [0, -1, 1.5])
@@ -53,7 +68,20 @@ def test_impossible_widths(width: float) -> None:
         build(Model(size=64, options={"width": width}))
 
 
-def test_the_same_width_is_left_alone() -> None:
-    net = mobilenet_v1(64)
-    state = net.state_dict()
-    assert slim(state, net.state_dict()) is state
+def test_the_command_writes_weights_that_a_recipe_starts_from(chips_folder: Path, tmp_path: Path) -> None:
+    start = tmp_path / "start.safetensors"
+    arguments = ["slim", "mien-m", "--data", str(chips_folder), "--size", "32", "--width", "0.25"]
+    done = CliRunner().invoke(app, [*arguments, "--output", str(start), "--threads", "1"])
+    assert done.exit_code == 0, done.output
+    net = build(Model(size=32, init=start, options={"width": 0.25}))
+    written = load_file(start)
+    assert set(written) == set(net.state_dict())
+    assert all(np.isfinite(tensor.numpy()).all() for tensor in written.values())
+
+
+def test_only_our_own_network_is_slimmed(chips_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    arguments = ["slim", str(tmp_path / "run"), "--data", str(chips_folder), "--output", str(tmp_path / "x")]
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 6
+    assert not (tmp_path / "x").exists()

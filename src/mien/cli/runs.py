@@ -1,4 +1,4 @@
-"""`mien crossfit`, `score` and `combine`: what can be done with training runs besides training."""
+"""`mien crossfit`, `slim`, `score` and `combine`: what can be done with training runs besides training."""
 
 from __future__ import annotations
 
@@ -90,4 +90,50 @@ def crossfit(
     answers = fitting.crossfit(*faces, parts=parts, seeds=seeds, report=_tell)
     answers.save(output)
     _tell(summary(answers, Manifest.concatenate([part.manifest for part in faces])))
+    typer.echo(str(output))
+
+
+def slim(
+    start: Annotated[Path, typer.Argument(help="The wide network: a run, a model's folder or its name.")],
+    *,
+    data: Annotated[Path, typer.Option(help="Chips to fit to; their labels are not used.")],
+    folds: Annotated[Path | None, typer.Option(help="CSV table of folds.")] = None,
+    fold: Annotated[str | None, typer.Option(help="Fold to take.", show_default="train with --folds")] = None,
+    output: Annotated[Path, typer.Option(help="Weights of the narrow network, for model.init of a recipe.")],
+    width: Annotated[float, typer.Option(help="Share of the channels to keep.")] = 0.5,
+    size: Annotated[int, typer.Option(min=32, max=512, help="Side of the narrow network's chips.")] = 112,
+    faces: Annotated[int, typer.Option(min=1, help="How many chips, at random.")] = 2000,
+    threads: Threads = 0,
+) -> None:
+    """Make a narrow network of a wide one, fitted layer by layer to real chips: where a small model starts."""
+    import numpy as np
+
+    with needs_extra("slimming"):
+        import torch
+        from safetensors.torch import save_file
+
+        from mien.learn.heads import AgeGenderNet
+        from mien.learn.network import build
+        from mien.learn.recipe import Model
+        from mien.learn.slim import slim as slim_network
+    from mien.cores import physical_cores
+    from mien.faces.align import CropContract, resize_chip
+    from mien.learn.predictions import each_picture
+
+    if not 0 < width <= 1:
+        raise UsageError(f"the width must be above 0 and at most 1, not {width}")
+    if not output.parent.is_dir():
+        raise UsageError(f"there is no folder {output.parent} to save weights in")
+    wide = build(Model(init=start, size=size))
+    assert isinstance(wide, AgeGenderNet)
+    cores = threads or physical_cores()
+    torch.set_num_threads(cores)
+    manifest = read_faces(data, folds, fold or ("train" if folds else None)).present()
+    some = manifest.take(np.random.default_rng(0).permutation(len(manifest))[:faces])
+    contract = CropContract.utkface(size)
+    pictures = each_picture(some, lambda file, pixels: resize_chip(pixels, contract), cores)
+    chips = np.stack([chip for _, chip in pictures if isinstance(chip, np.ndarray)])
+    narrow = slim_network(wide.eval(), width, torch.from_numpy(chips))
+    save_file(narrow.state_dict(), output)
+    _tell(f"fitted to {len(chips)} chips")
     typer.echo(str(output))

@@ -63,6 +63,6 @@ class AgeGenderNet(nn.Module):
 
 
 def mobilenet_v1(size: int, dropout: float = 0.0, width: float = 1.0) -> AgeGenderNet:
-    """MobileNetV1 with our heads; any `size` of chip will do. A narrow one may start from the weights of a wide one."""
+    """MobileNetV1 with our heads; any `size` of chip will do. See `mien.learn.slim` for narrow ones."""
     del size
     return AgeGenderNet(MobileNetV1(width), dropout)

@@ -17,7 +17,6 @@ from mien.estimate import bundle
 from mien.learn.heads import AgeGenderNet
 from mien.learn.outputs import Network
 from mien.learn.recipe import Model
-from mien.learn.slim import slim
 
 NETWORKS: dict[str, str] = {
     "mobilenet-v1": "mien.learn.heads:mobilenet_v1",
@@ -116,8 +115,6 @@ def _start_from(net: nn.Module, init: Path) -> None:
         return
     state = {name: tensor.float() for name, tensor in load_file(path).items()}
     wanted = net.state_dict()
-    if isinstance(net, AgeGenderNet):
-        state = slim(state, wanted)
     missing = sorted(set(wanted) - set(state))
     wrong = sorted(name for name in set(wanted) & set(state) if wanted[name].shape != state[name].shape)
     if missing or wrong:
