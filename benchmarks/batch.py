@@ -40,7 +40,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=20_000, help="chips")
     parser.add_argument("--photos", type=int, default=2_000)
     parser.add_argument("--corrupt", type=int, default=300, help="corrupt files among 10,000 chips; 0 for none")
-    parser.add_argument("--format", choices=("table", "json"), default="table")
+    parser.add_argument("--json", type=Path, help="write the figures there too, for benchmarks/scale.py")
     options = parser.parse_args()
     figures: dict[str, Any] = {
         "version": mien.__version__, "date": time.strftime("%Y-%m-%d"), "cores": physical_cores(), "runs": {}
@@ -58,7 +58,9 @@ def main() -> None:
         figures["runs"][f"{options.photos} photos of 1280x720, mtcnn"] = measure(photos, "mtcnn", folder)
         one = measure(photos, "mtcnn", folder, "--processes", "1")
         figures["runs"]["the same, one process"] = one
-    print(json.dumps(figures, indent=1) if options.format == "json" else table(figures))
+    if options.json is not None:
+        options.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    print(table(figures))
 
 
 def gather(source: Path, folder: Path, count: int) -> Path:

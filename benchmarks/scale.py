@@ -1,6 +1,6 @@
 """What a billion photos take on a given cluster, computed from the rates that `benchmarks/batch.py` measured.
 
-    .venv/bin/python benchmarks/batch.py --format json > batch.json
+    .venv/bin/python benchmarks/batch.py --json batch.json
     .venv/bin/python benchmarks/scale.py batch.json --machines 1,10,100 --cores 16 --price 0.04
 
 Chunks share nothing, so the rate of a core is taken times the number of cores; cores beside each other, as measured,
@@ -61,7 +61,7 @@ def need(run: dict[str, Any], *, photos: float, cores: int, price: float, size: 
 def main() -> None:
     """Read the rates and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("rates", type=Path, help="what `benchmarks/batch.py --format json` printed")
+    parser.add_argument("rates", type=Path, help="what `benchmarks/batch.py --json` wrote")
     parser.add_argument("--photos", type=float, default=1e9)
     parser.add_argument("--machines", default="1,10,100", help="numbers of machines, by commas")
     parser.add_argument("--cores", type=int, default=16, help="of a machine; physical ones")

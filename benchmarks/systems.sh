@@ -29,7 +29,7 @@ make_run() {
         separate) join pair separate "Two separate networks" separate-age separate-gender ;;
         experts) join gated experts "Gated VGG16 experts" gate-sigmoid expert-women expert-men ;;
         experts-softmax) join gated experts-softmax "Gated VGG16 experts, softmax gate" gate-softmax expert-women expert-men ;;
-        hybrid-ensemble) join mean hybrid-ensemble "Ensemble of CNN and CNN-RNNs" hybrid-cnn-160 hybrid-lstm-160 hybrid-gru-160 ;;
+        hybrid-ensemble) join mean hybrid-ensemble "Ensemble of CNN and CNN-RNNs" hybrid-cnn hybrid-lstm hybrid-gru ;;
         lbp-svm | haar-boost | mlp-pixels | eigenface | fisherface) baseline "$1" ;;
         *) learn "$1" ;;
     esac

@@ -183,8 +183,6 @@ SYSTEMS: tuple[System, ...] = (
             Row("hybrid-cnn", "CNN alone"),
             Row("hybrid-lstm", "CNN + LSTM"),
             Row("hybrid-gru", "CNN + GRU"),
-            Row("hybrid-cnn-160", "CNN alone, 160 px"),
-            Row("hybrid-lstm-160", "CNN + LSTM, 160 px"),
             Row("hybrid-gru-160", "CNN + GRU, 160 px"),
             Row(
                 "hybrid-ensemble",
@@ -206,7 +204,7 @@ SYSTEMS: tuple[System, ...] = (
                     Claim("recall", 0.95, "IMDB-WIKI"),
                     Claim("f1", 0.96, "IMDB-WIKI"),
                 ),
-                of=("hybrid-cnn-160", "hybrid-lstm-160", "hybrid-gru-160"),
+                of=("hybrid-cnn", "hybrid-lstm", "hybrid-gru"),
             ),
         ),
         ("Its age classes are not defined, and by its own figures the previous model names more of them rightly.",),
