@@ -77,6 +77,8 @@ def main() -> None:
     print("| photos | machines | photos a second | days | core hours | price | to be read, MB/s | to be written, GB |")
     print("|---|---:|---:|---:|---:|---:|---:|---:|")
     for name, run in rates["runs"].items():
+        if run["failed"] or run["processes"] < rates["cores"]:
+            continue  # runs that were there for another comparison
         for machines in map(int, options.machines.split(",")):
             cores = machines * options.cores
             found = need(run, photos=options.photos, cores=cores, price=options.price, size=size)
