@@ -9,6 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass, field, fields
 from itertools import islice
 from pathlib import Path
+from threading import Lock
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -143,6 +144,8 @@ class Analyzer:
             mirror=self.options.mirror,
             batch_size=self.options.batch_size,
         )
+        self._single: Estimator | None = None
+        self._lock = Lock()
         self.detector = create(
             self.options.detector,
             DetectorOptions(
@@ -176,7 +179,7 @@ class Analyzer:
         return self.answer([self.look(entry, source, bgr=bgr)])[0]
 
     def stream(self, photos: Iterable[Input] | Input, *, bgr: bool = False) -> Generator[Photo]:
-        """Analyse many photos in constant memory, their faces batched across photos.
+        """Analyse many photos in constant memory, several at a time where there are cores.
 
         Args:
             photos: paths (a folder, a glob or a tar stands for the photos inside), bytes, PIL images, arrays.
@@ -198,36 +201,56 @@ class Analyzer:
     def _stream(
         self, photos: Iterable[Input] | Input, bgr: bool, *, keep: bool
     ) -> Generator[tuple[Photo, Picture | None]]:
+        way = self._in_turn if self.threads == 1 else self._side_by_side
+        with closing(way(photos, bgr, keep)) as answers:
+            yield from answers
+
+    def _in_turn(
+        self, photos: Iterable[Input] | Input, bgr: bool, keep: bool
+    ) -> Generator[tuple[Photo, Picture | None]]:
+        """One photo after the other, their faces in batches."""
         queue: list[Draft] = []
         faces = held = 0
-        with closing(self._drafts(photos, bgr, keep)) as drafts:
-            for draft in drafts:
-                queue.append(draft)
-                faces += len(draft.chips)
-                held += 0 if draft.picture is None else draft.picture.pixels.nbytes
-                if max(faces, len(queue)) >= self.options.batch_size or held >= _HELD_BYTES:
-                    yield from self._answered(queue)
-                    queue.clear()
-                    faces = held = 0
-            yield from self._answered(queue)
+        for source, entry in self._entries(photos):
+            draft = self._try(source, entry, bgr, keep)
+            queue.append(draft)
+            faces += len(draft.chips)
+            held += 0 if draft.picture is None else draft.picture.pixels.nbytes
+            if max(faces, len(queue)) >= self.options.batch_size or held >= _HELD_BYTES:
+                yield from self._answered(queue)
+                queue.clear()
+                faces = held = 0
+        yield from self._answered(queue)
 
-    def _drafts(self, photos: Iterable[Input] | Input, bgr: bool, keep: bool) -> Generator[Draft]:
-        """Look at photos, several at a time where there are cores, and hand them on in their order."""
-        if self.threads == 1:
-            for source, entry in self._entries(photos):
-                yield self._try(source, entry, bgr, keep)
-            return
+    def _side_by_side(
+        self, photos: Iterable[Input] | Input, bgr: bool, keep: bool
+    ) -> Generator[tuple[Photo, Picture | None]]:
+        """A photo a core, the network on one thread each: no core waits for another, as it would within a layer."""
+        network = self._network_of_one_core()
+
+        def work(source: str, entry: Any) -> tuple[Photo, Picture | None]:
+            draft = self._try(source, entry, bgr, keep)
+            return self.answer([draft], network)[0], draft.picture
+
         pool = ThreadPoolExecutor(self.threads, thread_name_prefix="mien")
-        ahead: deque[Future[Draft]] = deque()
+        ahead: deque[Future[tuple[Photo, Picture | None]]] = deque()
         try:
             for source, entry in self._entries(photos):
-                ahead.append(pool.submit(self._try, source, entry, bgr, keep))
+                ahead.append(pool.submit(work, source, entry))
                 if len(ahead) > 2 * self.threads:
                     yield ahead.popleft().result()
             while ahead:
                 yield ahead.popleft().result()
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+    def _network_of_one_core(self) -> Estimator:
+        """The model a second time, loaded when the first stream asks for it."""
+        with self._lock:
+            if self._single is None:
+                ours = self.estimator
+                self._single = Estimator(ours.bundle, mirror=ours.mirror, batch_size=ours.batch_size)
+            return self._single
 
     def _entries(self, photos: Iterable[Input] | Input) -> Iterator[tuple[str, Any]]:
         """Names and photos, with folders, globs and archives unfolded into the items inside."""
@@ -308,11 +331,17 @@ class Analyzer:
             qualities=[judge(*measures) for measures in zip(chips, eyes, turns, strict=True)],
         )
 
-    def answer(self, drafts: Sequence[Draft]) -> list[Photo]:
-        """The last steps: estimate all faces of some photos together and put each beside its photo."""
-        size = self.estimator.contract.size
+    def answer(self, drafts: Sequence[Draft], network: Estimator | None = None) -> list[Photo]:
+        """The last steps: estimate all faces of some photos together and put each beside its photo.
+
+        Args:
+            drafts: what `look` made of them.
+            network: the model on another number of threads; None for the analyzer's own.
+        """
+        network = network or self.estimator
+        size = network.contract.size
         chips = [chip for draft in drafts for chip in draft.chips]
-        return self.put(self.estimator(np.asarray(chips, np.uint8).reshape(-1, size, size, 3)), drafts)
+        return self.put(network(np.asarray(chips, np.uint8).reshape(-1, size, size, 3)), drafts)
 
     def put(self, estimates: Estimates, drafts: Sequence[Draft]) -> list[Photo]:
         """The last step alone: the network's answers for the chips of some photos, in order, put beside each photo."""
