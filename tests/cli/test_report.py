@@ -93,7 +93,7 @@ def test_a_saved_audit_need_not_run_again(model: Path, chips: Path, tmp_path: Pa
     page = tmp_path / "x.html"
     done = run("report", model, *options, "--part", "robustness", "--robustness", saved, "--output", page)
     assert done.exit_code == 0, done.output
-    assert "5 faces, each spoilt in 1 ways" in page.read_text(encoding="utf-8")
+    assert "5 faces, each spoilt in 1 way," in page.read_text(encoding="utf-8")
     done = run("report", "mien-m", *options, "--part", "robustness", "--robustness", saved, "--output", page)
     assert done.exit_code == 6
     assert "is an audit of 'tiny', not of 'mien-m'" in done.stderr

@@ -37,6 +37,7 @@ def settings(chips_folder: Path) -> list[str]:
         "data.workers=0",
         "model.init=null",
         "data.teacher=null",
+        "augment.corrupt=0",
         "model.size=64",
         "model.freeze=0",
         "optimiser.epochs=3",

@@ -40,6 +40,7 @@ T = TypeVar("T")
 _BUSY = 30.0
 
 _META = sa.MetaData()
+_ATTEMPTS = 20
 SOURCES = sa.Table(
     "mien_sources",
     _META,
@@ -165,14 +166,17 @@ class Store:
             MissingExtra: PostgreSQL without psycopg.
         """
         self._engine, self.name = _engine(database)
-        try:
-            _META.create_all(self._engine)
-        except exc.SQLAlchemyError as error:
+        for attempt in range(_ATTEMPTS):
             try:
-                _META.create_all(self._engine)  # another process made them at the same moment
-            except exc.SQLAlchemyError:
+                _META.create_all(self._engine)
+            except exc.SQLAlchemyError as error:
+                if attempt < _ATTEMPTS - 1 and "already exists" in str(error):
+                    time.sleep(0.02)  # others are making the same tables, one after the other
+                    continue
                 self._engine.dispose()
                 raise StoreError(f"the database {self.name} cannot be used: {_told(error)}") from error
+            else:
+                return
 
     def __enter__(self) -> Self:
         return self

@@ -255,7 +255,9 @@ SYSTEMS: tuple[System, ...] = (
         (
             Row("mien-m-start", "mien-m, first step"),
             Row("mien-m-polish", "mien-m, second step"),
+            Row("mien-m-taught", "mien-m, third step"),
             Row("mien-m", "mien-m"),
+            Row("mien-s", "mien-s"),
         ),
         published=False,
     ),
