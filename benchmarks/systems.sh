@@ -6,7 +6,7 @@ mien=${MIEN:-.venv/bin/mien}
 
 learn() { # a recipe: train what is left of it, and first the run that it starts from; then predict the test fold
     [ -f "runs/$1/test.parquet" ] && return
-    case $1 in *-160) learn "${1%-160}" ;; esac
+    case $1 in *-160) learn "${1%-160}" ;; *-whole) learn "${1%-whole}" ;; esac
     "$mien" train "$1" --resume
     "$mien" score "runs/$1"
 }

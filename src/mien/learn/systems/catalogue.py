@@ -184,6 +184,9 @@ SYSTEMS: tuple[System, ...] = (
             Row("hybrid-lstm", "CNN + LSTM"),
             Row("hybrid-gru", "CNN + GRU"),
             Row("hybrid-gru-160", "CNN + GRU, 160 px"),
+            Row("hybrid-cnn-whole", "CNN alone, no stage frozen"),
+            Row("hybrid-lstm-whole", "CNN + LSTM, no stage frozen"),
+            Row("hybrid-gru-whole", "CNN + GRU, no stage frozen"),
             Row(
                 "hybrid-ensemble",
                 "Ensemble",
@@ -256,6 +259,7 @@ SYSTEMS: tuple[System, ...] = (
             Row("mien-m-start", "mien-m, first step"),
             Row("mien-m-polish", "mien-m, second step"),
             Row("mien-m-taught", "mien-m, third step"),
+            Row("mien-m-hardened", "mien-m, fourth step"),
             Row("mien-m", "mien-m"),
             Row("mien-s", "mien-s"),
         ),
