@@ -161,8 +161,10 @@ def test_a_card_tells_the_figures(model: Path, chips: Path, tmp_path: Path) -> N
     fold = ("--data", chips, "--folds", chips / "splits.csv", "--threads", "1")
     report = tmp_path / "report.json"
     report.write_text(run("evaluate", model, *fold, "--format", "json").stdout)
-    done = run("card", model, "--evaluation", report, "--on", "forty grey squares")
+    copy = tmp_path / "card.md"
+    done = run("card", model, "--evaluation", report, "--on", "forty grey squares", "--copy", copy)
     assert (done.exit_code, done.stdout) == (0, f"{model / 'README.md'}\n")
+    assert len(copy.read_text().splitlines()) == len((model / "README.md").read_text().splitlines())
     assert "Measured on forty grey squares: 20 faces, 1 files missing." in (model / "README.md").read_text()
     assert bundle.read(model).config.figures["all_accuracy"] == 1
     report.write_text('{"subsets": 1}')

@@ -133,9 +133,13 @@ def test_the_card_is_written_from_the_same_figures(model: Path, chips: Path, tmp
     folder = tmp_path / "tiny"
     shutil.copytree(model, folder)
     options = ("--data", chips, "--folds", chips / "splits.csv", "--threads", "1", "--part", "accuracy", "--by", "race")
-    done = run("report", folder, *options, "--output", tmp_path / "x.html", "--card", "chips of a test")
+    copy = ("--card-copy", tmp_path / "card.md")
+    done = run("report", folder, *options, *copy, "--output", tmp_path / "x.html", "--card", "chips of a test")
     assert done.exit_code == 0, done.output
     card = (folder / "README.md").read_text(encoding="utf-8")
+    assert (tmp_path / "card.md").read_text(encoding="utf-8") == card.replace("](LICENSE)", "](tiny/LICENSE)")
+    done = run("report", folder, *options, *copy, "--output", tmp_path / "x.html")
+    assert (done.exit_code, "--card-copy needs --card" in done.stderr) == (2, True)
     assert "Measured on chips of a test: 60 faces" in card
     assert "## By race, as the data state it (for audit only)" in card
     assert "too few faces" in card

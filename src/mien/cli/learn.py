@@ -228,6 +228,7 @@ def card(
     *,
     evaluation: Annotated[Path, typer.Option(help="What [b]mien evaluate --format json[/b] printed for it.")],
     on: Annotated[str, typer.Option(help="What it was evaluated on, in words.")],
+    copy: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the same card there too.")] = None,
 ) -> None:
     """Write the model's card, README.md in its folder, and its chief figures from an evaluation."""
     from mien.estimate import bundle
@@ -237,7 +238,7 @@ def card(
     try:
         report = json.loads(evaluation.read_text(encoding="utf-8"))
         with writing(folder):
-            typer.echo(str(write_card(folder, report, on)))
+            typer.echo(str(write_card(folder, report, on, copy=copy)))
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise DataError(f"{evaluation} is not what mien evaluate --format json prints: {error!r}") from error
 

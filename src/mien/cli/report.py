@@ -60,6 +60,7 @@ def report(
             metavar="WORDS", help="Also write the model's card, README.md in its folder; say what it was measured on."
         ),
     ] = None,
+    card_copy: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the same card there too.")] = None,
     threads: Annotated[int, typer.Option(min=0, help="Cores to use; 0 for all.")] = 0,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
 ) -> None:
@@ -78,8 +79,11 @@ def report(
     for file in (robustness, explanations):
         if file is not None and not file.is_file():
             raise UsageError(f"there is no file {file}")
-    if not output.parent.is_dir():
-        raise UsageError(f"there is no folder {output.parent} to save {output.name} in")
+    if card_copy is not None and card is None:
+        raise UsageError("--card-copy needs --card")
+    for path in (output, card_copy or output):
+        if not path.parent.is_dir():
+            raise UsageError(f"there is no folder {path.parent} to save {path.name} in")
     found = bundle.read(bundle.find(model))
     found.calibration()  # what is lacking is told before minutes of work rather than after them
     if "age-checks" in chosen:
@@ -111,7 +115,7 @@ def report(
     write(page, output)
     if card is not None:
         with writing(found.folder):
-            typer.echo(str(everything.card(card, groups)))
+            typer.echo(str(everything.card(card, groups, card_copy)))
 
 
 Audit = TypeVar("Audit", "RobustnessReport", "ExplanationReport")

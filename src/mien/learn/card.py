@@ -5,6 +5,7 @@ Sections follow Mitchell et al., "Model cards for model reporting" (FAT* 2019).
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +26,14 @@ _NAMES = {
 }
 
 
-def write_card(folder: Path, report: Mapping[str, Any], data: str, more: Mapping[str, str] | None = None) -> Path:
+def write_card(
+    folder: Path,
+    report: Mapping[str, Any],
+    data: str,
+    more: Mapping[str, str] | None = None,
+    *,
+    copy: Path | None = None,
+) -> Path:
     """Write README.md into a bundle and its chief figures into config.json.
 
     Args:
@@ -33,6 +41,7 @@ def write_card(folder: Path, report: Mapping[str, Any], data: str, more: Mapping
         report: what `mien evaluate --format json` printed for it.
         data: what it was evaluated on, in words.
         more: titles and Markdown of what other audits found.
+        copy: a file that is to hold the same card, with its link to the licence led back into the bundle.
 
     Returns:
         Path of the card.
@@ -58,6 +67,9 @@ def write_card(folder: Path, report: Mapping[str, Any], data: str, more: Mapping
     bundle.write_config(folder, config)
     card = folder / "README.md"
     card.write_text(text, encoding="utf-8")
+    if copy is not None:
+        licence = Path(os.path.relpath(folder / config.licence_file, copy.parent)).as_posix()
+        copy.write_text(text.replace(f"]({config.licence_file})", f"]({licence})"), encoding="utf-8")
     return card
 
 
@@ -141,7 +153,12 @@ def _interval_note(config: BundleConfig, report: Mapping[str, Any]) -> list[str]
     if "coverage" not in age:
         return []
     level, coverage, width = report["settings"]["interval_level"], age["coverage"]["value"], age["width"]["value"]
-    return [
+    notes = [
         f"- Intervals at {level:.0%} hold {coverage:.1%} of these ages and are {width:.1f} years wide on average; "
         "in single groups they may hold fewer."
     ]
+    if (ece := report["subsets"]["all"]["gender"].get("ece")) is not None:
+        notes.append(
+            f"- The probability of a gender is off by {ece['value']:.1%} on average (expected calibration error)."
+        )
+    return notes

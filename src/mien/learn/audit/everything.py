@@ -115,12 +115,13 @@ class Everything:
         """How large it is and how long it takes."""
         return [sections.speed(speed.measure(self._model))]
 
-    def card(self, on: str, by: Sequence[str]) -> Path:
+    def card(self, on: str, by: Sequence[str], copy: Path | None = None) -> Path:
         """Write the model's card, README.md in its folder, from the same figures.
 
         Args:
             on: what was measured on, in words.
             by: groups to tell of.
+            copy: a file that is to hold the same card.
         """
         groups = fairness.measure(self._predictions, self._faces, by=by, calibration=self._calibration)
         more = {
@@ -130,7 +131,7 @@ class Everything:
         }
         checks = age_checks.measure(self._predictions, self._faces, self._model.age_checks())
         more["Age checks"] = checks.to_markdown().partition("\n\nLimit ")[0]
-        return write_card(self._model.folder, self._whole.to_dict(), on, more)
+        return write_card(self._model.folder, self._whole.to_dict(), on, more, copy=copy)
 
     def page(self, parts: Sequence[Section], data: str) -> str:
         """All sections as one page; `data` says in words what was measured on."""
