@@ -1,8 +1,9 @@
-"""The tables of README and docs/results.md, from the evaluations in docs/results: `python benchmarks/tables.py`."""
+"""The tables of README and docs/results.md, from the evaluations in docs/results: `benchmarks/tables.py [MODEL]`."""
 
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,10 @@ BANDS = ("0-2", "3-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "70
 
 def main() -> None:
     """Print both tables and the figures that the texts quote."""
+    model = sys.argv[1] if len(sys.argv) > 1 else "mien-m"
     print("| test fold of UTKFace | faces | MAE, years | within 5 years | gender right |")
     print("|---|---:|---:|---:|---:|")
-    for name, note in (("mien-m", ""), ("mien-m-mirror", ", `--mirror`")):
+    for name, note in ((model, ""), (f"{model}-mirror", ", `--mirror`")):
         subsets = load(name)["subsets"]
         for key, words in SUBSETS.items():
             age, gender = subsets[key]["age"], subsets[key]["gender"]
@@ -28,7 +30,7 @@ def main() -> None:
             print(f"| {words}{note} | {' | '.join(cells)} | {cell(gender['accuracy'], '.1f', 100)} % |")
     print("\n| age | faces | MAE, years | bias | gender right: women and girls | men and boys |")
     print("|---|---:|---:|---:|---:|---:|")
-    subsets = load("mien-m")["subsets"]
+    subsets = load(model)["subsets"]
     for band in BANDS:
         age = subsets[band]["age"]
         genders = [cell(subsets[f"{band}_{g}"]["gender"]["accuracy"], ".1f", 100) + " %" for g in ("female", "male")]
@@ -39,9 +41,10 @@ def main() -> None:
     coverage, width = whole["age"]["coverage"], whole["age"]["width"]
     print(f"\n90 % intervals hold {cell(coverage, '.1f', 100)} %, width {cell(width, '.1f')}")
     print(f"gender ECE {cell(whole['gender']['ece'], '.3f')}")
-    stored = load("mien-m-float32")["subsets"]["all"]["age"]["mae"]["value"]
-    print(f"MAE stored as float16 {whole['age']['mae']['value']:.4f}, as float32 {stored:.4f}")
-    through = load("mien-m-through-mtcnn")["through"]
+    if (RESULTS / f"{model}-float32.json").is_file():
+        stored = load(f"{model}-float32")["subsets"]["all"]["age"]["mae"]["value"]
+        print(f"MAE stored as float16 {whole['age']['mae']['value']:.4f}, as float32 {stored:.4f}")
+    through = load(f"{model}-through-mtcnn")["through"]
     print(f"through mtcnn: {through['missed']} of {through['pictures']} missed")
     for key, words in (("found", "on faces found"), ("all", "missed ones taken whole")):
         for metric in ("mae", "accuracy"):

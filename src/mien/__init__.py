@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mien.age_check import AgeCheck, AgeChecker, FaceCheck
     from mien.analyzer import Analyzer, Options, load
     from mien.errors import DataError, MienError, MissingExtra, ModelError, PhotoError, UsageError
+    from mien.photos.decode import DecodeOptions
     from mien.results import Age, Box, Face, Failure, Gender, Photo, Quality
 
 __version__ = "0.1.0"
@@ -34,6 +35,7 @@ __all__ = [
     "Analyzer",
     "Box",
     "DataError",
+    "DecodeOptions",
     "Face",
     "FaceCheck",
     "Failure",
@@ -54,6 +56,7 @@ _ROOMS = {
     "mien.age_check": ("AgeCheck", "AgeChecker", "FaceCheck"),
     "mien.analyzer": ("Analyzer", "Options", "load"),
     "mien.errors": ("DataError", "MienError", "MissingExtra", "ModelError", "PhotoError", "UsageError"),
+    "mien.photos.decode": ("DecodeOptions",),
     "mien.results": ("Age", "Box", "Face", "Failure", "Gender", "Photo", "Quality"),
 }
 _HOME = {name: room for room, names in _ROOMS.items() for name in names}

@@ -1,0 +1,35 @@
+#!/bin/sh
+# Everything in docs/results that tells of one shipped model, made anew: thresholds, evaluations, audits, page and card.
+# Usage: benchmarks/renew.sh MODEL     after `mien export RUN --name MODEL --output src/mien/models/MODEL`.
+# Needs the extra train, ../shared and runs/teacher-hse.parquet (`mien crossfit`, see docs/training.md); half an hour
+# on two cores. What is there already is kept where KEEP=1, so that a stopped run can go on.
+set -eu
+model=$1
+mien=${MIEN:-.venv/bin/mien}
+faces="--data ../shared/data/utkface/images --folds ../shared/data/utkface/splits.csv -q"
+results=docs/results trust=docs/results/trust work=runs/figures-$model
+mkdir -p "$work" "$trust"
+
+make() { # file, command: what it prints becomes the file, once it is done
+    [ "${KEEP:-0}" = 1 ] && [ -s "$1" ] && return
+    file=$1
+    shift
+    "$mien" "$@" > "$work/part"
+    mv "$work/part" "$file"
+}
+
+make "$work/calibrated.json" calibrate "$model" $faces --cross-fitted runs/teacher-hse.parquet
+make "$results/$model.json" evaluate "$model" $faces --format json --predictions "$work/test.parquet"
+make "$results/$model-mirror.json" evaluate "$model" $faces --mirror --format json
+make "$results/$model-through-mtcnn.json" evaluate "$model" $faces --through mtcnn --format json
+make "$work/val.json" evaluate "$model" $faces --fold val --format json --predictions "$work/val.parquet"
+saved="--predictions $work/test.parquet --format json"
+make "$trust/$model-calibration.json" audit calibration "$model" $faces $saved --reference-fold val \
+    --reference-predictions "$work/val.parquet"
+make "$trust/$model-age-checks.json" audit age-checks "$model" $faces $saved
+make "$trust/$model-fairness.json" audit fairness "$model" $faces $saved --by race --by gender
+make "$trust/$model-robustness.json" audit robustness "$model" $faces --format json --plot "docs/images/$model-robustness.png"
+make "$trust/$model-explanations.json" audit explanations "$model" $faces --format json
+"$mien" report "$model" $faces --predictions "$work/test.parquet" --robustness "$trust/$model-robustness.json" \
+    --explanations "$trust/$model-explanations.json" --output "$trust/$model.html" \
+    --card 'the test fold of UTKFace (splits.csv), one pass' --card-copy "docs/model-card-$model.md"
