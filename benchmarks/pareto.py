@@ -31,7 +31,7 @@ class Point:
     kind: str
 
 
-PARTS = ("expert-", "hybrid-cnn", "hybrid-lstm", "hybrid-gru", "separate-", "mien-m-")
+PARTS = ("expert-", "hybrid-cnn", "hybrid-lstm", "hybrid-gru", "separate-", "mien-m-", "mien-s-")
 """Runs that are parts or earlier steps of others."""
 
 KNOWN_ELSEWHERE = (

@@ -261,6 +261,7 @@ SYSTEMS: tuple[System, ...] = (
             Row("mien-m-taught", "mien-m, third step"),
             Row("mien-m-hardened", "mien-m, fourth step"),
             Row("mien-m", "mien-m"),
+            Row("mien-s-start", "mien-s, first step"),
             Row("mien-s", "mien-s"),
         ),
         published=False,
