@@ -1,13 +1,25 @@
-"""The tables of README and docs/results.md, from the evaluations in docs/results: `benchmarks/tables.py [MODEL]`."""
+"""The tables of README and docs that tell of shipped models, written from the JSON files in docs/results.
+
+    python benchmarks/tables.py            # writes what stands between <!-- table: NAME ... --> and <!-- /table -->
+    python benchmarks/tables.py --check    # writes nothing; exit code 1 where a table is not that of the files
+
+The words after NAME are its arguments, most often a model. Prose that quotes figures is written by hand.
+"""
 
 from __future__ import annotations
 
+import argparse
 import json
+import re
 import sys
+from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-RESULTS = Path(__file__).resolve().parents[1] / "docs" / "results"
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "docs" / "results"
+BLOCK = re.compile(r"(<!-- table: (?P<call>[^>]+?) -->\n)(?P<body>.*?)(<!-- /table -->)", re.DOTALL)
 SUBSETS = {
     "all": "all ages, 0-116",
     "coral_clipped": "CORAL list, 21-60, clipped",
@@ -16,51 +28,238 @@ SUBSETS = {
 }
 BANDS = ("0-2", "3-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "70+")
 
+Figure = dict[str, float]
+Lines = list[str]
+Rows = list[tuple[str, ...]]
+
 
 def main() -> None:
-    """Print both tables and the figures that the texts quote."""
-    model = sys.argv[1] if len(sys.argv) > 1 else "mien-m"
-    print("| test fold of UTKFace | faces | MAE, years | within 5 years | gender right |")
-    print("|---|---:|---:|---:|---:|")
+    """Write or check every table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true")
+    options = parser.parse_args()
+    stale = []
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
+        old = page.read_text(encoding="utf-8")
+        new = BLOCK.sub(filled, old)
+        if new != old:
+            stale.append(page.relative_to(ROOT).as_posix())
+            if not options.check:
+                page.write_text(new, encoding="utf-8")
+    print(f"{'not' if options.check else 'now'} as in the files: {', '.join(stale)}" if stale else "as in the files")
+    sys.exit(options.check and bool(stale))
+
+
+def filled(block: re.Match[str]) -> str:
+    """A block with the table that its first line asks for."""
+    name, *words = block["call"].split()
+    return block[1] + "\n".join(TABLES[name](*words)) + "\n" + block[4]
+
+
+def accuracy(model: str, *, subsets: Iterable[str] = tuple(SUBSETS)) -> Lines:
+    """Error and gender on the whole fold and on the CORAL list, one pass and with the mirror image."""
+    rows: Rows = [("test fold of UTKFace", "faces", "MAE, years", "within 5 years", "gender right")]
     for name, note in ((model, ""), (f"{model}-mirror", ", `--mirror`")):
+        found = load(name)["subsets"]
+        for key in subsets:
+            age, gender = found[key]["age"], found[key]["gender"]
+            errors = (cell(age["mae"]), percent(age["cs5"]) + " %", percent(gender["accuracy"]) + " %")
+            rows.append((SUBSETS[key] + note, str(age["n"]), *errors))
+    return table(rows)
+
+
+def models(*names: str) -> Lines:
+    """Shipped models side by side, one pass."""
+    rows: Rows = [
+        ("model", "input", "parameters", "multiply-adds", "in the package", "MAE, years", "gender", "CORAL, clipped")
+    ]
+    for name in names:
+        folder = ROOT / "src" / "mien" / "models" / name
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         subsets = load(name)["subsets"]
-        for key, words in SUBSETS.items():
-            age, gender = subsets[key]["age"], subsets[key]["gender"]
-            cells = [str(age["n"]), cell(age["mae"], ".2f"), cell(age["cs5"], ".1f", 100) + " %"]
-            print(f"| {words}{note} | {' | '.join(cells)} | {cell(gender['accuracy'], '.1f', 100)} % |")
-    print("\n| age | faces | MAE, years | bias | gender right: women and girls | men and boys |")
-    print("|---|---:|---:|---:|---:|---:|")
+        whole, coral = subsets["all"], subsets["coral_clipped"]
+        size = sum(file.stat().st_size for file in folder.iterdir() if file.name.startswith("model.")) / 1e6
+        rows.append(
+            (
+                f"`{name}`",
+                f"{config['input']['contract']['size']} px",
+                f"{config['parameters'] / 1e6:.1f} M",
+                f"{config['multiply_adds'] / 1e6:.0f} M",
+                f"{size:.1f} MB",
+                cell(whole["age"]["mae"]),
+                percent(whole["gender"]["accuracy"]) + " %",
+                f"{coral['age']['mae']['value']:.2f} / {100 * coral['gender']['accuracy']['value']:.1f} %",
+            )
+        )
+    return table(rows)
+
+
+def ages(model: str) -> Lines:
+    """Error, bias and gender by age band."""
+    rows: Rows = [("age", "faces", "MAE, years", "bias", "gender right: women and girls", "men and boys")]
     subsets = load(model)["subsets"]
     for band in BANDS:
         age = subsets[band]["age"]
-        genders = [cell(subsets[f"{band}_{g}"]["gender"]["accuracy"], ".1f", 100) + " %" for g in ("female", "male")]
-        print(
-            f"| {band} | {age['n']} | {cell(age['mae'], '.2f')} | {age['bias']['value']:+.2f} | {' | '.join(genders)} |"
-        )
-    whole = subsets["all"]
+        genders = [percent(subsets[f"{band}_{g}"]["gender"]["accuracy"]) + " %" for g in ("female", "male")]
+        rows.append((band, str(age["n"]), cell(age["mae"]), f"{age['bias']['value']:+.2f}", *genders))
+    return table(rows)
+
+
+def storage(model: str) -> Lines:
+    """Intervals, storage and the way through a detector, as a listing."""
+    whole = load(model)["subsets"]["all"]
     coverage, width = whole["age"]["coverage"], whole["age"]["width"]
-    print(f"\n90 % intervals hold {cell(coverage, '.1f', 100)} %, width {cell(width, '.1f')}")
-    print(f"gender ECE {cell(whole['gender']['ece'], '.3f')}")
+    lines = [
+        "```",
+        f"90 % intervals hold {percent(coverage)} %, width {cell(width, '.1f')}",
+        f"gender ECE {cell(whole['gender']['ece'], '.3f')}",
+    ]
     if (RESULTS / f"{model}-float32.json").is_file():
         stored = load(f"{model}-float32")["subsets"]["all"]["age"]["mae"]["value"]
-        print(f"MAE stored as float16 {whole['age']['mae']['value']:.4f}, as float32 {stored:.4f}")
+        lines.append(f"MAE stored as float16 {whole['age']['mae']['value']:.4f}, as float32 {stored:.4f}")
     through = load(f"{model}-through-mtcnn")["through"]
-    print(f"through mtcnn: {through['missed']} of {through['pictures']} missed")
-    for key, words in (("found", "on faces found"), ("all", "missed ones taken whole")):
-        for metric in ("mae", "accuracy"):
-            print(f"  {metric} {words}: difference {cell(through[metric][key]['difference'], '+.4f')}")
+    lines.append(f"through mtcnn: {through['missed']} of {through['pictures']} missed")
+    lines += [
+        f"  {metric} {words}: difference {cell(through[metric][key]['difference'], '+.4f')}"
+        for key, words in (("found", "on faces found"), ("all", "missed ones taken whole"))
+        for metric in ("mae", "accuracy")
+    ]
+    return [*lines, "```"]
 
 
+def calibration(model: str) -> Lines:
+    """What intervals and probabilities are worth, overall and by group."""
+    report = load(f"trust/{model}-calibration")
+    age, gender = report["age"], report["gender"]
+    constant, bands = age["constant_width"], age["groups"]["estimated age"]
+    large = {n: b["coverage"]["value"] for n, b in bands.items() if b["faces"] >= 200 and b["coverage"]}
+    low, high = min(large, key=large.__getitem__), max(large, key=large.__getitem__)
+
+    def less(name: str) -> str:
+        ratio = constant[name]
+        return percent({"value": 1 - ratio["value"], "low": 1 - ratio["high"], "high": 1 - ratio["low"]})
+
+    def risk(part: dict[str, Any], share: float) -> Figure:
+        return next(one["risk"] for one in part["selection"]["risks"] if one["share"] == share)
+
+    rows: Rows = [
+        ("figure", "found", "asked for"),
+        ("coverage of 90 % intervals, %", percent(age["all"]["coverage"]), "88 to 92"),
+        (
+            "the same by estimated age, bands of 200 faces or more, %",
+            f"{100 * large[low]:.1f} ({low}) to {100 * large[high]:.1f} ({high})",
+            "85 to 95",
+        ),
+        ("mean width, years", cell(age["all"]["width"], ".1f"), ""),
+        (f"constant width: {2 * constant['half_width']:.1f} years; it holds, %", percent(constant["coverage"]), ""),
+        ("narrower than constant width by, %", less("ratio"), "10"),
+        ("the same, at equal coverage of this fold, %", less("matched_ratio"), ""),
+        ("fewer whole ages inside than constant width, %", less("ages_inside_ratio"), ""),
+        ("the same, at equal coverage of this fold, %", less("matched_ages_inside_ratio"), ""),
+        (
+            "CRPS of the age, years (MAE of the median)",
+            f"{cell(age['crps'])} ({age['mae_of_the_median']['value']:.2f})",
+            "",
+        ),
+        (
+            "MAE on the half with the narrowest intervals, years (all)",
+            f"{cell(risk(age, 0.5))} ({age['selection']['whole']:.2f})",
+            "",
+        ),
+        ("gender: ECE", cell(gender["ece"], ".4f"), "at most 0.015"),
+        ("gender: Brier score", cell(gender["brier"], ".4f"), ""),
+        ("gender: log loss", cell(gender["log_loss"], ".4f"), ""),
+        (
+            "wrong genders among the surest 90 %, % (all)",
+            f"{percent(risk(gender, 0.9))} ({100 * gender['selection']['whole']:.1f})",
+            "",
+        ),
+    ]
+    groups: Rows = [("", "faces", "coverage, %", "width, years", "coverage of constant width, %")]
+    words = {"estimated age": "estimated age", "true age": "true age"}
+    for kind, members in age["groups"].items():
+        for name, group in members.items():
+            if group["coverage"]:
+                shares = (percent(group["coverage"]), cell(group["width"], ".1f"))
+                said = f"{words.get(kind, 'labelled')} {name}"
+                groups.append((said, f"{group['faces']:,}", *shares, percent(group["constant_width_coverage"])))
+    return [*table(rows), "", *table(groups)]
+
+
+def age_checks(model: str) -> Lines:
+    """False passes and fails at each limit."""
+    rows: Rows = [
+        ("limit", "faces", "false passes, %", "women", "men", "false fails, %", "7+ years above: not passed, %")
+    ]
+    for limit, found in load(f"trust/{model}-age-checks")["limits"].items():
+        groups = found["groups"]
+        below, above, clear = groups["below"], groups["above"], groups["clear"]["pass"]
+        stopped = {"value": 1 - clear["value"], "low": 1 - clear["high"], "high": 1 - clear["low"]}
+        passes = [percent(groups[name]["pass"]) for name in ("below", "below female", "below male")]
+        counted = f"{below['faces']} below, {above['faces']} above"
+        rows.append((limit, counted, *passes, percent(above["fail"]), percent(stopped)))
+    return table(rows)
+
+
+def fairness(model: str) -> Lines:
+    """Groups at equal ages."""
+    rows: Rows = [("at equal ages", "worth faces", "MAE", "bias", "90 % intervals hold")]
+    for part in ("gender", "race"):
+        for name, group in load(f"trust/{model}-fairness")["partitions"][part]["groups"].items():
+            joined = f" ({', '.join(group['joined_bands'])} joined)" if group["joined_bands"] else ""
+            told = group["at_equal_ages"]
+            figures = (cell(told["mae"]), cell(told["bias"], "+.2f"), percent(told["coverage"]) + " %")
+            rows.append((name + joined, f"{group['effective_faces']:.0f}", *figures))
+    return table(rows)
+
+
+def explanations(model: str) -> Lines:
+    """Deletion and insertion curves against random and centre-blob maps."""
+    deletion = ("deletion", "deletion_over_random", "deletion_over_blob")
+    columns = (*deletion, "insertion", "insertion_under_random", "insertion_under_blob")
+    told = ("deletion, years", "more than random", "more than the blob")
+    rows: Rows = [("map", *told, "insertion, years", "less than random", "less than the blob")]
+    methods = load(f"trust/{model}-explanations")["methods"]
+    for name, found in sorted(methods.items(), key=lambda one: -one[1]["deletion_over_blob"]["value"]):
+        rows.append((name, *(cell(found[column]) for column in columns)))
+    return table(rows)
+
+
+TABLES: dict[str, Callable[..., Lines]] = {
+    "accuracy": accuracy,
+    "accuracy-short": lambda model: accuracy(model, subsets=("all", "coral_clipped", "coral_without_twins")),
+    "models": models,
+    "ages": ages,
+    "storage": storage,
+    "calibration": calibration,
+    "age-checks": age_checks,
+    "fairness": fairness,
+    "explanations": explanations,
+}
+
+
+@cache
 def load(name: str) -> dict[str, Any]:
-    """An evaluation, as `mien evaluate --format json` printed it."""
+    """A file of docs/results, as a command's `--format json` printed it."""
     record: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
     return record
 
 
-def cell(figure: dict[str, float], style: str, factor: float = 1) -> str:
+def cell(figure: Figure, style: str = ".2f", factor: float = 1) -> str:
     """A figure with its interval."""
     value, low, high = (figure[key] * factor for key in ("value", "low", "high"))
     return f"{value:{style}} [{low:{style}}, {high:{style}}]"
+
+
+def percent(share: Figure) -> str:
+    """A share with its interval, in hundredths."""
+    return cell(share, ".1f", 100)
+
+
+def table(rows: Rows) -> Lines:
+    """Markdown; all but the first column flush right."""
+    sides = ["---", *["---:"] * (len(rows[0]) - 1)]
+    return [f"| {' | '.join(rows[0])} |", f"|{'|'.join(sides)}|", *(f"| {' | '.join(row)} |" for row in rows[1:])]
 
 
 if __name__ == "__main__":
