@@ -26,6 +26,8 @@ SUBSETS = {
     "coral_unclipped": "CORAL list, unclipped",
     "coral_without_twins": "CORAL list without train twins, clipped",
 }
+SHOWN = (0, 1, 2, 3, 6, 8)
+"""Columns of the table of systems that README shows."""
 BANDS = ("0-2", "3-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "70+")
 
 Figure = dict[str, float]
@@ -225,6 +227,46 @@ def explanations(model: str) -> Lines:
     return table(rows)
 
 
+def robustness(*names: str) -> Lines:
+    """Systems under corruptions: MAE as a multiple of that of clean chips, by family; points of gender lost."""
+    families = ("light", "blur", "quality", "occlusion", "geometry")
+    rows: Rows = [("system", "clean MAE", *families, "all", "gender, clean", "points lost", "worst")]
+    audits = {name: load(name if "/" in name else f"robustness/{name}") for name in names}
+    for name, audit in sorted(audits.items(), key=lambda one: one[1]["means"]["all"]["relative_mae"]["value"]):
+        means, clean = audit["means"], audit["clean"]
+        worst, change = max(
+            ((one, found["relative_mae"]["value"]) for one, found in audit["corruptions"].items()),
+            key=lambda one: one[1],
+        )
+        lost = means["all"]["gender_drop"]
+        rows.append(
+            (
+                name.rpartition("/")[2].removesuffix("-robustness"),
+                f"{clean['mae']:.2f}",
+                *(f"{means[family]['relative_mae']['value']:.2f}" for family in families),
+                cell(means["all"]["relative_mae"]),
+                "" if clean["accuracy"] is None else f"{clean['accuracy']:.1%}",
+                "" if lost is None else f"{100 * lost['value']:.1f}",
+                f"{worst} ({change:.2f})",
+            )
+        )
+    return table(rows)
+
+
+def systems() -> Lines:
+    """The published systems beside what their papers claim: some columns of docs/results/systems.md."""
+    page = (RESULTS / "systems.md").read_text(encoding="utf-8").splitlines()
+    first = next(number for number, line in enumerate(page) if line.startswith("| system "))
+    rows: Rows = []
+    for line in page[first:]:
+        if not line.startswith("|"):
+            break
+        if not line.startswith("|--"):
+            rows.append(tuple(cells[at] for cells in [[c.strip() for c in line.strip("|").split("|")]] for at in SHOWN))
+    rows[0] = ("system", "run", "paper claims", "MAE, years", "gender right, %", "parameters")
+    return table(rows, left=3)
+
+
 TABLES: dict[str, Callable[..., Lines]] = {
     "accuracy": accuracy,
     "accuracy-short": lambda model: accuracy(model, subsets=("all", "coral_clipped", "coral_without_twins")),
@@ -235,6 +277,8 @@ TABLES: dict[str, Callable[..., Lines]] = {
     "age-checks": age_checks,
     "fairness": fairness,
     "explanations": explanations,
+    "robustness": robustness,
+    "systems": systems,
 }
 
 
@@ -256,9 +300,9 @@ def percent(share: Figure) -> str:
     return cell(share, ".1f", 100)
 
 
-def table(rows: Rows) -> Lines:
-    """Markdown; all but the first column flush right."""
-    sides = ["---", *["---:"] * (len(rows[0]) - 1)]
+def table(rows: Rows, *, left: int = 1) -> Lines:
+    """Markdown; the first `left` columns flush left, the others flush right."""
+    sides = [*["---"] * left, *["---:"] * (len(rows[0]) - left)]
     return [f"| {' | '.join(rows[0])} |", f"|{'|'.join(sides)}|", *(f"| {' | '.join(row)} |" for row in rows[1:])]
 
 

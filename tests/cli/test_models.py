@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -80,3 +81,9 @@ def test_an_unknown_format_is_a_usage_error() -> None:
     for name in ("models", "doctor"):
         done = CliRunner().invoke(app, [name, "--format", "yaml"])
         assert (done.exit_code, done.stdout) == (2, "")
+
+
+def test_shipped_models_tell_their_figures_in_words() -> None:
+    lines = CliRunner().invoke(app, ["models"]).stdout.splitlines()
+    (shipped,) = (line for line in lines if line.startswith("mien-m "))
+    assert re.search(r"  MAE \d\.\d\d years, gender \d\d\.\d%, CORAL list \d\.\d\d years, \d\d\.\d%  ", shipped)

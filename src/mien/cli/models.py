@@ -48,12 +48,27 @@ def models(form: Format = "table") -> None:
     if form == "json":
         _print_json(records)
         return
-    rows: list[tuple[str, ...]] = [("model", "size", "weights", "figures", "licence")]
+    rows: list[tuple[str, ...]] = [("model", "size", "weights", "figures, on the data that its card names", "licence")]
     for record in records:
-        figures = ", ".join(f"{name} {value:g}" for name, value in record["figures"].items()) or "-"
+        figures = ", ".join(_figure(*item) for item in record["figures"].items()) or "-"
         size = f"{record['bytes'] / 1e6:.1f} MB"
         rows.append((record["name"], size, f"{record['parameters'] / 1e6:.2f} M", figures, record["licence"]))
     _print_rows(rows)
+
+
+def _figure(name: str, value: float) -> str:
+    """A figure of a card in words; one that mien did not write stays as it is."""
+    match name.rpartition("_"):
+        case ("all", _, "mae"):
+            return f"MAE {value:.2f} years"
+        case ("all", _, "accuracy"):
+            return f"gender {value:.1%}"
+        case ("coral", _, "mae"):
+            return f"CORAL list {value:.2f} years"
+        case ("coral", _, "accuracy"):
+            return f"{value:.1%}"
+        case _:
+            return f"{name} {value:g}"
 
 
 def doctor(form: Format = "table") -> None:

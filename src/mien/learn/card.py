@@ -54,7 +54,7 @@ def write_card(
         raise DataError(f"this evaluation is of {report['model']}, not of {model.config.name}")
     subsets = report["subsets"]
     figures = {
-        f"{name}_{key}": round(float(subsets[subset][part][key]["value"]), 4)
+        f"{name}_{key}": round(float(subsets[subset][part][key]["value"]), 5)
         for name, subset in (("all", "all"), ("coral", "coral_clipped"))
         if subset in subsets
         for part, key in (("age", "mae"), ("gender", "accuracy"))
