@@ -42,5 +42,5 @@ $(VENV)/.core: pyproject.toml | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
-	$(PIP) install -e '.[train,serve,scale,count,dev]'
+	$(PIP) install -e '.[train,serve,scale,count,heif,imagenet,dev]'
 	@touch $@ $(VENV)/.core
