@@ -28,6 +28,7 @@ make "$trust/$model-calibration.json" audit calibration "$model" $faces $saved -
     --reference-predictions "$work/val.parquet"
 make "$trust/$model-age-checks.json" audit age-checks "$model" $faces $saved
 make "$trust/$model-fairness.json" audit fairness "$model" $faces $saved --by race --by gender
+[ "${ONLY:-all}" = quick ] && exit
 make "$trust/$model-robustness.json" audit robustness "$model" $faces --format json --plot "docs/images/$model-robustness.png"
 make "$trust/$model-explanations.json" audit explanations "$model" $faces --format json
 "$mien" report "$model" $faces --predictions "$work/test.parquet" --robustness "$trust/$model-robustness.json" \

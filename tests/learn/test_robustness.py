@@ -106,7 +106,7 @@ def test_means_are_those_of_the_parts(faces: Manifest, estimator: Estimator) -> 
 
 
 def test_same_seed_same_report_whatever_the_company(faces: Manifest, estimator: Estimator) -> None:
-    alone = measure(estimator, faces, names=["noise"], threads=1, batch_size=3, resamples=50)
+    alone = measure(estimator, faces, names=["noise"], threads=1, resamples=50)
     beside = measure(estimator, faces, names=["shadow", "noise"], threads=2, resamples=50)
     fewer = measure(estimator, faces.take(np.arange(5)), names=["noise"], resamples=50)
     assert alone.corrupted["noise"] == beside.corrupted["noise"]
@@ -229,7 +229,7 @@ def test_a_training_run_is_measured_as_its_recipe_shows_it_the_chips(
     net = build(plan.model)
     (tmp_path / "recipe.yaml").write_text(plan.to_yaml(), encoding="utf-8")
     save_file(net.state_dict(), tmp_path / "model.safetensors")
-    estimator, name, prepare = open_model(str(tmp_path), faces, 1)
+    estimator, name, prepare = open_model(str(tmp_path), faces)
     assert name == "separate-gender"
     shown = prepare("00.png", np.array([[[200, 100, 0]]], np.uint8))
     assert np.ptp(shown) == 0  # grey

@@ -137,7 +137,7 @@ def explanations(
     torch.set_num_threads(cores)
     fold = fold or ("test" if folds else None)
     some = stratified(read_faces(data, folds, fold), faces, seed)
-    estimator, name, prepare = open_model(model, some, 1)  # faces are looked at side by side
+    estimator, name, prepare = open_model(model, some)
     makers, shuffled = _makers(estimator, wanted)
     with ProgressBar(len(some), quiet=quiet) as bar:
         report = measure(

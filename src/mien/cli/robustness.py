@@ -62,7 +62,7 @@ def robustness(
     cores = threads or physical_cores()
     everyone = read_faces(data, folds, fold or ("test" if folds else None)).present()
     some = everyone if full else stratified(everyone, faces, seed)
-    estimator, name, prepare = open_model(model, some, cores)
+    estimator, name, prepare = open_model(model, some)
     with ProgressBar(chips(len(some), names), quiet=quiet) as bar:
         report = measure(
             estimator, some, names=names, model=name, prepare=prepare, threads=cores, seed=seed, progress=bar.advance
@@ -80,13 +80,12 @@ def robustness(
         typer.echo(report.to_markdown())
 
 
-def open_model(name_or_path: str, faces: Manifest, threads: int) -> tuple[ChipEstimator, str, Prepare]:
-    """A model by its name or folder, or a training run by its folder.
+def open_model(name_or_path: str, faces: Manifest) -> tuple[ChipEstimator, str, Prepare]:
+    """A model by its name or folder, or a training run by its folder, on one core: audits look at faces side by side.
 
     Args:
         name_or_path: what the user said.
         faces: that it is to see; the recipe of a run may want a detector's boxes in them.
-        threads: cores to use.
 
     Returns:
         What answers, its name, and what it is shown of a chip.
@@ -97,11 +96,11 @@ def open_model(name_or_path: str, faces: Manifest, threads: int) -> tuple[ChipEs
     folder = Path(name_or_path)
     if not (folder / "recipe.yaml").is_file() or (folder / bundle.CONFIG).is_file():
         model = bundle.read(bundle.find(name_or_path))
-        return Estimator(model, threads=threads), model.config.name, lambda file, pixels: pixels
+        return Estimator(model, threads=1), model.config.name, lambda file, pixels: pixels
     with needs_extra("reading a run"):
         from mien.learn.dataset import View
         from mien.learn.score import RunEstimator
-    run = RunEstimator(folder, threads)
+    run = RunEstimator(folder)
     return run, run.recipe.name, View.of(run.recipe.data, (faces,), _tell)
 
 

@@ -22,14 +22,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.errors import DataError
-from mien.estimate.calibrate import expectation
+from mien.errors import DataError, PhotoError
+from mien.estimate.calibrate import AGES, expectation
+from mien.estimate.estimator import Estimates
 from mien.faces.align import resize_chip
 from mien.learn import metrics
 from mien.learn.corruptions import CORRUPTIONS, SEVERITIES, chosen, corrupt
 from mien.learn.evaluate import BANDS
 from mien.learn.manifest import Manifest
-from mien.learn.predictions import Answers, ChipEstimator, Pixels, each_picture
+from mien.learn.predictions import ChipEstimator, Pixels, each_picture
 from mien.learn.robustness_report import Change, Figures, RobustnessReport
 
 Doubles = NDArray[np.float64]
@@ -74,7 +75,6 @@ def measure(
     model: str = "",
     prepare: Prepare = lambda file, pixels: pixels,
     threads: int = 2,
-    batch_size: int = 32,
     seed: int = 0,
     resamples: int = 1000,
     level: float = 0.95,
@@ -83,14 +83,14 @@ def measure(
     """Run a model over clean and corrupted chips.
 
     Args:
-        estimator: the model; what it does not answer is NaN.
+        estimator: the model, one that uses a single core, since faces are looked at side by side; what it does not
+            answer is NaN.
         manifest: labelled chips, e.g. from `stratified`; missing pictures are passed over.
         names: corruptions or families; None for all.
         model: a name to keep.
         prepare: what a recipe shows its network of a chip, e.g. the box of a detector; given the file's name and the
             spoilt chip.
-        threads: that decode and corrupt.
-        batch_size: chips handed to the model at once.
+        threads: faces that are looked at side by side; the model is called from all of them at once.
         seed: of all chance in the corruptions.
         resamples: of the bootstrap.
         level: of its intervals.
@@ -103,23 +103,29 @@ def measure(
     faces = manifest.present()
     contract = estimator.contract
 
-    def spoil(name: str) -> Callable[[str, Pixels], list[Pixels]]:
-        def work(file: str, pixels: Pixels) -> list[Pixels]:
+    def answers(file: str, chips: Sequence[Pixels]) -> Estimates:
+        return estimator(np.stack([resize_chip(prepare(file, chip), contract) for chip in chips]))
+
+    def spoil(name: str) -> Callable[[str, Pixels], Estimates]:
+        def work(file: str, pixels: Pixels) -> Estimates:
             chance = [seed, zlib.crc32(name.encode()), zlib.crc32(os.fsencode(file))]
             bad = [corrupt(pixels, name, severity, np.random.default_rng(chance)) for severity in SEVERITIES]
-            return [resize_chip(prepare(file, chip), contract) for chip in bad]
+            return answers(file, bad)
 
         return work
 
-    def run(work: Callable[[str, Pixels], list[Pixels]], copies: int) -> list[_Errors]:
-        answers = [Answers(estimator, batch_size) for _ in range(copies)]
-        for file, chips in each_picture(faces, work, threads):
-            for at, taker in enumerate(answers):
-                taker.add(file, chips[at] if isinstance(chips, list) else chips)
+    def run(work: Callable[[str, Pixels], Estimates], copies: int) -> list[_Errors]:
+        files, found = [], []
+        for file, answer in each_picture(faces, work, threads):
+            if not isinstance(answer, PhotoError):
+                files.append(file)
+                found.append(answer)
             progress(copies)
-        return [_errors(taker, faces) for taker in answers]
+        pmf = np.array([answer.pmf for answer in found]).reshape(len(files), copies, AGES)
+        female = np.array([answer.female for answer in found]).reshape(len(files), copies)
+        return [_errors(np.array(files, dtype=np.str_), pmf[:, at], female[:, at], faces) for at in range(copies)]
 
-    (clean,) = run(lambda file, pixels: [resize_chip(prepare(file, pixels), contract)], 1)
+    (clean,) = run(lambda file, pixels: answers(file, [pixels]), 1)
     if not len(clean.files) or (np.isnan(clean.age).all() and np.isnan(clean.wrong).all()):
         raise DataError(f"none of the {len(manifest)} pictures can be measured: no readable picture has a label")
     cells = {name: run(spoil(name), len(SEVERITIES)) for name in wanted}
@@ -153,13 +159,12 @@ class _Errors:
         return Figures(mae, None if np.isnan(self.wrong).all() else 1 - float(np.nanmean(self.wrong)))
 
 
-def _errors(answers: Answers, faces: Manifest) -> _Errors:
-    predictions = answers.predictions("")
+def _errors(files: NDArray[np.str_], pmf: NDArray[np.float32], female: NDArray[np.float32], faces: Manifest) -> _Errors:
     row = {file: at for at, file in enumerate(faces.files.tolist())}
-    labels = faces.take(np.array([row[file] for file in predictions.files.tolist()], dtype=np.intp))
-    wrong = ((predictions.female >= 0.5) != (labels.female == 1)).astype(np.float64)
-    wrong[np.isnan(predictions.female) | (labels.female < 0)] = np.nan
-    return _Errors(predictions.files, np.abs(expectation(predictions.pmf) - labels.age).astype(np.float64), wrong)
+    labels = faces.take(np.array([row[file] for file in files.tolist()], dtype=np.intp))
+    wrong = ((female >= 0.5) != (labels.female == 1)).astype(np.float64)
+    wrong[np.isnan(female) | (labels.female < 0)] = np.nan
+    return _Errors(files, np.abs(expectation(pmf) - labels.age).astype(np.float64), wrong)
 
 
 def _changes(

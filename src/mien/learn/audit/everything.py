@@ -81,7 +81,7 @@ class Everything:
     def robustness(self, faces: int, saved: RobustnessReport | None = None) -> list[Section]:
         """What bad pictures cost, on so many faces, or as was found before."""
         found = saved or robustness.measure(
-            Estimator(self._model, threads=self._threads),
+            Estimator(self._model, threads=1),  # faces are looked at side by side
             robustness.stratified(self._faces, faces),
             model=self._model.config.name,
             threads=self._threads,
