@@ -34,6 +34,13 @@ class Point:
 PARTS = ("expert-", "hybrid-cnn", "hybrid-lstm", "hybrid-gru", "separate-", "mien-m-", "mien-s-")
 """Runs that are parts or earlier steps of others."""
 
+BELOW = (
+    "Regularised CNN, age class",
+    "Gated VGG16 experts",
+    "MobileNetV3-S, ImageNet",
+)
+"""Points with a neighbour right above: their names go below."""
+
 KNOWN_ELSEWHERE = (
     Point("MobileNetV3-S, from scratch", 56, 5.15, 0.926, "known"),
     Point("MobileNetV3-S, ImageNet", 56, 4.73, 0.939, "known"),
@@ -88,11 +95,11 @@ def draw(points: list[Point]) -> Figure:
         axes.scatter(xs, ys, c=colour, marker=marker, s=70 if kind == "ours" else 42, label=label, zorder=3)
     for point in points:
         bold = "bold" if point.kind == "ours" else "normal"
-        left = point.work > 5000
+        left = point.work > 5000 or point.name == "mien-s"
         axes.annotate(
             point.name,
             (point.work, point.mae),
-            xytext=(-7 if left else 7, 4),
+            xytext=(-7 if left else 7, -13 if point.name in BELOW else 4),
             textcoords="offset points",
             ha="right" if left else "left",
             fontsize=8,
@@ -100,7 +107,7 @@ def draw(points: list[Point]) -> Figure:
             fontweight=bold,
         )
     axes.set_xscale("log")
-    axes.set_xlim(right=30000)
+    axes.set_xlim(18, 30000)
     axes.set_xlabel("million multiply-adds a face", color=INK)
     axes.set_ylabel("mean absolute error, years", color=INK)
     axes.set_title("Age on UTKFace, 0-116 years: lower and further left is better", loc="left", color=INK, fontsize=11)

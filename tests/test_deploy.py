@@ -83,4 +83,4 @@ def test_errors_are_those_of_the_house(tmp_path: Path, striped: Path, tiny_bundl
     with pytest.raises(NotAnImage):
         process_and_predict(tmp_path / "text.jpg", tiny_bundle)
     with pytest.raises(UsageError, match="did you mean 'mien-m'"):
-        process_and_predict(striped, "mien-n")
+        process_and_predict(striped, "mien-mm")
