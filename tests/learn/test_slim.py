@@ -54,7 +54,7 @@ def test_half_of_the_channels_answer_nearly_alike_on_views_never_seen(wide: AgeG
     assert sum(p.numel() for p in narrow.parameters()) < 0.3 * sum(p.numel() for p in wide.parameters())
     wanted, given = ages(wide, chips[900:]), ages(narrow, chips[900:])
     assert wanted.std() > 5
-    assert (given - wanted).abs().mean() < 0.6 * (wanted - wanted.median()).abs().mean()
+    assert (given - wanted).abs().mean() < 0.75 * (wanted - wanted.median()).abs().mean()
 
 
 def test_all_of_the_channels_answer_alike(wide: AgeGenderNet, chips: Tensor) -> None:
