@@ -2,7 +2,8 @@
 # Everything in docs/results that tells of one shipped model, made anew: thresholds, evaluations, audits, page and card.
 # Usage: benchmarks/renew.sh MODEL     after `mien export RUN --name MODEL --output src/mien/models/MODEL`.
 # Needs the extra train, ../shared and runs/teacher-hse.parquet (`mien crossfit`, see docs/training.md); half an hour
-# on two cores. What is there already is kept where KEEP=1, so that a stopped run can go on.
+# on two cores. What is there already is kept where KEEP=1, so that a stopped run can go on; ONLY=quick leaves the two
+# slow audits, the page and the card out.
 set -eu
 model=$1
 mien=${MIEN:-.venv/bin/mien}
@@ -29,7 +30,8 @@ make "$trust/$model-calibration.json" audit calibration "$model" $faces $saved -
 make "$trust/$model-age-checks.json" audit age-checks "$model" $faces $saved
 make "$trust/$model-fairness.json" audit fairness "$model" $faces $saved --by race --by gender
 [ "${ONLY:-all}" = quick ] && exit
-make "$trust/$model-robustness.json" audit robustness "$model" $faces --format json --plot "docs/images/$model-robustness.png"
+make "$trust/$model-robustness.json" audit robustness "$model" $faces --format json --plot "docs/images/$model-robustness.png" \
+    --grid docs/images/robustness-grid.jpg
 make "$trust/$model-explanations.json" audit explanations "$model" $faces --format json
 "$mien" report "$model" $faces --predictions "$work/test.parquet" --robustness "$trust/$model-robustness.json" \
     --explanations "$trust/$model-explanations.json" --output "$trust/$model.html" \
