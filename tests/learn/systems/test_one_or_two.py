@@ -1,12 +1,24 @@
+import io
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
-from torch import nn
+from PIL import Image
+from safetensors.torch import load_file
+from torch import Tensor, nn
 
+from mien.deploy import process_and_predict
 from mien.errors import UsageError
+from mien.estimate import bundle
+from mien.estimate.estimator import Estimates, Estimator
+from mien.learn import train
+from mien.learn.combine import combine_runs
+from mien.learn.export import export_run
 from mien.learn.network import build
-from mien.learn.recipe import Model
+from mien.learn.outputs import Deployed
+from mien.learn.recipe import Model, load_recipe
 from mien.learn.systems.one_or_two import CombinedCNN, SeparateCNN
 
 SMALL: dict[str, Any] = {"widths": [4, 6, 8], "hidden": 8}
@@ -83,3 +95,61 @@ def test_a_wrong_option_is_told(network: str, options: dict[str, Any], sentence:
 def test_a_separate_network_cannot_answer_both() -> None:
     with pytest.raises(UsageError, match="task is 'age' or 'gender', not 'both'"):
         build(Model(network="separate-cnn", size=64, options={"task": "both"}))
+
+
+@pytest.fixture(scope="module")
+def separate(chips_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Both separate networks, narrow ones at the paper's 200 px, trained on synthetic chips."""
+    root = tmp_path_factory.mktemp("separate")
+    data = [f"data.train=[{{data: {chips_folder}, fold: train}}]", f"data.val={{data: {chips_folder}, fold: val}}"]
+    small = ["data.workers=0", "model.size=200", "optimiser.epochs=2", "optimiser.lr=1e-2", "optimiser.head_lr=1e-2"]
+    for task in ("age", "gender"):
+        options = f"model.options={{task: {task}, widths: [3, 4, 4], hidden: 8}}"
+        train.run(load_recipe(f"separate-{task}", [*data, *small, options]), root / task)
+    return {task: root / task for task in ("age", "gender")}
+
+
+def test_both_networks_are_deployed_as_the_paper_does(
+    separate: dict[str, Path], examples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Train, `mien combine pair`, `mien export`, `process_and_predict`."""
+    combine_runs("pair", separate, tmp_path / "pair")
+    model = export_run(tmp_path / "pair", tmp_path / "model", dtype="float32")
+    assert bundle.read(model).config.contract.size == 200
+    seen: list[np.ndarray] = []
+    ask = Estimator.__call__
+
+    def watch(self: Estimator, chips: np.ndarray) -> Estimates:
+        seen.append(chips)
+        return ask(self, chips)
+
+    monkeypatch.setattr(Estimator, "__call__", watch)
+    stream = io.StringIO()
+    picture = process_and_predict(examples / "hopper.jpg", model, stream)
+
+    with Image.open(examples / "hopper.jpg") as photo:
+        side = min(photo.size)
+        left, top = (photo.width - side) // 2, (photo.height - side) // 2
+        assert left + top > 0, "the portrait is a square already"
+        middle = photo.convert("RGB").crop((left, top, left + side, top + side))
+    chip = np.asarray(middle.resize((200, 200), Image.Resampling.LANCZOS))
+    assert len(seen) == 1
+    np.testing.assert_array_equal(seen[0], chip[None])
+    assert (picture.mode, picture.size) == ("RGB", (300, 300))
+    np.testing.assert_array_equal(np.asarray(picture), np.asarray(middle.resize((300, 300), Image.Resampling.LANCZOS)))
+
+    chips = torch.from_numpy(chip.copy())[None]
+    years = alone(separate["age"], chips)[0] @ torch.arange(117.0)
+    female = alone(separate["gender"], chips).item()
+    label, probability = ("female", female) if female >= 0.5 else ("male", 1 - female)
+    assert stream.getvalue() == f"age: {years.item():.0f} years\ngender: {label} ({probability:.0%})\n"
+
+
+def alone(run: Path, chips: Tensor) -> Tensor:
+    """The one answer of a run's network."""
+    net = build(load_recipe(str(run / "recipe.yaml")).model)
+    net.load_state_dict(load_file(run / "model.safetensors"))
+    with torch.inference_mode():
+        (answer,) = Deployed(net).eval()(chips)
+    assert isinstance(answer, Tensor)
+    return answer
