@@ -84,6 +84,7 @@ def test_figures_are_those_of_scikit_learn(tmp_path: Path) -> None:
     said = run.predictions.female >= 0.5
     expected = {
         "mae": reference.mean_absolute_error(AGE, answers),
+        "mse": reference.mean_squared_error(AGE, answers),
         "rmse": reference.root_mean_squared_error(AGE, answers),
         "cs5": np.mean(np.abs(answers - AGE) <= 5),
         "age_class": reference.accuracy_score(AGE // 5, classes),
@@ -137,7 +138,7 @@ def test_a_run_that_answers_one_question_has_gaps(tmp_path: Path) -> None:
         write_run(tmp_path / "age", pmf=years(AGE)),
         write_run(tmp_path / "gender", female=guesses(0.9)),
     )
-    assert set(comparison.figures["age"]) == {"mae", "rmse", "cs5", "age_class", "decade"}
+    assert set(comparison.figures["age"]) == {"mae", "mse", "rmse", "cs5", "age_class", "decade"}
     assert set(comparison.figures["gender"]) == {"accuracy", "precision", "recall", "f1"}
     assert comparison.tasks["age"].pairs.names == ("age", "both")
     assert len(comparison.tasks["gender"].faces) == len(FILES)
@@ -250,6 +251,16 @@ def _spoil(folder: Path, name: str, text: str) -> None:
 def test_a_folder_that_is_no_finished_run_is_told(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="there is no run folder"):
         read_run(tmp_path / "nowhere")
+    with pytest.raises(DataError, match=r"is not the folder of a run: it holds neither run\.json nor recipe\.yaml"):
+        read_run(tmp_path)
+    (tmp_path / "inside").mkdir()
+    (tmp_path / "inside" / "run.json").touch()
+    with pytest.raises(DataError, match=r"is no run, but holds runs \(inside\): give them, .*/\*"):
+        read_run(tmp_path)
+    (tmp_path / "recipe.yaml").touch()
+    with pytest.raises(DataError, match=r"no run\.json: without model\.safetensors mien score cannot make it"):
+        read_run(tmp_path)
+    (tmp_path / "model.safetensors").touch()
     with pytest.raises(DataError, match=r"no run\.json: run mien score"):
         read_run(tmp_path)
     (tmp_path / "run.json").write_text('{"name": "x", "system": "mien", "title": "X"}')

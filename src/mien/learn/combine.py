@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from safetensors.torch import load_file, save
@@ -53,7 +53,7 @@ def combine_runs(mode: str, runs: Mapping[str, Path], output: Path, title: str =
             "title": title,
             "data": tuple(dict.fromkeys(line for r in recipes.values() for line in r.about.data)),
             "notes": tuple(dict.fromkeys(line for r in recipes.values() for line in r.about.notes)),
-            "budget": "; ".join(dict.fromkeys(r.about.budget for r in recipes.values() if r.about.budget)),
+            "budget": _joined(r.about.budget for r in recipes.values()),
         }
     )
     combined = first.model_copy(update={"name": output.name, "model": model, "about": about})
@@ -62,6 +62,16 @@ def combine_runs(mode: str, runs: Mapping[str, Path], output: Path, title: str =
     (output / PARTS).write_text(json.dumps({part: str(run) for part, run in runs.items()}, indent=1), encoding="utf-8")
     (output / "model.safetensors").write_bytes(save({key: tensor.contiguous() for key, tensor in weights.items()}))
     return output / "model.safetensors"
+
+
+def _joined(sentences: Iterable[str]) -> str:
+    """Sentences as one.
+
+    >>> _joined(["8 epochs at 100 px.", "6 epochs.", "", "8 epochs at 100 px."])
+    '8 epochs at 100 px; 6 epochs.'
+    """
+    parts = dict.fromkeys(stripped for sentence in sentences if (stripped := sentence.strip().removesuffix(".")))
+    return "; ".join(parts) + "." * bool(parts)
 
 
 def _same_chips(recipes: Mapping[str, Recipe]) -> None:

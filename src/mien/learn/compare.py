@@ -13,7 +13,7 @@ The rules, the same for every run:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal
 
@@ -37,9 +37,9 @@ QUESTIONS: tuple[Question, ...] = ("age", "gender")
 
 CLASS_YEARS, DECADE_YEARS = 5, 10
 
-AGE_FIGURES: tuple[Figure, ...] = ("mae", "rmse", "cs5", "age_class", "decade")
+AGE_FIGURES: tuple[Figure, ...] = ("mae", "mse", "rmse", "cs5", "age_class", "decade")
 GENDER_FIGURES: tuple[Figure, ...] = ("accuracy", "precision", "recall", "f1")
-LOWER_IS_BETTER: frozenset[Figure] = frozenset({"mae", "rmse"})
+LOWER_IS_BETTER: frozenset[Figure] = frozenset({"mae", "mse", "rmse"})
 
 _GENDER_METRICS: dict[str, Metric] = {
     "accuracy": metrics.accuracy,
@@ -106,6 +106,7 @@ class Comparison:
         tasks: by question, those that some run answers; age first.
         figures: by run, only those that it can have.
         settings: of the bootstrap.
+        own: of runs that learned from one gender only, the MAE on the faces of that gender.
     """
 
     runs: tuple[Run, ...]
@@ -113,6 +114,7 @@ class Comparison:
     tasks: dict[Question, Task]
     figures: dict[str, dict[Figure, Interval]]
     settings: dict[str, Any]
+    own: dict[str, Interval] = field(default_factory=dict)
 
     def claims(self, run: Run) -> dict[Figure, Claim]:
         """What the paper claims of this run."""
@@ -123,6 +125,10 @@ class Comparison:
         having = [run for run in (self.runs if runs is None else runs) if figure in self.figures[run.name]]
         sign = 1 if figure in LOWER_IS_BETTER else -1
         return min(having, key=lambda run: sign * self.figures[run.name][figure].value, default=None)
+
+    def contested(self, figure: Figure) -> bool:
+        """Whether more than one run has the figure, so that one of them can be the best."""
+        return sum(figure in own for own in self.figures.values()) > 1
 
     def to_dict(self) -> dict[str, Any]:
         """Native types for JSON."""
@@ -137,15 +143,14 @@ class Comparison:
 
     def _run(self, run: Run) -> dict[str, Any]:
         figures: dict[str, Any] = {name: figure.to_dict() for name, figure in self.figures[run.name].items()}
-        if "rmse" in figures:
-            figures["mse"] = {end: None if x is None else round(x**2, 3) for end, x in figures["rmse"].items()}
         claims = {
             figure: {"value": claim.value, "data": claim.data, "note": claim.note}
             | ({"verdict": verdict(self.figures[run.name][figure], claim)} if figure in figures else {})
             for figure, claim in self.claims(run).items()
         }
         answered = {name: task.answered.get(run.name, 0) for name, task in self.tasks.items()}
-        record = run.record | {"title": run.title, "system": run.system.key}
+        record = run.record | {"title": run.title, "system": run.system.key, "learned_from": run.learned_from}
+        record["own_gender_mae"] = self.own[run.name].to_dict() if run.name in self.own else None
         return record | {"answered": answered, "figures": figures, "claims": claims}
 
 
@@ -196,17 +201,30 @@ def compare(
         measure = age_figures if task.question == "age" else gender_figures
         for name, answers in task.answers.items():
             figures[name] |= measure(answers, task.faces, options)
-    return Comparison(ordered, labels, tasks, figures, settings)
+    return Comparison(ordered, labels, tasks, figures, settings, _of_own_gender(ordered, tasks.get("age"), options))
+
+
+def _of_own_gender(runs: Sequence[Run], task: Task | None, options: Mapping[str, Any]) -> dict[str, Interval]:
+    """The MAE on women of the runs that learned from women only, and on men of those from men."""
+    found: dict[str, Interval] = {}
+    for run in runs:
+        if task is not None and run.name in task.answers and run.learned_from != "all":
+            rows = np.flatnonzero(task.faces.female == (run.learned_from == "women"))
+            if len(rows):
+                faces, pmf = task.faces.take(rows), task.answers[run.name][rows]
+                found[run.name] = age_figures(pmf, faces, options)["mae"]
+    return found
 
 
 def age_figures(pmf: Floats, faces: Manifest, options: Mapping[str, Any]) -> dict[Figure, Interval]:
-    """MAE, RMSE, CS@5 and the shares of right classes of distributions [N, 117]."""
+    """MAE, MSE, RMSE, CS@5 and the shares of right classes of distributions [N, 117]."""
     ages = faces.age.astype(np.float64)
     prediction = np.stack([expectation(pmf), likeliest(pmf, CLASS_YEARS), likeliest(pmf, DECADE_YEARS)], axis=1)
     truth = np.stack([ages, ages // CLASS_YEARS, ages // DECADE_YEARS], axis=1)
     same = partial(metrics.cs, k=0)
     columns: dict[str, Metric] = {
         "mae": _column(metrics.mae, 0),
+        "mse": _column(metrics.mse, 0),
         "rmse": _column(metrics.rmse, 0),
         "cs5": _column(metrics.cs5, 0),
         "age_class": _column(same, 1),

@@ -59,13 +59,22 @@ def mae(years: Array, ages: Array, weights: Weights = None) -> Any:
     return _mean(np.abs(years - ages), weights)
 
 
+def mse(years: Array, ages: Array, weights: Weights = None) -> Any:
+    """Mean squared error, in years squared.
+
+    >>> float(mse(np.array([20.0, 37.0]), np.array([21, 30])))
+    25.0
+    """
+    return _mean((years - ages) ** 2, weights)
+
+
 def rmse(years: Array, ages: Array, weights: Weights = None) -> Any:
     """Root of the mean squared error, in years.
 
     >>> float(rmse(np.array([20.0, 37.0]), np.array([21, 30])))
     5.0
     """
-    return np.sqrt(_mean((years - ages) ** 2, weights))
+    return np.sqrt(mse(years, ages, weights))
 
 
 def bias(years: Array, ages: Array, weights: Weights = None) -> Any:

@@ -7,7 +7,7 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import yaml
@@ -19,6 +19,7 @@ from mien.learn.systems import catalogue
 from mien.learn.systems.catalogue import Row, System
 
 Epoch = dict[str, float]
+Learners = Literal["all", "women", "men"]
 
 _SENTENCES = ("name", "system", "title")
 _TEXTS = ("data", "fold", "device", "budget", "date")
@@ -44,6 +45,7 @@ class Run:
         title: of the run, in words.
         system: that it belongs to.
         row: of the system, where the run follows one of its recipes.
+        learned_from: "women" or "men" where its recipe leaves the others out, else "all".
         record: run.json with None for what it does not say.
         curves: a row an epoch; a figure that was not measured is not in it.
         predictions: NaN where the run does not answer.
@@ -53,6 +55,7 @@ class Run:
     title: str
     system: System
     row: Row | None
+    learned_from: Learners
     record: dict[str, Any]
     curves: tuple[Epoch, ...]
     predictions: Predictions
@@ -78,7 +81,7 @@ def read_run(folder: Path) -> Run:
     record = _record(folder)
     table = folder / "test.parquet"
     if not table.is_file():
-        raise DataError(f"{folder} holds no test.parquet, the predictions: run mien score {folder}")
+        raise DataError(f"{folder} holds no test.parquet, the predictions: {_remedy(folder)}")
     predictions = Predictions.load(table)
     if not len(predictions):
         raise DataError(f"{table} holds no predictions: run mien score {folder} again")
@@ -88,9 +91,11 @@ def read_run(folder: Path) -> Run:
     if system is None:
         known = ", ".join(system.key for system in catalogue.SYSTEMS)
         raise DataError(f"{folder / 'run.json'} names the system {record['system']!r}: it must be one of {known}")
-    row = system.row(_recipe_name(folder)) or system.row(record["name"])
+    recipe = _recipe(folder)
+    row = system.row(str(recipe.get("name", ""))) or system.row(record["name"])
     title = row.title if row is not None and record["title"] == record["name"] else record["title"]
-    run = Run(record["name"], title, system, row, record, _curves(folder / "curves.csv"), predictions)
+    curves = _curves(folder / "curves.csv")
+    run = Run(record["name"], title, system, row, _learners(recipe), record, curves, predictions)
     if not run.has_age.any() and not run.has_gender.any():
         raise DataError(f"{table} answers neither age nor gender of any picture")
     return run
@@ -101,7 +106,7 @@ def _record(folder: Path) -> dict[str, Any]:
     if not folder.is_dir():
         raise DataError(f"there is no run folder {folder}")
     if not path.is_file():
-        raise DataError(f"{folder} holds no run.json: run mien score {folder}, which writes it")
+        raise DataError(_no_record(folder))
     try:
         said = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
@@ -117,16 +122,42 @@ def _record(folder: Path) -> dict[str, Any]:
     return dict.fromkeys((*_TEXTS, *_NUMBERS)) | said
 
 
-def _recipe_name(folder: Path) -> str:
-    """Name of the run's recipe, "" where none lies in the folder."""
+def _no_record(folder: Path) -> str:
+    """What a folder without run.json is, and what to do."""
+    if (folder / "recipe.yaml").is_file():
+        return f"{folder} holds no run.json: {_remedy(folder)}"
+    inside = sorted({path.parent.name for name in ("run.json", "recipe.yaml") for path in folder.glob(f"*/{name}")})
+    if inside:
+        told = ", ".join(inside[:3]) + ", ..." * (len(inside) > 3)
+        return f"{folder} is no run, but holds runs ({told}): give them, {folder}/*"
+    return f"{folder} is not the folder of a run: it holds neither run.json nor recipe.yaml"
+
+
+def _remedy(folder: Path) -> str:
+    """How the folder of a run gets run.json and test.parquet."""
+    lacking = [name for name in ("recipe.yaml", "model.safetensors") if not (folder / name).is_file()]
+    if lacking:
+        return f"without {' and '.join(lacking)} mien score cannot make it; give the folder that mien train made"
+    return f"run mien score {folder}, which writes it"
+
+
+def _recipe(folder: Path) -> dict[str, Any]:
+    """The run's recipe as it stands in the file, empty where none lies in the folder."""
     path = folder / "recipe.yaml"
     if not path.is_file():
-        return ""
+        return {}
     try:
         tree = yaml.safe_load(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
         raise DataError(f"{path} is not valid YAML: {error}") from error
-    return str(tree.get("name", "")) if isinstance(tree, dict) else ""
+    return tree if isinstance(tree, dict) else {}
+
+
+def _learners(recipe: dict[str, Any]) -> Learners:
+    """Whose faces a recipe trains on."""
+    data = recipe.get("data")
+    shown = [who for who in ("women", "men") if not isinstance(data, dict) or data.get(who, True)]
+    return "women" if shown == ["women"] else "men" if shown == ["men"] else "all"
 
 
 def _curves(path: Path) -> tuple[Epoch, ...]:

@@ -139,8 +139,8 @@ def _record(name: str, baseline: Baseline, predictions: Predictions, test: Manif
         "parameters": baseline.parameters,
         "multiply_adds": baseline.multiply_adds,
         "size": baseline.method.size,
-        "budget": f"{tried} settings tried on the validation fold in {seconds / 60:.1f} minutes of one core, which "
-        "reading the pictures is part of",
+        "budget": f"{tried} settings tried on the validation fold in {seconds / 60:.1f} minutes of one core, "
+        "reading the pictures included.",
         "crop_misses": None,
         "date": datetime.now(UTC).date().isoformat(),
     }

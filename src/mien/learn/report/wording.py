@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mien.learn.metrics import Interval
@@ -27,6 +28,7 @@ class Words:
 
 WORDS: dict[Figure, Words] = {
     "mae": Words("MAE", "mean absolute error of the age, years; less is better", "{:.2f}", unit=" years"),
+    "mse": Words("MSE", "mean squared error of the age, years squared; less is better", "{:.0f}", unit=" years²"),
     "rmse": Words("RMSE", "root of the mean squared error of the age, years; less is better", "{:.2f}", unit=" years"),
     "cs5": Words("CS@5", "share of ages missed by at most five years, %", "{:.1f}", 100, " %"),
     "age_class": Words("5-year class", "share of right age classes among 24 of five years, %", "{:.1f}", 100, " %"),
@@ -88,13 +90,15 @@ def short(number: float | None) -> str:
 
 
 def hours(value: float | None) -> str:
-    """Training time.
+    """Training time; a dash for a run that was not trained, but made of others.
 
-    >>> hours(1.52), hours(0.2), hours(None)
-    ('1.5 h', '12 min', '–')
+    >>> hours(1.52), hours(0.2), hours(0.0073), hours(0.0), hours(None)
+    ('1.5 h', '12 min', '26 s', '–', '–')
     """
-    if value is None:
+    if not value:
         return "–"
+    if value < 1 / 60:
+        return f"{3600 * value:.0f} s"
     return f"{value:.1f} h" if value >= 1 else f"{60 * value:.0f} min"
 
 
@@ -103,12 +107,28 @@ def plain(number: float | None) -> str:
     return "–" if number is None else f"{number:.3g}" if abs(number) < 1000 else f"{number:,.0f}"
 
 
+def epochs(run: Run) -> str:
+    """Epochs of a run, a dash where it has none."""
+    return plain(run.record["epochs"] or None)
+
+
 def conditions(run: Run) -> str:
-    """Size, epochs and device of a run in one line."""
-    record = run.record
-    parts = [f"{record['size']} px" if record["size"] else "", record["device"] or ""]
-    if record["epochs"]:
-        parts.insert(1, f"{record['epochs']} epoch{'s'[: record['epochs'] != 1]}")
-    if record["crop_misses"]:
-        parts.append(f"{record['crop_misses']} chips without a detection, taken whole")
-    return " · ".join(part for part in parts if part)
+    """Size and epochs of a run in one line."""
+    said = [f"{run.record['size']} px"] * bool(run.record["size"])
+    if run.record["epochs"]:
+        said.append(f"{epochs(run)} epoch{'s'[: run.record['epochs'] != 1]}")
+    return " · ".join(said)
+
+
+def own_gender(run: Run, own: Mapping[str, Interval]) -> str:
+    """A sentence on a run that learned from one gender only, "" on others; `own` is the comparison's."""
+    if run.name not in own:
+        return ""
+    who = run.learned_from
+    return f"Learned from {who} only and answers here for all faces; on {who} its MAE is {cell('mae', own[run.name])}."
+
+
+def whole_chips(run: Run) -> str:
+    """A sentence on the test chips in which the run's detector found no face, "" where there are none."""
+    misses = run.record["crop_misses"]
+    return f"In {misses} of the test chips the detector found no face: they are taken whole." if misses else ""

@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-Figure = Literal["mae", "rmse", "cs5", "age_class", "decade", "accuracy", "precision", "recall", "f1"]
-"""Years for the first two, shares from 0 to 1 for the rest; the last four are of gender, "female" being positive."""
+Figure = Literal["mae", "mse", "rmse", "cs5", "age_class", "decade", "accuracy", "precision", "recall", "f1"]
+"""Years, squared for the second, for the first three, shares from 0 to 1 for the rest; the last four are of gender,
+"female" being positive."""
 
 _CLAIMED: dict[Figure, tuple[str, float, str]] = {
     "mae": ("MAE", 1, " years"),
