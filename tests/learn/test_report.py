@@ -13,7 +13,7 @@ from mien.estimate.calibrate import AGES
 from mien.learn.compare import Comparison, compare
 from mien.learn.labels import read_labels
 from mien.learn.predictions import Predictions
-from mien.learn.report import plots, to_html, to_markdown, views
+from mien.learn.report import labels, plots, to_html, to_markdown, views
 from mien.learn.report.svg import Drawing, Scale
 from mien.learn.runs import read_run
 
@@ -68,7 +68,9 @@ def answers(error: float, right: float, *, age: bool = True, gender: bool = True
     }
 
 
-def comparison(folder: Path, *runs: tuple[dict[str, Any], dict[str, Any]], curves: str = "") -> Comparison:
+def comparison(
+    folder: Path, *runs: tuple[dict[str, Any], dict[str, Any]], curves: str = "", recipes: dict[str, str] | None = None
+) -> Comparison:
     found = []
     for record, said in runs:
         place = folder / record["name"]
@@ -77,6 +79,8 @@ def comparison(folder: Path, *runs: tuple[dict[str, Any], dict[str, Any]], curve
         (place / "run.json").write_text(json.dumps({"title": record["name"]} | record), encoding="utf-8")
         if curves:
             (place / "curves.csv").write_text(curves, encoding="utf-8")
+        if record["name"] in (recipes or {}):
+            (place / "recipe.yaml").write_text((recipes or {})[record["name"]], encoding="utf-8")
         found.append(read_run(place))
     return compare(found, read_labels(FILES, None), resamples=100)
 
@@ -141,12 +145,12 @@ def test_rows_stand_in_order_with_gaps(three: Comparison) -> None:
     table = views.table(three)
     assert list(table["cells"]) == ["compact", "eigenface", "mien-m"]
     ages = [cell["value"] for cell in table["cells"]["eigenface"][: table["ages"]]]
-    assert ages == [""] * 5
+    assert ages == [""] * 6
     assert all(len(cells) == len(table["header"]) for cells in table["cells"].values())
     best = [cell["kind"] for cell in table["cells"]["mien-m"][: table["ages"]]]
-    assert best == ["best"] * 5
+    assert best == ["best"] * 6
     assert table["cells"]["compact"][0]["kind"] == "lead"
-    assert table["cells"]["compact"][3]["claim"]["mark"] == "short"
+    assert table["cells"]["compact"][4]["claim"]["mark"] == "short"
 
 
 def test_the_same_runs_give_the_same_page(three: Comparison, html: str) -> None:
@@ -175,7 +179,12 @@ def test_one_run_and_one_question_make_a_page(tmp_path: Path, age: bool, gender:
     ids = Page(to_html(found)).ids()
     assert not (lacking | {"differences", "costs", "curves"}) & ids
     assert {"claims", "table", "worst"} <= ids
-    assert "## Difference" not in to_markdown(found)
+    text = to_markdown(found)
+    assert text.startswith("1 run: ")
+    assert "## Difference" not in text
+    assert "**" not in text  # nothing is the best of one
+    assert "Bold differences" not in text
+    assert {cell["kind"] for cell in views.table(found)["cells"]["x"] if "cost" not in cell} == {""}
 
 
 def test_markdown_has_the_figures_beside_the_claims(three: Comparison) -> None:
@@ -213,6 +222,81 @@ def test_a_claim_off_the_axis_is_pinned_to_its_edge(tmp_path: Path) -> None:
     )
     claim = views.forest(found, "mae")["rows"]["separate-age"]["claim"]
     assert (claim["at"], claim["beyond"], claim["text"]) == (100, True, "17")
+    points = [row["point"] for row in views.forest(found, "mae")["rows"].values()]
+    assert max(point["left"] + point["width"] for point in points) < 85  # its figure hides no bar
+
+
+def test_a_run_of_one_gender_is_marked(tmp_path: Path) -> None:
+    found = comparison(
+        tmp_path,
+        ({"name": "expert-women", "system": "regularised", "crop_misses": 7}, answers(6, 1, gender=False)),
+        ({"name": "mien-m", "system": "mien", "device": "a slate"}, answers(3, 1)),
+        recipes={"expert-women": "name: expert-women\ndata: {women: true, men: false}\n"},
+    )
+    women = found.tasks["age"].faces.female == 1
+    own = found.tasks["age"].wrong("expert-women")[women].mean()
+    assert found.own["expert-women"].value == pytest.approx(own)
+    assert list(found.own) == ["expert-women"]
+    notes = views.notes(found)
+    assert notes["marks"] == {"expert-women": [1, 2], "mien-m": []}
+    assert f"on women its MAE is {own:.2f} [" in notes["texts"][0]
+    assert notes["texts"][1].startswith("In 7 of the test chips")
+    assert notes["device"] == "a slate"
+    text = to_markdown(found)
+    assert f"on women its MAE is {own:.2f} [" in text
+    assert re.search(r"^\| expert-women .* \| 7 +\|", text, re.MULTILINE)
+    runs = {run["name"]: run for run in found.to_dict()["runs"]}
+    assert (runs["expert-women"]["learned_from"], runs["mien-m"]["learned_from"]) == ("women", "all")
+    assert runs["mien-m"]["own_gender_mae"] is None
+
+
+def test_a_mean_of_numbers_is_no_distribution(tmp_path: Path) -> None:
+    few = np.zeros((len(FILES), AGES))
+    few[:, [20, 21, 30, 31, 40, 41]] = 1 / 6
+    female = np.full(len(FILES), np.nan, np.float32)
+    parts = {"parts": ["a", "b", "c"]}
+    found = comparison(
+        tmp_path,
+        ({"name": "mean", "system": "mien", **parts}, {"pmf": few, "female": female}),
+        ({"name": "mean-of-spread", "system": "mien", **parts}, answers(5, 1, gender=False)),
+        ({"name": "spread", "system": "mien"}, answers(5, 1, gender=False)),
+    )
+    html = to_html(found)
+    calibration = html[html.index('id="calibration"') : html.index('id="worst"')]
+    assert re.findall(r"<figcaption><b>([^<]*)</b>", calibration) == ["mean-of-spread", "spread"]
+
+
+def test_names_in_a_drawing_hide_nothing() -> None:
+    rng = np.random.default_rng(5)
+    points = [(float(x), float(y)) for x, y in rng.normal((300, 150), (40, 25), (20, 2))]
+    names = [f"a run called {at}" for at in range(20)]
+    spots = labels.place(points, names, (0, 0, 600, 300))
+    boxes = [
+        (spot.left, spot.middle - labels.HEIGHT / 2, spot.left + labels.LETTER * len(name), spot.middle + 6.5)
+        for spot, name in zip(spots, names, strict=True)
+        if spot is not None
+    ]
+    assert len(boxes) == 20
+    for at, (left, top, right, bottom) in enumerate(boxes):
+        assert (left >= 0, top >= 0, right <= 600, bottom <= 300) == (True,) * 4
+        assert not any(left < x < right and top < y < bottom for x, y in points)
+        for other in boxes[:at]:
+            assert left >= other[2] or other[0] >= right or top >= other[3] or other[1] >= bottom
+    assert labels.place([(50.0, 50.0)], ["far too long a name"], (0, 0, 100, 100)) == [None]
+
+
+def test_costs_name_every_run_and_the_chief_ones_on_a_telephone(tmp_path: Path) -> None:
+    runs = [
+        (
+            {"name": f"run-{at}", "system": "mien" if at else "compact", "multiply_adds": 10 ** (5 + at / 4)},
+            answers(at + 3, 0.9),
+        )
+        for at in range(8)
+    ]
+    html = to_html(comparison(tmp_path, *runs))
+    wide, narrow = (re.findall(rf'<div class="{kind}">(<svg.*?</svg>)', html) for kind in ("wide", "narrow"))
+    assert all(f">run-{at}</text>" in drawing for drawing in wide for at in range(8))
+    assert all(">run-0</text>" in drawing for drawing in narrow)
 
 
 def test_bands_and_confusion_count_faces(three: Comparison) -> None:

@@ -15,11 +15,12 @@ _HEADLINE: tuple[Figure, ...] = ("mae", "cs5", "age_class", "accuracy", "f1")
 
 
 def to_markdown(comparison: Comparison) -> str:
-    """Four tables; the first is the one for a README."""
-    settings = comparison.settings
+    """The headline table, the one for a README; all figures, costs, and differences where there are several runs."""
+    settings, several = comparison.settings, len(comparison.runs) > 1
     counts = " and ".join(f"{len(task.faces):,} faces for {name}" for name, task in comparison.tasks.items())
+    of = f"{len(comparison.runs)} runs on the same faces" if several else "1 run"
     lines = [
-        f"{len(comparison.runs)} runs on the same faces: {counts}. Labels {comparison.labels.origin}. In brackets "
+        f"{of}: {counts}. Labels {comparison.labels.origin}. In brackets "
         f"{settings['level']:.0%} intervals from {settings['resamples']} resamples; MAE in years, shares in %.",
         "",
         *_headline(comparison),
@@ -31,14 +32,18 @@ def to_markdown(comparison: Comparison) -> str:
         "## What they cost",
         "",
         *_costs(comparison),
+        "",
+        "Chips without a face found: test chips in which the run's own detector, Haar, found no face; they are taken "
+        "whole. A dash where the run takes the chips as they are.",
     ]
     for task in comparison.tasks.values():
         if len(task.pairs.names) > 1:
             words = WORDS[task.figure]
             title = f"## Difference in {words.name}, row minus column,{words.unit.replace('%', 'points')}"
             lines += ["", title, "", *_matrix(task.pairs, words.factor)]
-    lines += ["", "Bold differences are real: the interval of the paired bootstrap leaves out 0.", ""]
-    return "\n".join(lines)
+    if any(len(task.pairs.names) > 1 for task in comparison.tasks.values()):
+        lines += ["", "Bold differences are real: the interval of the paired bootstrap leaves out 0."]
+    return "\n".join([*lines, ""])
 
 
 def _headline(comparison: Comparison) -> list[str]:
@@ -47,7 +52,9 @@ def _headline(comparison: Comparison) -> list[str]:
         claims = [claim.text() for claim in comparison.claims(run).values() if claim.figure in _HEADLINE]
         cells = [_marked(comparison, run, figure) for figure in _HEADLINE]
         parameters = wording.short(run.record["parameters"])
-        rows.append([system, run.title, ", ".join(claims) or "-", *cells, parameters, run.record["budget"] or "-"])
+        notes = [run.record["budget"] or "", wording.own_gender(run, comparison.own)]
+        told = " ".join(note for note in notes if note) or "-"
+        rows.append([system, run.title, ", ".join(claims) or "-", *cells, parameters, told])
     return markdown(rows)
 
 
@@ -67,12 +74,14 @@ def _figures(comparison: Comparison) -> list[str]:
 
 
 def _costs(comparison: Comparison) -> list[str]:
-    rows = [["run", "parameters", "multiply-adds", "training", "faces/s", "ms/face", "epochs", "pixels", "device"]]
+    costs = ["parameters", "multiply-adds", "training", "faces/s", "ms/face", "epochs", "pixels"]
+    rows = [["run", *costs, "chips without a face found", "device"]]
     for run in comparison.runs:
         record = run.record
         costs = [wording.short(record["parameters"]), wording.short(record["multiply_adds"])]
         costs += [wording.hours(record["hours"]), wording.plain(record["train_faces_per_second"])]
-        costs += [wording.plain(record[key]) for key in ("inference_ms", "epochs", "size")]
+        costs += [wording.plain(record["inference_ms"]), wording.epochs(run)]
+        costs += [wording.plain(record[key]) for key in ("size", "crop_misses")]
         rows.append([run.name, *costs, record["device"] or "–"])
     return markdown(rows)
 
@@ -101,4 +110,4 @@ def _marked(comparison: Comparison, run: Run, figure: Figure) -> str:
     if interval is None:
         return "-"
     text = cell(figure, interval) if figure in ("mae", "accuracy") else WORDS[figure].value(interval.value)
-    return f"**{text}**" if comparison.best(figure) is run else text
+    return f"**{text}**" if comparison.contested(figure) and comparison.best(figure) is run else text

@@ -6,7 +6,7 @@
   const home = new Map(rows.map((row) => [row, row.parentNode]));
   const buttons = [...table.querySelectorAll("thead button")];
   const sorted = document.createElement("tbody");
-  const upFirst = (column) => column < 2 || column >= buttons.length - 5;
+  const upFirst = (column) => buttons[column].dataset.up === "1";
   let column = -1;
   let turns = 0;
   const key = (row) => row.cells[column + 1].dataset.sort;

@@ -10,7 +10,7 @@ import jinja2
 import numpy as np
 
 from mien.estimate.calibrate import expectation
-from mien.learn.compare import Comparison, Floats, Task, verdict
+from mien.learn.compare import LOWER_IS_BETTER, Comparison, Floats, Task, verdict
 from mien.learn.report import plots, views, wording
 from mien.learn.report.wording import WORDS
 from mien.learn.runs import Run
@@ -19,9 +19,12 @@ from mien.learn.systems.catalogue import Figure
 FOLDS = ("train", "val", "test")
 
 _BEST = {"age": "smallest age error", "gender": "most genders right"}
+_ALONE = {"age": "age error", "gender": "genders right"}
 _NUMBERS = ("No", "One", "Two", "Three", "Four", "Five", "Six")
 _SPREAD = 1e-4
 """Mass from which a year takes part in a distribution; one that two years share is a number of years."""
+_NARROW = (350, 430)
+"""Size of a drawing of costs for a telephone."""
 
 
 def to_html(comparison: Comparison, command: str = "") -> str:
@@ -50,6 +53,7 @@ def _context(comparison: Comparison) -> dict[str, Any]:
         "cards": _cards(comparison),
         "groups": views.groups(comparison),
         "table": views.table(comparison),
+        "notes": views.notes(comparison),
         "conditions": {run.name: wording.conditions(run) for run in comparison.runs},
         "forests": [views.forest(comparison, task.figure) for task in tasks],
         "costs": [drawing for task in tasks if (drawing := _costs(comparison, task.figure))],
@@ -69,7 +73,7 @@ def _of_age(task: Task | None, runs: Sequence[Run]) -> dict[str, Any]:
     if task is None:
         return {"densities": [], "coverages": [], "hardest_ages": [], "worst": {}}
     having = [run for run in runs if run.name in task.answers]
-    spread = [run for run in having if _is_spread(task.answers[run.name])]
+    spread = [run for run in having if _is_spread(run, task.answers[run.name])]
     truth = task.faces.age
     return {
         "densities": [(run, plots.density(expectation(task.answers[run.name]), truth)) for run in having],
@@ -91,6 +95,8 @@ def _of_gender(task: Task | None, runs: Sequence[Run]) -> dict[str, Any]:
 
 
 def _headline(comparison: Comparison) -> str:
+    if len(comparison.runs) == 1:
+        return comparison.runs[0].title
     published = {run.system.key for run in comparison.runs if run.system.published}
     if not published:
         return "One test for every run"
@@ -129,7 +135,7 @@ def _best_card(comparison: Comparison, task: Task) -> dict[str, str]:
         other = words.value(comparison.figures[rebuilt.name][task.figure].value)
         below += f"; of the published systems {other}{words.unit}, {rebuilt.title}"
     value = words.value(comparison.figures[best.name][task.figure].value)
-    label = _BEST[task.question]
+    label = (_BEST if len(having) > 1 else _ALONE)[task.question]
     return {"label": label, "value": value, "unit": words.unit, "below": below, "kind": best.system.key}
 
 
@@ -139,21 +145,46 @@ def _written(comparison: Comparison, figure: Figure) -> dict[str, str]:
     return {name: words.value(interval.value) + words.unit for name, interval in having.items()}
 
 
-def _is_spread(pmf: Floats) -> bool:
-    """Whether a run answers distributions rather than numbers."""
-    return float(np.median((pmf > _SPREAD).sum(axis=1))) > 2
+def _is_spread(run: Run, pmf: Floats) -> bool:
+    """Whether a run answers distributions rather than numbers; a mean of some numbers is still no distribution."""
+    members = max(1, len(run.record.get("parts") or ()))
+    return float(np.median((pmf > _SPREAD).sum(axis=1))) > 2 * members
 
 
-def _costs(comparison: Comparison, figure: Figure) -> str:
-    """Empty where fewer than two runs say what they cost."""
-    points = []
+def _costs(comparison: Comparison, figure: Figure) -> dict[str, str]:
+    """The drawing for a wide page and for a narrow one; empty where fewer than two runs say what they cost."""
     words = WORDS[figure]
-    for run in comparison.runs:
-        amount, interval = run.record["multiply_adds"], comparison.figures[run.name].get(figure)
-        if amount and interval is not None:
-            title = f"{run.title}: {wording.cell(figure, interval)}{words.unit}, {wording.short(amount)} multiply-adds"
-            points.append(plots.Point(run.name, f"sys-{run.system.key}", amount, interval.value, title))
-    return plots.costs(points, f"{words.name},{words.unit}", words.factor) if len(points) > 1 else ""
+    having = [run for run in comparison.runs if run.record["multiply_adds"] and figure in comparison.figures[run.name]]
+    if len(having) < 2:
+        return {}
+    chief = _chief(comparison, figure, having)
+    points = []
+    for run in sorted(having, key=lambda run: chief.index(run) if run in chief else len(chief)):
+        amount, interval = run.record["multiply_adds"], comparison.figures[run.name][figure]
+        title = f"{run.title}: {wording.cell(figure, interval)}{words.unit}, {wording.short(amount)} multiply-adds"
+        kind = f"sys-{run.system.key}"
+        points.append(plots.Point(run.title, kind, amount, interval.value, title, chief=run in chief))
+    label = f"{words.name},{words.unit}"
+    return {
+        "figure": figure,
+        "wide": plots.costs(points, label, words.factor),
+        "narrow": plots.costs(points, label, words.factor, _NARROW),
+    }
+
+
+def _chief(comparison: Comparison, figure: Figure, having: Sequence[Run]) -> list[Run]:
+    """Runs whose name is to be read first: the best of each system, the best system first, then cheap and good ones."""
+    sign = 1 if figure in LOWER_IS_BETTER else -1
+
+    def rank(run: Run) -> float:
+        return sign * comparison.figures[run.name][figure].value
+
+    systems = {run.system.key: [other for other in having if other.system is run.system] for run in having}
+    first = sorted((min(runs, key=rank) for runs in systems.values()), key=rank)
+    ours = [run for run in having if run.system.key == "mien" and run not in first]
+    by_cost = sorted(having, key=lambda run: (run.record["multiply_adds"], rank(run)))
+    front = [run for at, run in enumerate(by_cost) if all(rank(run) < rank(other) for other in by_cost[:at])]
+    return first + ours + [run for run in front if run not in first and run not in ours]
 
 
 def _folds(comparison: Comparison) -> list[tuple[str, str, int]]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mien.estimate import calibrate
 from mien.learn import metrics
 from mien.learn.manifest import Manifest
+from mien.learn.report import labels
 from mien.learn.report.svg import Drawing, Scale
 from mien.learn.runs import Epoch
 
@@ -23,6 +24,8 @@ YEARS = 110
 _DECADES = [(float(age), str(age)) for age in range(0, YEARS + 1, 20)]
 _SHARES = [(0.0, "0"), (0.5, "50"), (1.0, "100 %")]
 _SHADES = 6
+_ROOMY = 600
+"""Width from which a drawing has room for lines to the names of all runs, not only of the chief ones."""
 
 
 def ages(faces: Manifest, name: str) -> str:
@@ -181,48 +184,60 @@ def _panel(
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A run among those whose cost is drawn: its name, colour class, cost, figure, and words for who points at it."""
+    """A run among those whose cost is drawn.
+
+    Attributes:
+        name: as its label says it.
+        kind: colour class.
+        amount: what it costs.
+        figure: how good it is.
+        title: words for who points at it.
+        chief: whether its name is to stand out.
+    """
 
     name: str
     kind: str
     amount: float
     figure: float
     title: str
+    chief: bool = False
 
 
-def costs(points: Sequence[Point], label: str, factor: float) -> str:
-    """A figure, called `label` and written `factor` times as large, against the multiply-adds for one face."""
-    drawing = Drawing(560, 330, f"{label} against multiply-adds")
+def costs(points: Sequence[Point], label: str, factor: float, size: tuple[int, int] = (1180, 420)) -> str:
+    """A figure, written `factor` times as large, against the multiply-adds for one face.
+
+    Args:
+        points: the most important first; where room is short it is the last ones that go without a name.
+        label: what the figure is called.
+        factor: of the figure.
+        size: of the drawing, pixels.
+    """
+    width, height = size
+    drawing = Drawing(width, height, f"{label} against multiply-adds")
     amounts, figures = [point.amount for point in points], [factor * point.figure for point in points]
     spread = (max(figures) - min(figures)) or 1.0
-    x = Scale(min(amounts) / 2, max(amounts) * 2.5, 46, 548, log=True)
-    y = Scale(min(figures) - 0.12 * spread, max(figures) + 0.12 * spread, 292, 22)
-    drawing.text(46, 12, label, "note")
-    drawing.y_axis(y, 46, [(v, f"{v:g}") for v in y.ticks(5)], grid_to=548)
-    drawing.x_axis(x, 292, [(v, _amount(v)) for v in x.ticks()], grid_to=22)
-    drawing.text(548, 326, "multiply-adds for one face", "tick", "end")
+    left, right, top, bottom = 34, width - 6, 8, height - 38
+    x = Scale(min(amounts) / 2, max(amounts) * 2.2, left, right, log=True)
+    y = Scale(min(figures) - 0.1 * spread, max(figures) + 0.1 * spread, bottom, top)
+    drawing.y_axis(y, left, [(v, f"{v:g}") for v in y.ticks(5)], grid_to=right)
+    drawing.x_axis(x, bottom, [(v, _amount(v)) for v in x.ticks()], grid_to=top)
+    drawing.text(right, height - 5, "multiply-adds for one face", "tick", "end")
     places = [(x(amount), y(figure)) for amount, figure in zip(amounts, figures, strict=True)]
-    taken = [(across - 6, up - 6, across + 6, up + 6) for across, up in places]
-    for point, (across, up) in zip(points, places, strict=True):
-        drawing.dot(across, up, 5.5, f"dot {point.kind}", point.title)
-        free = _free(across, up, 6.2 * len(point.name), taken)
-        if free is not None:
-            drawing.text(free[0], free[1] + 4, point.name)
+    found = labels.place(places, [point.name for point in points], (left + 2, top, right, bottom - 2))
+    spots = [
+        spot if spot is not None and (point.chief or width >= _ROOMY or spot.leader is None) else None
+        for point, spot in zip(points, found, strict=True)
+    ]
+    for place, spot in zip(places, spots, strict=True):
+        if spot is not None and spot.leader is not None:
+            drawing.line(*place, *spot.leader, "leader")
+    for point, place in reversed(list(zip(points, places, strict=True))):
+        drawing.dot(*place, 5.5, f"dot {point.kind}", point.title)
+    for point, spot in zip(points, spots, strict=True):
+        if spot is not None:
+            drawing.text(spot.left, spot.middle + 4, point.name, f"who {point.kind}{' chief' * point.chief}")
     return drawing.render()
 
 
 def _amount(value: float) -> str:
     return f"{value / 1e9:g} G" if value >= 1e9 else f"{value / 1e6:g} M"
-
-
-def _free(
-    x: float, y: float, width: float, taken: list[tuple[float, float, float, float]]
-) -> tuple[float, float] | None:
-    """Where a label beside, above or below a point hides nothing, if there is such a place; it is taken then."""
-    for left, middle in ((x + 9, y), (x - 9 - width, y), (x - width / 2, y - 14), (x - width / 2, y + 14)):
-        box = (left, middle - 6, left + width, middle + 6)
-        inside = box[0] > 46 and box[2] < 556 and box[1] > 14 and box[3] < 292
-        if inside and not any(box[0] < b[2] and b[0] < box[2] and box[1] < b[3] and b[1] < box[3] for b in taken):
-            taken.append(box)
-            return left, middle
-    return None

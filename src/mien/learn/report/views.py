@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -21,6 +22,9 @@ View = dict[str, Any]
 
 HARDEST = 12
 WORST = 6
+_MARGIN = 17
+"""Percent of an axis kept free at an end beyond which a claim lies, for its mark and figure."""
+
 MARKS = {"better": "better", "reached": "reached", "short": "not reached"}
 
 _COSTS = (
@@ -46,14 +50,36 @@ def table(comparison: Comparison) -> View:
     """The main table: header, and for each run its cells."""
     figures = AGE_FIGURES + GENDER_FIGURES
     published = [run for run in comparison.runs if run.system.published]
-    best = {figure: (comparison.best(figure), comparison.best(figure, published)) for figure in figures}
-    header = [(WORDS[figure].name, WORDS[figure].meaning) for figure in figures]
-    header += [(name, meaning) for _, name, meaning, _ in _COSTS]
+    best = {
+        figure: (comparison.best(figure), comparison.best(figure, published))
+        if comparison.contested(figure)
+        else (None, None)
+        for figure in figures
+    }
+    header = [(WORDS[figure].name, WORDS[figure].meaning, figure in LOWER_IS_BETTER) for figure in figures]
+    header += [(name, meaning, True) for _, name, meaning, _ in _COSTS]
     cells = {
         run.name: [_figure_cell(comparison, run, figure, best[figure]) for figure in figures] + _cost_cells(run)
         for run in comparison.runs
     }
     return {"header": header, "cells": cells, "ages": len(AGE_FIGURES), "genders": len(GENDER_FIGURES)}
+
+
+def notes(comparison: Comparison) -> View:
+    """What the table says below itself: each note once, and by run the numbers of its notes.
+
+    The device that most runs have is told once for all of them.
+    """
+    devices = Counter(run.record["device"] for run in comparison.runs if run.record["device"])
+    usual = devices.most_common(1)[0][0] if devices else ""
+    texts: dict[str, int] = {}
+    marks: dict[str, list[int]] = {}
+    for run in comparison.runs:
+        device = run.record["device"] or ""
+        said = [run.record["budget"] or "", wording.own_gender(run, comparison.own), wording.whole_chips(run)]
+        said += [f"On {device}."] * (device not in ("", usual))
+        marks[run.name] = [texts.setdefault(text, len(texts) + 1) for text in said if text]
+    return {"texts": list(texts), "marks": marks, "device": usual}
 
 
 def _figure_cell(comparison: Comparison, run: Run, figure: Figure, best: tuple[Run | None, Run | None]) -> View:
@@ -97,7 +123,10 @@ def forest(comparison: Comparison, figure: Figure) -> View:
     intervals = {run.name: comparison.figures[run.name][figure] for run in having}
     low, high = min(i.low for i in intervals.values()), max(i.high for i in intervals.values())
     margin = 0.04 * (high - low) or 0.01
-    scale = Scale(low - margin, high + margin, 0, 100)
+    claims = [claim.value for run in having if (claim := comparison.claims(run).get(figure))]
+    start = _MARGIN if min(claims, default=low) < low - margin else 0
+    end = 100 - _MARGIN if max(claims, default=high) > high + margin else 100
+    scale = Scale(low - margin, high + margin, start, end)
     rows: dict[str, View] = {}
     for run in comparison.runs:
         row: View = {"point": None, "claim": None}
@@ -109,8 +138,9 @@ def forest(comparison: Comparison, figure: Figure) -> View:
             row["title"] = f"{run.title}: {wording.cell(figure, interval)}{words.unit}"
             claim = comparison.claims(run).get(figure)
             if claim is not None:
-                row["claim"] = {"at": scale(claim.value), "text": claimed(claim), "title": _claim_title(claim)}
-                row["claim"]["beyond"] = not scale.low <= claim.value <= scale.high
+                beyond = not scale.low <= claim.value <= scale.high
+                at = scale(claim.value) if not beyond else 0 if claim.value < scale.low else 100
+                row["claim"] = {"at": at, "text": claimed(claim), "title": _claim_title(claim), "beyond": beyond}
         rows[run.name] = row
     ticks = [{"at": scale(value), "text": f"{words.factor * value:g}"} for value in scale.ticks(5)]
     return {"figure": figure, "words": words, "rows": rows, "ticks": ticks, "down": figure in LOWER_IS_BETTER}
