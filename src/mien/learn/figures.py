@@ -6,10 +6,12 @@ stale. Faces are the public-domain portraits in `examples/`; none of the data is
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
+from PIL import Image
 from torch import nn
 
 from mien.errors import UsageError
@@ -23,7 +25,7 @@ from mien.learn.recipe import Recipe, load_recipe, recipe_names
 from mien.learn.systems.catalogue import SYSTEMS
 
 FORMS = ("png", "svg", "pdf")
-OWN = "mien-m"
+OWN = ("mien-m", "mien-s")
 
 AGE_WORDS = {
     "distribution": "age: 117 probabilities",
@@ -76,16 +78,27 @@ def write_figures(
             is_net = name == "architecture"
             figure = draw_architecture(plan, net, face) if is_net else preprocessing.draw(plan, net, pictures)
             written.append(folder / f"{name}-{plan.name}.{form}")
-            figure.savefig(written[-1], dpi=160, facecolor="white")
+            _save(figure, written[-1])
             report(str(written[-1]))
     return written
 
 
+def _save(figure: Figure, path: Path) -> None:
+    """Write a figure; a png with a palette, which takes a third of the bytes that all colours would."""
+    if path.suffix != ".png":
+        figure.savefig(path, facecolor="white")
+        return
+    whole = io.BytesIO()
+    figure.savefig(whole, format="png", dpi=130, facecolor="white")
+    with Image.open(whole) as picture:
+        picture.convert("RGB").quantize(256).save(path, optimize=True)
+
+
 def published() -> list[str]:
-    """Recipes of the published systems in the order of their comparison, then our own model."""
+    """Recipes of the published systems in the order of their comparison, then our own models."""
     known = recipe_names()
     rows = [row.name for system in SYSTEMS if system.key != "mien" for row in system.rows]
-    return [name for name in (*rows, OWN) if name in known]
+    return [name for name in (*rows, *OWN) if name in known]
 
 
 def network(plan: Recipe) -> nn.Module:
