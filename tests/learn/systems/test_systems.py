@@ -1,12 +1,16 @@
-"""What the published networks without a pretrained start must do, whatever their design."""
+"""What every network that a recipe trains must do, whatever its design, and what is combined of them.
+
+The hybrids, which need a small CNN in place of theirs, do the same in `test_hybrid.py`.
+"""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_args
 
 import numpy as np
 import onnxruntime
 import pytest
 import torch
+import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -14,7 +18,8 @@ from mien.learn.losses import AgeGenderLoss
 from mien.learn.network import as_network, build
 from mien.learn.onnx_export import to_proto
 from mien.learn.outputs import Deployed, Output
-from mien.learn.recipe import Loss, Model
+from mien.learn.recipe import Loss, Model, load_recipe, recipe_names
+from mien.learn.systems.combination import Combination, Mode
 
 SIZE = 48
 REGULARISED = {"widths": [6, 8, 10], "hidden": [16, 12], "dropout": [0.1, 0.1], "spatial_dropout": [0.1]}
@@ -33,7 +38,15 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "combined": ("combined-cnn", {"widths": [4, 6, 8, 10], "hidden": 16}),
     "separate age": ("separate-cnn", SEPARATE),
     "separate gender": ("separate-cnn", {**SEPARATE, "task": "gender"}),
+    "mien": ("mobilenet-v1", {"width": 1 / 16}),
 }
+
+COMBINED: dict[str, tuple[str, tuple[str, ...]]] = {
+    "pair": ("pair", ("age: separate age", "gender: separate gender")),
+    "gated": ("gated", ("gate: four conv", "women: separate age", "men: separate age")),
+    "mean": ("mean", ("first: combined", "second: separate age", "third: three conv")),
+}
+"""Mode and parts, each a role and a case."""
 
 ANSWERS = {
     "compact": ((5, 24), (5, 2)),
@@ -48,11 +61,8 @@ ANSWERS = {
     "combined": ((5,), (5,)),
     "separate age": ((5,), None),
     "separate gender": (None, (5,)),
+    "mien": ((5, 117), (5,)),
 }
-
-
-EXPORTED = [case for case in CASES if case not in {"regularised age", "regularised gender", "vgg"}]
-"""What adds something to the graph: "both" holds the two, and batch norm is all that the other VGG has besides."""
 
 
 @pytest.fixture(params=list(CASES))
@@ -65,8 +75,12 @@ class Gallery(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.nets = nn.ModuleList(Deployed(moved(make(case))) for case in EXPORTED)
-        self.names = [f"{case}: {name}" for case in EXPORTED for name in Deployed(make(case)).names]
+        noise = {"vgg": 0.3}  # more grows from layer to layer of a deep network without batch norm
+        nets = {case: moved(make(case), noise.get(case, 1.0)) for case in CASES} | {
+            mode: combine(mode) for mode in COMBINED
+        }
+        self.nets = nn.ModuleList(Deployed(net) for net in nets.values())
+        self.names = [f"{case}: {name}" for case, net in nets.items() for name in Deployed(net).names]
 
     def forward(self, chips: Tensor) -> tuple[Tensor, ...]:
         return tuple(answer for net in self.nets for answer in net(chips))
@@ -85,6 +99,16 @@ def make(case: str, seed: int = 0) -> nn.Module:
     return build(Model(network=network, size=SIZE, options=options))
 
 
+def combine(mode: str, seed: int = 0) -> Combination:
+    """The parts of a combination with weights off their start, no two of them alike."""
+    torch.manual_seed(seed)
+    roles = dict(part.split(": ") for part in COMBINED[mode][1])
+    parts = {role: {"network": CASES[case][0], "options": CASES[case][1]} for role, case in roles.items()}
+    net = build(Model(network="combination", size=SIZE, options={"mode": COMBINED[mode][0], "parts": parts}))
+    assert isinstance(net, Combination)
+    return cast(Combination, moved(net))
+
+
 def faces(count: int, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
     """Chips whose age is their brightness and whose gender is their colour."""
     rng = np.random.default_rng(seed)
@@ -101,15 +125,32 @@ def answers(net: nn.Module, chips: Tensor) -> Output:
     return output
 
 
-def moved(net: nn.Module) -> nn.Module:
+def moved(net: nn.Module, noise: float = 1.0) -> nn.Module:
     """The network with its weights and batch statistics off their start, where many are 0 or 1."""
     generator = torch.Generator().manual_seed(1)
     for p in net.parameters():
-        scale = p[0].numel() ** -0.5 if p.ndim > 1 else 0.2
+        scale = noise * p[0].numel() ** -0.5 if p.ndim > 1 else 0.2
         p.data += scale * torch.randn(p.shape, generator=generator)
     with torch.no_grad():
         net.train()(faces(8)[0])
     return net
+
+
+def design(network: str, options: dict[str, Any]) -> tuple[object, ...]:
+    """What sets networks apart, whatever their widths."""
+    default = "age" if network in {"regularised-cnn", "separate-cnn", "vgg16"} else None
+    return network, options.get("task", default), options.get("batch_norm", False)
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_recipe_trains_a_network_that_is_tested(name: str) -> None:
+    model = load_recipe(name).model
+    tested = {design(*case) for case in CASES.values()}
+    assert model.network == "hybrid" or design(model.network, model.options) in tested
+
+
+def test_every_way_to_combine_is_tested() -> None:
+    assert {mode for mode, _ in COMBINED.values()} == set(get_args(Mode))
 
 
 def test_answers_have_the_shape_of_their_kinds(case: str) -> None:
@@ -120,7 +161,7 @@ def test_answers_have_the_shape_of_their_kinds(case: str) -> None:
         assert (raw is None) == (kind is None) == (shape is None)
         if raw is not None:
             assert tuple(raw.shape) == shape
-            assert (raw.ndim == 2) == (kind in {"classes", "softmax"})
+            assert (raw.ndim == 2) == (kind in {"distribution", "classes", "softmax"})
             assert raw.dtype == torch.float32
 
 
@@ -130,26 +171,60 @@ def test_stages_and_heads_hold_every_weight_once(case: str) -> None:
     assert sorted(held) == sorted(id(p) for p in net.parameters())
 
 
-def test_loss_falls(case: str) -> None:
-    net = make(case)
+def fit(net: nn.Module, loss: AgeGenderLoss) -> None:
+    """Forty steps."""
     chips, age, female = faces(64)
-    loss = AgeGenderLoss(Loss(gender=10.0), as_network(net))  # ten, so that years do not drown the gender
     optimiser = torch.optim.Adam(net.parameters(), lr=6e-3)
-    before = loss(answers(net, chips), age, female).item()
     for step in range(40):
         rows = slice(16 * (step % 4), 16 * (step % 4) + 16)
         optimiser.zero_grad()
         loss(net.train()(chips[rows]), age[rows], female[rows]).backward()  # type: ignore[no-untyped-call]
         optimiser.step()
+
+
+def test_loss_falls(case: str) -> None:
+    net = make(case)
+    chips, age, female = faces(64)
+    loss = AgeGenderLoss(Loss(gender=10.0), as_network(net))  # ten, so that years do not drown the gender
+    before = loss(answers(net, chips), age, female).item()
+    fit(net, loss)
     assert loss(answers(net, chips), age, female).item() < 0.85 * before
 
 
+@pytest.mark.parametrize("mode", COMBINED)
+def test_a_combination_gains_when_its_parts_learn(mode: str) -> None:
+    """Nothing trains it as a whole: its parts are runs of their own."""
+    net = combine(mode)
+    before = errors(net)
+    for part in net.parts.values():
+        alone = cast(Deployed, part).net
+        fit(alone, AgeGenderLoss(Loss(), as_network(alone)))
+    assert all(now < 0.85 * then for now, then in zip(errors(net), before, strict=True))
+
+
+def errors(net: Combination) -> tuple[float, float]:
+    """MAE in years and cross-entropy of the gender."""
+    chips, age, female = faces(64)
+    with torch.inference_mode():
+        pmf, probability = Deployed(net).eval()(chips)
+    years = pmf @ torch.arange(pmf.shape[1], dtype=torch.float32)
+    return (years - age).abs().mean().item(), F.binary_cross_entropy(probability, female.float()).item()
+
+
 def test_saved_and_loaded_it_answers_the_same(case: str, tmp_path: Path) -> None:
-    net, chips = moved(make(case)), faces(5)[0]
-    save_file(net.state_dict(), tmp_path / "model.safetensors")
-    other = make(case, seed=1)
+    _survives_saving(moved(make(case)), make(case, seed=1), tmp_path)
+
+
+@pytest.mark.parametrize("mode", COMBINED)
+def test_a_combination_saved_and_loaded_answers_the_same(mode: str, tmp_path: Path) -> None:
+    _survives_saving(combine(mode), combine(mode, seed=1), tmp_path)
+
+
+def _survives_saving(net: nn.Module, other: nn.Module, folder: Path) -> None:
+    chips = faces(5)[0]
+    save_file(net.state_dict(), folder / "model.safetensors")
     assert any(not torch.equal(a, b) for a, b in zip(net.parameters(), other.parameters(), strict=True))
-    other.load_state_dict(load_file(tmp_path / "model.safetensors"))
+    other.load_state_dict(load_file(folder / "model.safetensors"))
     for mine, theirs in zip(answers(net, chips), answers(other, chips), strict=True):
         if mine is not None:
             assert theirs is not None
