@@ -114,16 +114,18 @@ class MobileNetV1(nn.Module):
         """Load the HSE start, `model.safetensors` of shared/README.md.
 
         Raises:
-            DataError: the file lacks a tensor of this network.
+            DataError: the file lacks a tensor of this network, or has it in another shape.
         """
         stored = load_file(path)
         state = {}
-        for name in self.state_dict():
+        for name, tensor in self.state_dict().items():
             key = name.replace("blocks.", "block", 1)
             if key.startswith("block"):
                 number, rest = key.removeprefix("block").split(".", 1)
                 key = f"block{int(number) + 1}.{rest}"
-            if key not in stored:
-                raise DataError(f"{path} has no tensor {key!r}: it is not the MobileNet start this recipe names")
+            if key not in stored or stored[key].shape != tensor.shape:
+                raise DataError(
+                    f"{path} has no tensor {key!r} of this shape: it is not the MobileNet start to load here"
+                )
             state[name] = stored[key].float()
         self.load_state_dict(state)

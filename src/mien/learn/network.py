@@ -5,18 +5,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from importlib import import_module
-from pathlib import Path
 from typing import cast
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file
 from torch import nn
 
-from mien.errors import DataError, UsageError
-from mien.estimate import bundle
-from mien.learn.heads import AgeGenderNet
+from mien.errors import UsageError
 from mien.learn.outputs import Network
 from mien.learn.recipe import Model
+from mien.learn.transfer import start_from
 
 NETWORKS: dict[str, str] = {
     "mobilenet-v1": "mien.learn.heads:mobilenet_v1",
@@ -33,12 +29,16 @@ NETWORKS: dict[str, str] = {
 """Name -> what makes the network: a callable of `size` and the options of a recipe."""
 
 
-def build(model: Model) -> nn.Module:
+def build(model: Model, report: Callable[[str], None] = lambda line: None) -> nn.Module:
     """The network of a recipe, an `mien.learn.outputs.Network`, with the start weights loaded and nothing frozen yet.
+
+    Args:
+        model: what to build.
+        report: told in one line what the start weights do not hold, if they hold only a part of the network.
 
     Raises:
         UsageError: unknown network, or options that it does not have.
-        DataError: the start weights are missing or do not fit.
+        DataError: the start weights are missing or hold too little of this network; see `mien.learn.transfer`.
     """
     accepted = [name for name in _parameters(model.network) if name != "size"]
     make = _load(NETWORKS[model.network])
@@ -50,7 +50,7 @@ def build(model: Model) -> nn.Module:
     except (TypeError, ValueError) as error:
         raise UsageError(f"{model.network} cannot be built with {model.options}: {error}") from error
     if model.init is not None:
-        _start_from(net, model.init)
+        start_from(net, model.init, report)
     return net
 
 
@@ -98,25 +98,3 @@ def _parameters(network: str) -> list[str]:
 def _load(place: str) -> Callable[..., nn.Module]:
     module, name = place.split(":")
     return cast(Callable[..., nn.Module], getattr(import_module(module), name))
-
-
-def _start_from(net: nn.Module, init: Path) -> None:
-    folder = bundle.available().get(str(init), init)
-    path = folder / "model.safetensors" if folder.is_dir() else folder
-    if not path.is_file():
-        raise DataError(f"the start weights {path} do not exist: set model.init to a file or bundle, or to null")
-    try:
-        with safe_open(path, framework="pt") as file:
-            names = set(file.keys())
-    except SafetensorError as error:
-        raise DataError(f"{path} is not a safetensors file: {error}") from error
-    if "stem.weight" in names and isinstance(net, AgeGenderNet):
-        net.backbone.load_hse(path)
-        return
-    state = {name: tensor.float() for name, tensor in load_file(path).items()}
-    wanted = net.state_dict()
-    missing = sorted(set(wanted) - set(state))
-    wrong = sorted(name for name in set(wanted) & set(state) if wanted[name].shape != state[name].shape)
-    if missing or wrong:
-        raise DataError(f"{path} does not fit this network: {(missing + wrong)[0]!r} is missing or of another shape")
-    net.load_state_dict(state, strict=False)
