@@ -43,7 +43,9 @@ CHIPS = np.random.default_rng(0).integers(0, 256, (6, 32, 32, 3), dtype=np.uint8
 def test_a_run_is_scored_on_a_fold(runs: dict[str, Path]) -> None:
     told: list[str] = []
     described = score(runs["age"], fold="val", threads=1, report=told.append)
-    assert described == json.loads((runs["age"] / "run.json").read_text())
+    assert described == json.loads((runs["age"] / "run-val.json").read_text())
+    assert not (runs["age"] / "run.json").exists()
+    assert "epochs_by_run" not in described
     assert described["task"] == ["age"]
     assert described["faces"] == 8
     assert described["parameters"] > 100
@@ -61,10 +63,20 @@ def test_the_time_alone_is_taken_again(runs: dict[str, Path]) -> None:
     with pytest.raises(DataError, match="score it first"):
         retime(runs["women"])
     before = score(runs["gender"], fold="val", threads=1)
-    (runs["gender"] / "run.json").write_text(json.dumps(before | {"inference_ms": 1e6}))
+    for name in ("run-val.json", "run.json"):
+        (runs["gender"] / name).write_text(json.dumps(before | {"fold": name, "inference_ms": 1e6}))
     milliseconds = retime(runs["gender"])
     assert 0 < milliseconds < 1e6
-    assert json.loads((runs["gender"] / "run.json").read_text()) == before | {"inference_ms": milliseconds}
+    for name in ("run-val.json", "run.json"):
+        record = json.loads((runs["gender"] / name).read_text())
+        assert record == before | {"fold": name, "inference_ms": milliseconds}
+
+
+def test_a_record_of_another_fold_leaves_that_of_test_alone(runs: dict[str, Path]) -> None:
+    (runs["men"] / "run.json").write_text("{}")
+    score(runs["men"], fold="val", threads=1)
+    assert (runs["men"] / "run.json").read_text() == "{}"
+    assert json.loads((runs["men"] / "run-val.json").read_text())["fold"] == "val"
 
 
 def test_a_pair_answers_as_its_parts_do(runs: dict[str, Path], tmp_path: Path) -> None:
@@ -77,6 +89,7 @@ def test_a_pair_answers_as_its_parts_do(runs: dict[str, Path], tmp_path: Path) -
     assert described["title"] == "Two networks"
     assert described["task"] == ["age", "gender"]
     assert described["hours"] > 0
+    assert described["epochs_by_run"] == {"age": 1, "gender": 1}
 
 
 def test_the_gate_routes_each_face_to_one_expert(runs: dict[str, Path], tmp_path: Path) -> None:

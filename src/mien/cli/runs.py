@@ -25,9 +25,12 @@ def score(
         bool, typer.Option("--time-only", help="Only take the time for one chip again, e.g. on an idle machine.")
     ] = False,
 ) -> None:
-    """Predict a fold with finished runs and write FOLD.parquet and run.json into their folders, for [b]compare[/b]."""
+    """Predict a fold with finished runs, for [b]compare[/b]: FOLD.parquet and run.json go into their folders.
+
+    Of other folds than test the record is called run-FOLD.json; [b]compare[/b] reads that of test.
+    """
     with needs_extra("scoring"):
-        from mien.learn.score import retime
+        from mien.learn.score import record_of, retime
         from mien.learn.score import score as score_run
     for run in runs:
         if time_only:
@@ -35,7 +38,7 @@ def score(
             continue
         _tell(f"{run}:")
         score_run(run, fold=fold, threads=threads, report=_tell)
-        typer.echo(str(run / "run.json"))
+        typer.echo(str(record_of(run, fold)))
 
 
 def combine(
@@ -81,7 +84,7 @@ def crossfit(
 
     if not output.parent.is_dir():
         raise UsageError(f"there is no folder {output.parent} to save answers in")
-    net = build(Model(init=start, size=size))
+    net = build(Model(init=start, size=size), _tell)
     assert isinstance(net, AgeGenderNet)
     cores = threads or physical_cores()
     sets: list[Manifest] = [read_faces(data, folds, fold or ("train" if folds else None)).present()]
@@ -124,7 +127,7 @@ def slim(
         raise UsageError(f"the width must be above 0 and at most 1, not {width}")
     if not output.parent.is_dir():
         raise UsageError(f"there is no folder {output.parent} to save weights in")
-    wide = build(Model(init=start, size=size))
+    wide = build(Model(init=start, size=size), _tell)
     assert isinstance(wide, AgeGenderNet)
     cores = threads or physical_cores()
     torch.set_num_threads(cores)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import platform
 import time
@@ -24,6 +23,7 @@ from mien.estimate.calibrate import AGES
 from mien.estimate.estimator import Estimates
 from mien.faces.align import CropContract, resize_chip
 from mien.learn.combine import PARTS
+from mien.learn.cost import cost, parts
 from mien.learn.dataset import View
 from mien.learn.export import multiply_adds
 from mien.learn.manifest import Manifest, read
@@ -77,7 +77,7 @@ class RunEstimator:
 
 
 def score(run: Path, *, fold: str = "test", threads: int = 0, report: Report = lambda line: None) -> dict[str, Any]:
-    """Predict a fold of the data a run was validated on; write `FOLD.parquet` and `run.json` into its folder.
+    """Predict a fold of the data a run was validated on; write `FOLD.parquet` and the fold's record into its folder.
 
     Args:
         run: the run's folder.
@@ -86,7 +86,7 @@ def score(run: Path, *, fold: str = "test", threads: int = 0, report: Report = l
         report: takes lines of progress.
 
     Returns:
-        What run.json holds.
+        What the record holds, the file that `record_of` names.
 
     Raises:
         DataError: no run, or no data.
@@ -106,13 +106,18 @@ def score(run: Path, *, fold: str = "test", threads: int = 0, report: Report = l
     described = _describe(run, recipe, estimator, manifest, view)
     described["data"] = f"{manifest.source[0]}, fold {fold}"
     described["fold"] = fold
-    (run / "run.json").write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
+    record_of(run, fold).write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
     report(summary(predictions, manifest))
     return described
 
 
+def record_of(run: Path, fold: str) -> Path:
+    """The file that describes a run on a fold: run.json for "test", which comparisons read, else run-FOLD.json."""
+    return run / ("run.json" if fold == "test" else f"run-{fold}.json")
+
+
 def retime(run: Path) -> float:
-    """Take the time for one chip again, on a machine that is idle by now, and write it into a scored run's run.json.
+    """Take the time for one chip again, on a machine that is idle by now, and write it into a scored run's records.
 
     Returns:
         Milliseconds.
@@ -120,13 +125,13 @@ def retime(run: Path) -> float:
     Raises:
         DataError: the run has not been scored.
     """
-    path = run / "run.json"
-    if not path.is_file():
+    paths = sorted({*run.glob("run.json"), *run.glob("run-*.json")})
+    if not paths:
         raise DataError(f"{run} has no run.json: score it first")
-    described = json.loads(path.read_text(encoding="utf-8"))
-    described["inference_ms"] = round(one_chip(run, described["size"]), 2)
-    path.write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
-    milliseconds: float = described["inference_ms"]
+    records = {path: json.loads(path.read_text(encoding="utf-8")) for path in paths}
+    milliseconds = round(one_chip(run, records[paths[0]]["size"]), 2)
+    for path, record in records.items():
+        path.write_text(json.dumps(record | {"inference_ms": milliseconds}, indent=1) + "\n", encoding="utf-8")
     return milliseconds
 
 
@@ -143,29 +148,28 @@ def summary(predictions: Predictions, manifest: Manifest) -> str:
 
 
 def _describe(run: Path, recipe: Recipe, estimator: RunEstimator, manifest: Manifest, view: View) -> dict[str, Any]:
-    course = [row for folder in _parts(run) for row in _course(folder)]
-    seconds = sum(float(row["seconds"]) for row in course)
-    seen = sum(float(row["seconds"]) * float(row.get("rate") or 0) for row in course)
+    spent = cost(run)
     chosen = {"age_pmf": "age", "p_female": "gender"}
-    return {
+    described = {
         "name": recipe.name,
         "system": recipe.about.system,
         "title": recipe.about.title or recipe.name,
         "task": [chosen[name] for name in estimator.names],
         "device": device(),
-        "epochs": max((int(row["epoch"]) for folder in _parts(run) for row in _course(folder)), default=0),
+        "epochs": spent.epochs,
         "faces": len(manifest),
-        "hours": round(seconds / 3600, 5),
-        "train_faces_per_second": round(seen / seconds, 1) if seen else None,
+        "hours": round(spent.seconds / 3600, 5),
+        "train_faces_per_second": round(spent.faces / spent.seconds, 1) if spent.faces else None,
         "parameters": sum(p.numel() for p in estimator.net.parameters()),
         "multiply_adds": multiply_adds(estimator.net, recipe.model.size),
         "size": recipe.model.size,
         "inference_ms": round(one_chip(run, recipe.model.size), 2),
         "budget": recipe.about.budget,
         "crop_misses": None if view.boxes is None else view.boxes.misses,
-        "parts": [folder.name for folder in _parts(run)] if (run / PARTS).is_file() else [],
+        "parts": [folder.name for folder in parts(run)] if (run / PARTS).is_file() else [],
         "date": datetime.now(UTC).date().isoformat(),
     }
+    return described | ({"epochs_by_run": spent.by_run} if len(spent.by_run) > 1 else {})
 
 
 def one_chip(run: Path, size: int) -> float:
@@ -195,19 +199,3 @@ def _trained(recipe: Recipe, run: Path) -> nn.Module:
     net = build_empty(recipe.model)
     net.load_state_dict(load_file(run / "model.safetensors"))
     return net.eval()
-
-
-def _parts(run: Path) -> list[Path]:
-    """The runs a run is made of, itself if it was trained as one."""
-    if not (run / PARTS).is_file():
-        return [run]
-    folders = json.loads((run / PARTS).read_text(encoding="utf-8")).values()
-    return [part for folder in folders for part in _parts(Path(folder))]
-
-
-def _course(run: Path) -> list[dict[str, str]]:
-    path = run / "curves.csv"
-    if not path.is_file():
-        return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))

@@ -15,6 +15,9 @@ from safetensors.torch import load_file, save
 
 from mien.errors import DataError
 
+AVERAGED = "averaged.txt"
+"""File of an averaged run that names the runs, one a line."""
+
 
 def average_runs(runs: Sequence[Path], output: Path) -> Path:
     """Write a run folder with the mean weights, and the recipe of the last run.
@@ -45,6 +48,6 @@ def average_runs(runs: Sequence[Path], output: Path) -> Path:
     mean = {name: torch.stack([state[name].float() for state in states]).mean(dim=0) for name in states[0]}
     output.mkdir(parents=True)
     shutil.copyfile(runs[-1] / "recipe.yaml", output / "recipe.yaml")
-    (output / "averaged.txt").write_text("".join(f"{run}\n" for run in runs), encoding="utf-8")
+    (output / AVERAGED).write_text("".join(f"{run}\n" for run in runs), encoding="utf-8")
     (output / "model.safetensors").write_bytes(save(mean))
     return output / "model.safetensors"
