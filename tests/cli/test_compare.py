@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -112,6 +113,8 @@ def test_systems_are_listed() -> None:
     assert done.exit_code == 0
     for word in ("compact", "hybrid-ensemble", "gender 94.5 %", "MAE 4.25 years", "paper (d)", "eigenface", "mien-m"):
         assert word in done.stdout
+    for name, command in (("hybrid-gru", "train"), ("lbp-svm", "baseline"), ("experts", "combine gated")):
+        assert re.search(rf"^{name} +mien {command} ", done.stdout, re.MULTILINE)
     record = json.loads(run("systems", "--format", "json").stdout)
     assert [system["key"] for system in record][:4] == ["compact", "regularised", "hybrid", "one-or-two"]
     assert isinstance(run("systems", "--format", "xml").exception, UsageError)

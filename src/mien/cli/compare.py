@@ -64,7 +64,7 @@ def compare(
 
 
 def systems(form: Annotated[str, typer.Option("--format", help="table or json.")] = "table") -> None:
-    """List the published systems that mien rebuilds: what each paper claims, and the recipes."""
+    """List the published systems that mien rebuilds: what each paper claims, and what makes each run."""
     from rich.console import Console
     from rich.table import Table
 
@@ -82,10 +82,11 @@ def systems(form: Annotated[str, typer.Option("--format", help="table or json.")
         console.print(system.title, style="bold")
         for sentence in (system.paper, system.says, *system.doubts):
             console.print(sentence)
-        table = Table("recipe", "run", "the paper claims", box=None, header_style="dim", padding=(0, 2, 0, 0))
+        table = Table("name", "made by", "run", "the paper claims", box=None, header_style="dim", padding=(0, 2, 0, 0))
         for row in system.rows:
-            recipe = row.name if not row.of else f"{row.name} = {' + '.join(row.of)}"
-            table.add_row(recipe, row.title, ", ".join(claim.text() for claim in row.beside().values()) or "-")
+            title = row.title if not row.of else f"{row.title}: {' + '.join(row.of)}"
+            claims = ", ".join(claim.text() for claim in row.beside().values()) or "-"
+            table.add_row(row.name, system.command(row), title, claims)
         console.print(table)
         console.print()
 

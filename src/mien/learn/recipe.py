@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from mien.errors import UsageError
+from mien.learn.recipe_faults import in_words
+from mien.learn.systems import catalogue
 
 
 class _Part(BaseModel):
@@ -33,6 +35,10 @@ class Data(_Part):
     crop: Literal["chip", "haar", "mtcnn"] = Field(
         default="chip", description="the chip as it is, or what a detector finds in it; see `mien.learn.crops`"
     )
+    drop_misses: bool = Field(
+        default=False, description="true: leave out of training the faces in which the detector of `crop` finds none"
+    )
+    min_bytes: int = Field(default=0, ge=0, description="leave smaller files out of training; 0 leaves none out")
     grey: bool = Field(default=False, description="take the colour away, in training and after")
     women: bool = Field(default=True, description="false: train on men only")
     men: bool = Field(default=True, description="false: train on women only")
@@ -41,6 +47,12 @@ class Data(_Part):
     )
     limit: int | None = Field(default=None, ge=1, description="use only the first so many faces of each: for trials")
     workers: int = Field(default=1, ge=0)
+
+    @model_validator(mode="after")
+    def _misses_need_a_detector(self) -> Data:
+        if self.drop_misses and self.crop == "chip":
+            raise ValueError("drop_misses needs a detector that can miss: set data.crop to haar or mtcnn")
+        return self
 
 
 class Model(_Part):
@@ -164,6 +176,8 @@ def load_recipe(name_or_path: str, overrides: list[str] | None = None) -> Recipe
     elif name_or_path in recipe_names():
         text = (files("mien.learn") / "recipes" / f"{name_or_path}.yaml").read_text(encoding="utf-8")
     else:
+        if made := catalogue.how_made(name_or_path):
+            raise UsageError(made)
         raise UsageError.unknown("recipe", name_or_path, recipe_names())
     try:
         tree = yaml.safe_load(text)
@@ -175,8 +189,7 @@ def load_recipe(name_or_path: str, overrides: list[str] | None = None) -> Recipe
     except yaml.YAMLError as error:
         raise UsageError(f"recipe {name_or_path} is not valid YAML: {error}") from error
     except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(str(at) for at in e['loc'])}: {e['msg']}" for e in error.errors())
-        raise UsageError(f"recipe {name_or_path} does not fit: {faults}") from error
+        raise UsageError(f"recipe {name_or_path} does not fit: {in_words(error, Recipe)}") from error
 
 
 def _override(tree: dict[str, Any], setting: str) -> None:

@@ -61,12 +61,14 @@ class Row:
         title: in words.
         claims: what the paper says of just this variant; the first of a figure is the one to compare with.
         of: the runs it is made of, where it is no training run of its own.
+        mode: how `mien combine` makes it of them, "" where it is trained.
     """
 
     name: str
     title: str
     claims: tuple[Claim, ...] = ()
     of: tuple[str, ...] = ()
+    mode: Literal["", "pair", "gated", "mean"] = ""
 
     def beside(self) -> dict[Figure, Claim]:
         """For each figure that is claimed the claim to compare with."""
@@ -101,6 +103,12 @@ class System:
     def row(self, name: str) -> Row | None:
         """The row of that name, if the system has it."""
         return next((row for row in self.rows if row.name == name), None)
+
+    def command(self, row: Row) -> str:
+        """What makes one of its runs: `mien train`, `mien baseline`, or `mien combine` with a mode."""
+        if row.of:
+            return f"mien combine {row.mode}"
+        return "mien baseline" if self.key == "baseline" else "mien train"
 
     def to_dict(self) -> dict[str, Any]:
         """Native types for JSON."""
@@ -165,8 +173,13 @@ SYSTEMS: tuple[System, ...] = (
             Row("gate-softmax", "Gender gate, softmax", (_ONE_OF_TWO,)),
             Row("expert-women", "Age expert A, women"),
             Row("expert-men", "Age expert B, men"),
-            Row("experts", "Experts behind the gate", of=("gate-sigmoid", "expert-women", "expert-men")),
-            Row("experts-softmax", "Experts, softmax gate", of=("gate-softmax", "expert-women", "expert-men")),
+            Row("experts", "Experts behind the gate", of=("gate-sigmoid", "expert-women", "expert-men"), mode="gated"),
+            Row(
+                "experts-softmax",
+                "Experts, softmax gate",
+                of=("gate-softmax", "expert-women", "expert-men"),
+                mode="gated",
+            ),
         ),
         (
             "92 % for age classes stands in the abstract only, and the text contradicts its own table.",
@@ -209,6 +222,7 @@ SYSTEMS: tuple[System, ...] = (
                     Claim("f1", 0.96, "IMDB-WIKI"),
                 ),
                 of=("hybrid-cnn", "hybrid-lstm", "hybrid-gru"),
+                mode="mean",
             ),
         ),
         ("Its age classes are not defined, and by its own figures the previous model names more of them rightly.",),
@@ -228,6 +242,7 @@ SYSTEMS: tuple[System, ...] = (
                 "Both separate networks",
                 (Claim("mae", 17.0), Claim("accuracy", 0.878)),
                 of=("separate-age", "separate-gender"),
+                mode="pair",
             ),
         ),
         (
@@ -274,3 +289,22 @@ SYSTEMS: tuple[System, ...] = (
 def find(key: str) -> System | None:
     """The system of that key, if there is one."""
     return next((system for system in SYSTEMS if system.key == key), None)
+
+
+def how_made(name: str) -> str | None:
+    """For a run that no recipe trains a sentence with the command that makes it; None for all other names.
+
+    >>> how_made("lbp-svm")
+    'lbp-svm is a baseline, which has no recipe: mien baseline lbp-svm makes it'
+    """
+    for system in SYSTEMS:
+        row = system.row(name)
+        if row is not None and row.of:
+            parts = " ".join(f"runs/{part}" for part in row.of)
+            return (
+                f"{name} is made of other runs, and has no recipe: train {', '.join(row.of)}, then "
+                f"{system.command(row)} {parts} --output runs/{name}; or benchmarks/systems.sh {name} does both"
+            )
+        if row is not None and system.key == "baseline":
+            return f"{name} is a baseline, which has no recipe: mien baseline {name} makes it"
+    return None
