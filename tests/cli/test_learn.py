@@ -192,6 +192,11 @@ def test_a_run_becomes_a_model_that_predicts(chips: Path, tmp_path: Path) -> Non
     assert "epoch 1/1" in done.stderr
     again = run("train", "compact", *changes, "--output", tmp_path / "run")
     assert (again.exit_code, "--resume" in again.stderr) == (6, True)
+    wider = [*changes, "--set", "model.options.hidden=[20, 12]", "--output", tmp_path / "next"]
+    done = run("train", "compact", *wider, "--init", tmp_path / "run")
+    assert done.exit_code == 0, done.output
+    assert f"tensors of the network do not fit {tmp_path / 'run' / 'model.safetensors'} and keep their" in done.stderr
+    assert f"init: {tmp_path / 'run'}\n" in (tmp_path / "next" / "recipe.yaml").read_text()
     done = run("export", tmp_path / "run", "--output", tmp_path / "mine", "--name", "mine")
     assert done.exit_code == 0, done.output
     picture = next(chips.glob("*.jpg"))
@@ -206,6 +211,7 @@ def test_a_run_becomes_a_model_that_predicts(chips: Path, tmp_path: Path) -> Non
     [
         (["train", "mien-x"], 2, "unknown recipe 'mien-x'"),
         (["train", "mien-m", "--set", "optimiser.epoch=3"], 2, "does not fit"),
+        (["train", "lbp-svm"], 2, "mien baseline lbp-svm makes it"),
         (["export", "nowhere", "--output", "x"], 6, "not the folder of a run"),
         (["calibrate", "nobody", "--data", "x"], 2, "unknown model"),
     ],

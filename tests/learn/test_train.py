@@ -8,9 +8,11 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
-from mien.errors import DataError, UsageError
-from mien.learn import train
+from mien.errors import DataError, MienError, UsageError
+from mien.learn import dataset, train
+from mien.learn.crops import Boxes
 from mien.learn.heads import AgeGenderNet
+from mien.learn.manifest import Manifest
 from mien.learn.network import build
 from mien.learn.optimiser import parameter_groups
 from mien.learn.recipe import Model, load_recipe
@@ -125,10 +127,84 @@ def test_a_damaged_picture_is_named(settings: list[str], chips_folder: Path, tmp
         train.run(broken, tmp_path / "run")
 
 
-def test_two_processes_take_the_steps_of_one(settings: list[str], tmp_path: Path) -> None:
-    plan = [*settings, "optimiser.epochs=2", "model.options={dropout: 0}", "data.train.0.fold=train"]
+def test_a_resumed_run_does_not_read_its_start_again(settings: list[str], tmp_path: Path) -> None:
+    start = train.run(load_recipe("mien-m", [*settings, "optimiser.epochs=1"]), tmp_path / "start")
+    plan = [*settings, f"model.init={start}", "model.freeze=2"]
+    train.run(load_recipe("mien-m", [*plan, "optimiser.epochs=1"]), tmp_path / "next")
+    before = load_file(tmp_path / "next" / "model.safetensors")
+    start.unlink()
+    lines: list[str] = []
+    after = load_file(
+        train.run(
+            load_recipe("mien-m", [*plan, "optimiser.epochs=2"]), tmp_path / "next", resume=True, report=lines.append
+        )
+    )
+    assert "going on after epoch 1" in lines
+    assert torch.equal(before["backbone.stem.weight"], after["backbone.stem.weight"])
+    with pytest.raises(DataError, match="do not exist"):
+        train.run(load_recipe("mien-m", plan), tmp_path / "fresh")
+
+
+def test_a_run_from_before_a_setting_existed_goes_on(settings: list[str], tmp_path: Path) -> None:
+    recipe = load_recipe("mien-m", [*settings, "optimiser.epochs=1"])
+    train.run(recipe, tmp_path)
+    state = torch.load(tmp_path / "state.pt", weights_only=True)
+    tree = yaml.safe_load(state["recipe"])
+    del tree["data"]["drop_misses"], tree["data"]["min_bytes"]
+    torch.save(state | {"recipe": yaml.safe_dump(tree)}, tmp_path / "state.pt")
+    assert train.run(recipe, tmp_path, resume=True).is_file()
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "data.train=[{data: nowhere}]",
+        "model.init=nowhere",
+        "model.freeze=99",
+        "data.teacher=nowhere.parquet",
+        "data.min_bytes=1000000",
+    ],
+)
+def test_a_run_that_cannot_begin_leaves_no_folder(settings: list[str], fault: str, tmp_path: Path) -> None:
+    with pytest.raises(MienError):
+        train.run(load_recipe("mien-m", [*settings, fault]), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_misses_and_small_files_are_left_out_of_training_alone(
+    settings: list[str], chips_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size = sorted(path.stat().st_size for path in chips_folder.glob("[0-3]?.png"))[3]
+    smaller = [path.name for path in chips_folder.glob("[0-3]?.png") if path.stat().st_size < size]
+
+    def find(manifest: Manifest, detector: str, **_: object) -> Boxes:
+        """Misses every third chip."""
+        files = manifest.files.tolist()
+        return Boxes({file: None if int(file[:2]) % 3 == 0 else (0, 0, 64, 64) for file in files}, {}, detector)
+
+    monkeypatch.setattr(dataset, "find_boxes", find)
+    lines: list[str] = []
+    plan = [*settings, "optimiser.epochs=1", "optimiser.sizes={}", "model.size=32", "data.crop=haar"]
+    recipe = load_recipe("mien-m", [*plan, "data.drop_misses=true", f"data.min_bytes={size}"])
+    train.run(recipe, tmp_path / "run", report=lines.append)
+    misses = [f"{at:02}.png" for at in range(0, 40, 3) if f"{at:02}.png" not in smaller]
+    assert lines[:3] == [
+        f"{len(smaller)} faces in files under {size} bytes are left out of training",
+        f"{len(misses)} faces in which haar found none are left out of training",
+        f"{40 - len(smaller) - len(misses)} faces to train on, 8 to validate on, 1 epochs",
+    ]
+    train.run(load_recipe("mien-m", plan), tmp_path / "all", report=lines.append)
+    assert lines[-2] == "40 faces to train on, 8 to validate on, 1 epochs"
+
+
+def test_two_processes_take_the_steps_of_one(
+    settings: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # the boxes are kept in runs/boxes
+    plan = [*settings, "optimiser.epochs=2", "model.options={dropout: 0}", "data.train.0.fold=train", "data.crop=haar"]
     recipe = load_recipe("mien-m", plan)
     train.run(recipe, tmp_path / "one")
+    (tmp_path / "runs" / "boxes" / "haar.csv").unlink()
     (tmp_path / "recipe.yaml").write_text(recipe.to_yaml())
     launch = [
         sys.executable,
@@ -146,6 +222,10 @@ def test_two_processes_take_the_steps_of_one(settings: list[str], tmp_path: Path
         [*launch, "--output", str(tmp_path / "two")], capture_output=True, text=True, check=False, timeout=300
     )
     assert done.returncode == 0, done.stderr
+    for line in ("haar: no face in", "40 faces to train on", "epoch 1/2", "epoch 2/2"):
+        assert done.stderr.count(line) == 1  # of the main process
+    assert done.stdout.count("model.safetensors") == 1
+    assert [path.name for path in (tmp_path / "runs" / "boxes").iterdir()] == ["haar.csv"]
     one, two = (_losses(tmp_path / name / "curves.csv") for name in ("one", "two"))
     assert two == pytest.approx(one, rel=1e-3)
 

@@ -45,6 +45,15 @@ def train(
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting of the recipe.")
     ] = None,
+    init: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="START",
+            help="Start weights: the folder of a run or of a model, a model's name, or a safetensors file. Tensors "
+            "that fit by name and shape are taken; at least half of the trunk must fit. Sets model.init.",
+            show_default="the recipe's",
+        ),
+    ] = None,
     output: Annotated[
         Path | None, typer.Option(help="Folder of the run.", show_default="runs/ and the recipe's name")
     ] = None,
@@ -53,12 +62,15 @@ def train(
     """Train a model as a recipe says; progress goes to standard error."""
     with needs_extra("training"):
         from mien.learn.recipe import load_recipe
-        from mien.learn.train import run
+        from mien.learn.train import is_main, run
     plan = load_recipe(recipe, settings or [])
+    if init is not None:
+        plan = plan.model_copy(update={"model": plan.model.model_copy(update={"init": init})})
     weights = run(
         plan, output or Path("runs") / plan.name, resume=resume, report=lambda line: typer.echo(line, err=True)
     )
-    typer.echo(str(weights))
+    if is_main():
+        typer.echo(str(weights))
 
 
 def average(

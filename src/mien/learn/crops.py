@@ -13,6 +13,7 @@ reaches beyond the chip. Haar takes 8 ms a chip on one core, MTCNN 6.
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -67,6 +68,10 @@ class Boxes:
     def misses(self) -> int:
         """How many pictures have no believable face."""
         return sum(box is None for box in self.found.values())
+
+    def sees(self, file: str) -> bool:
+        """Whether a picture of the manifest is no miss; one that could not be decoded is none."""
+        return file not in self.found or self.found[file] is not None
 
     def crop(self, file: str, pixels: Pixels) -> Pixels:
         """The face of a picture of the manifest, given its pixels; the whole chip where none was found."""
@@ -181,7 +186,7 @@ def of_size(manifest: Manifest, min_bytes: int) -> Manifest:
     """The rows whose files have at least so many bytes, and those whose files are missing.
 
     One of the published systems leaves out files under 5 kB as spoilt; half of the chips of UTKFace are smaller than
-    that and well, so no recipe does.
+    that and well, so `data.min_bytes` is 0 in every recipe of ours.
     """
     kept = [
         not there or path.stat().st_size >= min_bytes
@@ -240,7 +245,7 @@ def _corners(sides: list[str]) -> Corners:
 
 def _write(cache: Path, boxes: _Cache, detector: str, margin: float) -> None:
     cache.parent.mkdir(parents=True, exist_ok=True)
-    part = cache.with_name(f".{cache.name}.part")
+    part = cache.with_name(f".{cache.name}.{os.getpid()}.part")  # of this process alone
     with part.open("w", newline="", encoding="utf-8") as file:
         file.write(_header(detector, margin) + __version__ + "\n")
         writer = csv.writer(file)

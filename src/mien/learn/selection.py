@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
 from mien.errors import DataError
+from mien.learn.crops import Boxes, of_size
 from mien.learn.manifest import Manifest, read
 from mien.learn.recipe import Data, DataSource
 
@@ -44,4 +46,35 @@ def of_gender(manifest: Manifest, data: Data) -> Manifest:
     kept = manifest.take(np.isin(manifest.female, wanted))
     if len(kept) == 0:
         raise DataError("no face is left: data.women and data.men leave none of those there are")
+    return kept
+
+
+def large_enough(manifest: Manifest, data: Data, report: Callable[[str], None] = lambda line: None) -> Manifest:
+    """The faces in files of at least `data.min_bytes`; how many are left out is told in one line.
+
+    Raises:
+        DataError: no face is left.
+    """
+    kept = of_size(manifest, data.min_bytes)
+    if len(kept) == 0:
+        raise DataError(f"no face is left: all files are smaller than data.min_bytes, {data.min_bytes} bytes")
+    if left_out := len(manifest) - len(kept):
+        report(f"{left_out} faces in files under {data.min_bytes} bytes are left out of training")
+    return kept
+
+
+def seen(
+    manifest: Manifest, data: Data, boxes: Boxes | None, report: Callable[[str], None] = lambda line: None
+) -> Manifest:
+    """Where a recipe drops misses the faces in which its detector found one, else all; those left out are counted.
+
+    Raises:
+        DataError: no face is left.
+    """
+    if not data.drop_misses or boxes is None:
+        return manifest
+    kept = manifest.take(np.array([boxes.sees(file) for file in manifest.files.tolist()], dtype=np.bool_))
+    if len(kept) == 0:
+        raise DataError(f"no face is left: {boxes.detector} found none in any chip, and data.drop_misses is true")
+    report(f"{len(manifest) - len(kept)} faces in which {boxes.detector} found none are left out of training")
     return kept

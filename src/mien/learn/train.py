@@ -4,7 +4,10 @@ A run folder holds recipe.yaml (as resolved), curves.csv and curves.png, state.p
 model.safetensors (the averaged weights after the last finished epoch, or the best where the recipe has patience).
 
 Under Accelerate's launcher (`accelerate launch --cpu --num_processes 2 -m mien train ...`) the processes share each
-batch, so that a run takes the same steps however many there are.
+batch, so that a run takes the same steps however many there are. Only the main process reports and writes. Dropout and
+batch norm are not the same: each process draws its own units, and normalises its part of a batch by the mean and
+variance of that part, as if the batch were smaller; the running statistics that are kept are the main process's. Shared
+statistics (SyncBatchNorm) would need CUDA, and we do without.
 """
 
 from __future__ import annotations
@@ -20,8 +23,9 @@ import cv2
 import numpy as np
 import torch
 import yaml
-from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate import Accelerator, DistributedDataParallelKwargs, PartialState
 from accelerate.data_loader import prepare_data_loader
+from pydantic import ValidationError
 from safetensors.torch import save
 from torch import nn
 from torch.utils.data import DataLoader
@@ -37,8 +41,8 @@ from mien.learn.network import as_network, build, freeze
 from mien.learn.optimiser import make_optimiser, rate_factor
 from mien.learn.outputs import Deployed
 from mien.learn.predictions import Predictions, mean_answers
-from mien.learn.recipe import Recipe
-from mien.learn.selection import join, of_gender
+from mien.learn.recipe import Data, Recipe
+from mien.learn.selection import join, large_enough, of_gender, seen
 
 Report = Callable[[str], None]
 
@@ -48,7 +52,7 @@ def run(recipe: Recipe, output: Path, *, resume: bool = False, report: Report = 
 
     Args:
         recipe: what to train.
-        output: the run folder; made if need be.
+        output: the run folder; made when there is something to write.
         resume: go on after the last finished epoch of this folder, if there is one.
         report: takes one line of progress at a time.
 
@@ -58,31 +62,44 @@ def run(recipe: Recipe, output: Path, *, resume: bool = False, report: Report = 
     Raises:
         DataError: the data has no usable face, the folder holds another run, or the loss is not finite.
     """
-    trainer = Trainer(recipe, output, report)
+    state = None
     if (output / "state.pt").exists():
         if not resume:
             raise DataError(f"{output} already holds a run: pass --resume to go on with it, or another --output")
-        trainer.restore()
-    return trainer.fit()
+        state = _read_state(recipe, output)
+    return Trainer(recipe, output, report, state).fit()
+
+
+def is_main() -> bool:
+    """Whether this is the process that speaks for all, the only one unless Accelerate's launcher started several."""
+    return bool(PartialState().is_main_process)
 
 
 class Trainer:
-    """State of one run: network, optimiser, average, and where it stands."""
+    """State of one run: network, optimiser, average, and where it stands.
 
-    def __init__(self, recipe: Recipe, output: Path, report: Report) -> None:
+    Args:
+        recipe: what to train.
+        output: the run folder; made when there is something to write.
+        report: takes one line of progress at a time, of the main process only.
+        state: of the last finished epoch, to go on with; the recipe's start weights are not read then.
+    """
+
+    def __init__(self, recipe: Recipe, output: Path, report: Report, state: dict[str, Any] | None = None) -> None:
         _seed(recipe.seed)
-        self.recipe, self.output, self.report = recipe, output, report
-        output.mkdir(parents=True, exist_ok=True)
-        self.train_set = of_gender(join(recipe.data.train, recipe.data.limit), recipe.data)
-        self.val_set = of_gender(join((recipe.data.val,), recipe.data.limit), recipe.data)
-        self.view = View.of(recipe.data, (self.train_set, self.val_set), report)
         self.processes = Accelerator(cpu=not torch.cuda.is_available(), kwargs_handlers=[_ddp(recipe)])
         self.device = self.processes.device
+        self.recipe, self.output = recipe, output
+        self.report: Report = report if self.processes.is_main_process else lambda line: None
         precision = recipe.optimiser.precision
         self.bfloat16 = precision == "bfloat16" or (precision == "auto" and computes_bfloat16(self.device))
-        self.net = build(recipe.model).to(self.device)
+        self.net = build(recipe.model if state is None else recipe.model.model_copy(update={"init": None}), self.report)
+        if state is not None:
+            self.net.load_state_dict(state["net"])  # before frozen stages are exported below
+        self.net.to(self.device)
         self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         freeze(self.net, recipe.model.freeze)
+        self._read_data(recipe.data)
         stages = as_network(self.net).stages()
         carrier = getattr(self.net, "backbone", self.net)
         if recipe.model.freeze and self.device.type == "cpu" and hasattr(carrier, "shortcut"):
@@ -99,11 +116,19 @@ class Trainer:
         self.steps_an_epoch = math.ceil(
             (len(self.train_set) - leftover(len(self.train_set), recipe)) / recipe.optimiser.batch
         )
+        if state is not None:
+            self._restore(state)
+
+    def _read_data(self, data: Data) -> None:
+        """Find the faces to train and validate on, and what is shown of each."""
+        train = large_enough(of_gender(join(data.train, data.limit), data), data, self.report)
+        self.val_set = of_gender(join((data.val,), data.limit), data)
+        with self.processes.local_main_process_first():  # the others read the boxes that it found
+            self.view = View.of(data, (train, self.val_set), self.report)
+        self.train_set = seen(train, data, self.view.boxes, self.report)
 
     def fit(self) -> Path:
         """Train the epochs that are left; after each, validate and write the state."""
-        if self.processes.is_main_process:
-            (self.output / "recipe.yaml").write_text(self.recipe.to_yaml(), encoding="utf-8")
         epochs = self.recipe.optimiser.epochs
         size = self.recipe.model.size
         self.report(f"{len(self.train_set)} faces to train on, {len(self.val_set)} to validate on, {epochs} epochs")
@@ -112,6 +137,9 @@ class Trainer:
         teachers = () if teacher is None else (teacher,) if isinstance(teacher, Path) else teacher
         answers = mean_answers([Predictions.load(file) for file in teachers]) if teachers else None
         chips = Chips(self.train_set, size, self.recipe.augment, self.recipe.seed, teacher=answers, view=self.view)
+        if self.processes.is_main_process:
+            self.output.mkdir(parents=True, exist_ok=True)
+            (self.output / "recipe.yaml").write_text(self.recipe.to_yaml(), encoding="utf-8")
         while self.epoch < epochs and not self._settled():
             chips.epoch = self.epoch
             chips.size = self._size_now()
@@ -149,19 +177,12 @@ class Trainer:
         shared = prepare_data_loader(batches, split_batches=True, rng_types=["generator"])
         return cast(DataLoader[Any], shared)
 
-    def restore(self) -> None:
-        """Take up the state of the last finished epoch."""
-        state = torch.load(self.output / "state.pt", map_location=self.device, weights_only=True)
-        mine, theirs = (_identity(yaml.safe_load(text)) for text in (self.recipe.to_yaml(), state["recipe"]))
-        if differing := sorted(key for key in mine if mine[key] != theirs.get(key)):
-            raise DataError(
-                f"{self.output} holds another run, which differs in {', '.join(differing)}: choose another --output"
-            )
-        self.net.load_state_dict(state["net"])
+    def _restore(self, state: dict[str, Any]) -> None:
+        """Take up where the last finished epoch ended; the network has its weights already."""
         self.optimiser.load_state_dict(state["optimiser"])
         self.average.load_state_dict(state["average"])
         self.epoch, self.curves = state["epoch"], state["curves"]
-        torch.set_rng_state(state["rng"].cpu())
+        torch.set_rng_state(state["rng"])
         self.report(f"going on after epoch {self.epoch}")
 
     def _train_epoch(self, batches: DataLoader[Any]) -> float:
@@ -231,6 +252,19 @@ class Trainer:
             _replace(self.output / "model.safetensors", lambda path: path.write_bytes(save(weights)))
         curves.write_csv(self.curves, self.output / "curves.csv")
         curves.draw(self.curves, self.recipe.name).savefig(self.output / "curves.png", dpi=120)
+
+
+def _read_state(recipe: Recipe, output: Path) -> dict[str, Any]:
+    """What the last finished epoch of a run folder left, if it is a run of this recipe."""
+    state: dict[str, Any] = torch.load(output / "state.pt", map_location="cpu", weights_only=True)
+    try:
+        kept = yaml.safe_load(Recipe.model_validate(yaml.safe_load(state["recipe"])).to_yaml())  # with newer settings
+    except ValidationError:
+        kept = yaml.safe_load(state["recipe"])
+    mine, theirs = _identity(yaml.safe_load(recipe.to_yaml())), _identity(kept)
+    if differing := sorted(key for key in mine if mine[key] != theirs.get(key)):
+        raise DataError(f"{output} holds another run, which differs in {', '.join(differing)}: choose another --output")
+    return state
 
 
 def _ddp(recipe: Recipe) -> DistributedDataParallelKwargs:
