@@ -198,8 +198,7 @@ SYSTEMS: tuple[System, ...] = (
             Row("hybrid-lstm", "CNN + LSTM"),
             Row("hybrid-gru", "CNN + GRU"),
             Row("hybrid-gru-160", "CNN + GRU, 160 px"),
-            Row("hybrid-cnn-whole", "CNN alone, no stage frozen"),
-            Row("hybrid-lstm-whole", "CNN + LSTM, no stage frozen"),
+            Row("hybrid-cnn-lite2", "CNN alone, EfficientNet-Lite2"),
             Row("hybrid-gru-whole", "CNN + GRU, no stage frozen"),
             Row(
                 "hybrid-ensemble",
@@ -278,6 +277,7 @@ SYSTEMS: tuple[System, ...] = (
             Row("mien-m-hardened", "mien-m, fourth step"),
             Row("mien-m", "mien-m"),
             Row("mien-s-start", "mien-s, first step"),
+            Row("mien-s-middle", "mien-s, second step"),
             Row("mien-s", "mien-s"),
         ),
         published=False,
