@@ -32,6 +32,15 @@ def test_loss_falls_and_a_run_leaves_what_it_should(settings: list[str], tmp_pat
     assert not list((tmp_path / "run").glob("*.part"))
 
 
+def test_the_averaged_weights_are_the_ones_kept(settings: list[str], tmp_path: Path) -> None:
+    kept = load_file(train.run(load_recipe("mien-m", [*settings, "optimiser.ema=0.9"]), tmp_path))
+    state = torch.load(tmp_path / "state.pt", weights_only=True)
+    for name, averaged in state["average"].items():
+        if name != "updates":
+            assert torch.equal(kept[name], averaged), name
+            assert not torch.equal(kept[name], state["net"][name]), name
+
+
 def test_an_interrupted_run_ends_where_an_undisturbed_one_does(settings: list[str], tmp_path: Path) -> None:
     recipe = load_recipe("mien-m", settings)
     straight = load_file(train.run(recipe, tmp_path / "straight"))

@@ -246,8 +246,11 @@ class Trainer:
             "rng": torch.get_rng_state(),
         }
         _replace(self.output / "state.pt", lambda path: torch.save(state, path))
-        with self.average.applied(self.net):
-            weights = {name: tensor.contiguous().cpu() for name, tensor in self.net.state_dict().items()}
+        with self.average.applied(self.net):  # copies, since the network's own tensors change back after it
+            weights = {
+                name: tensor.cpu().clone(memory_format=torch.contiguous_format)
+                for name, tensor in self.net.state_dict().items()
+            }
         if self.recipe.optimiser.patience is None or self._best() == self.epoch:
             _replace(self.output / "model.safetensors", lambda path: path.write_bytes(save(weights)))
         curves.write_csv(self.curves, self.output / "curves.csv")

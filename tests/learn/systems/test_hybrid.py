@@ -62,6 +62,15 @@ def test_answers_years_and_two_genders(rnn: Rnn, size: int) -> None:
     assert output.age.dtype == output.gender.dtype == torch.float32
 
 
+def test_an_age_head_may_answer_a_distribution() -> None:
+    net = make(rnn="none", age="distribution")
+    output = answers(net, faces(3)[0])
+    assert output.age is not None
+    assert (net.age_kind, output.age.shape) == ("distribution", (3, 117))
+    deployed = Deployed(net.eval())(faces(3)[0])
+    assert torch.allclose(deployed[0].sum(dim=1), torch.ones(3), atol=1e-5)
+
+
 def test_before_training_everyone_is_about_as_old_as_the_mean() -> None:
     output = answers(make(), faces(8)[0])
     assert output.age is not None

@@ -199,6 +199,7 @@ SYSTEMS: tuple[System, ...] = (
             Row("hybrid-gru", "CNN + GRU"),
             Row("hybrid-gru-160", "CNN + GRU, 160 px"),
             Row("hybrid-cnn-lite2", "CNN alone, EfficientNet-Lite2"),
+            Row("hybrid-cnn-distribution", "CNN alone, distribution of ages"),
             Row("hybrid-gru-whole", "CNN + GRU, no stage frozen"),
             Row(
                 "hybrid-ensemble",

@@ -16,6 +16,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from mien.estimate.calibrate import AGES
 from mien.learn.outputs import AgeKind, GenderKind, Output
 from mien.learn.systems.efficientnet import SCALES, EfficientNetLite, imagenet_weights
 from mien.learn.systems.huggingface import PREFIX, HubBackbone
@@ -31,7 +32,7 @@ MEAN_AGE, AGE_SPREAD = 33.0, 20.0
 class HybridNet(nn.Module):
     """CNN, then a recurrent network over the cells of its feature map, then one linear head each for age and gender."""
 
-    age_kind: AgeKind | None = "years"
+    age_kind: AgeKind | None
     gender_kind: GenderKind | None = "softmax"
     mean: Tensor
     std: Tensor
@@ -51,6 +52,7 @@ class HybridNet(nn.Module):
         bidirectional: bool = False,
         summary: Summary = "last",
         dropout: float = 0.2,
+        age: Literal["years", "distribution"] = "years",
     ) -> None:
         """Make the network.
 
@@ -68,6 +70,7 @@ class HybridNet(nn.Module):
             bidirectional: read from both ends, with as many units each.
             summary: what of the states the heads see: the "last", or their "mean".
             dropout: before the heads.
+            age: what the age head answers, one number as published or a distribution over the ages 0 to 116.
 
         Raises:
             ValueError: an option has no such choice.
@@ -78,6 +81,7 @@ class HybridNet(nn.Module):
             ("rnn", rnn, ("lstm", "gru", "none")),
             ("summary", summary, ("last", "mean")),
             ("scaling", scaling, ("unit", "standardised")),
+            ("age", age, ("years", "distribution")),
         ):
             if value not in choices:
                 raise ValueError(f"{name} is {value!r}, not one of {', '.join(choices)}")
@@ -97,18 +101,21 @@ class HybridNet(nn.Module):
             )
         )
         self.dropout = nn.Dropout(dropout)
-        self.age = nn.Linear(self.reader.features_out, 1)
+        self.age_kind = age
+        self.age = nn.Linear(self.reader.features_out, 1 if age == "years" else AGES)
         self.gender = nn.Linear(self.reader.features_out, 2)
         for head in (self.age, self.gender):
             nn.init.normal_(head.weight, std=0.01)
             nn.init.zeros_(head.bias)
 
     def forward(self, chips: Tensor) -> Output:
-        """Map RGB uint8 chips [N, S, S, 3] to years [N] and logits of male and female [N, 2]."""
+        """Map RGB uint8 chips [N, S, S, 3] to ages (years [N] or logits [N, 117]) and logits of both genders [N, 2]."""
         x = (chips.permute(0, 3, 1, 2).float() - self.mean) / self.std
         read = self.dropout(self.reader(self.backbone(x)))
-        years = MEAN_AGE + AGE_SPREAD * self.age(read).squeeze(1).float()
-        return Output(years, self.gender(read).float())
+        age = self.age(read).float()
+        if self.age_kind == "years":
+            age = MEAN_AGE + AGE_SPREAD * age.squeeze(1)
+        return Output(age, self.gender(read).float())
 
     def stages(self) -> list[nn.Module]:
         """Stages of the CNN."""
