@@ -250,6 +250,19 @@ def test_a_run_of_one_gender_is_marked(tmp_path: Path) -> None:
     assert runs["mien-m"]["own_gender_mae"] is None
 
 
+@pytest.mark.parametrize(
+    ("told", "shown"),
+    [
+        ({"epochs": 15}, "15"),
+        ({"epochs": 19, "epochs_by_run": {"gru": 15, "gru-whole": 4}}, "15 + 4"),
+        ({"epochs": 38, "epochs_by_run": {"gate": 38, "expert": 15}, "parts": ["gate", "expert"]}, "38, 15"),
+    ],
+)
+def test_epochs_of_runs_that_rest_on_others_are_told_apart(told: dict[str, Any], shown: str, tmp_path: Path) -> None:
+    made = comparison(tmp_path, ({"name": "one", "system": "hybrid", **told}, answers(5, 0.9)))
+    assert re.search(rf"\| {re.escape(shown)} +\|", to_markdown(made))
+
+
 def test_a_mean_of_numbers_is_no_distribution(tmp_path: Path) -> None:
     few = np.zeros((len(FILES), AGES))
     few[:, [20, 21, 30, 31, 40, 41]] = 1 / 6

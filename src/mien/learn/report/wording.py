@@ -108,7 +108,14 @@ def plain(number: float | None) -> str:
 
 
 def epochs(run: Run) -> str:
-    """Epochs of a run, a dash where it has none."""
+    """Epochs of a run, a dash where it has none.
+
+    "15 + 4" are those of a run that started from another; "38, 15, 15" those of the runs that were combined, with what
+    they started from.
+    """
+    by_run = run.record.get("epochs_by_run") or {}
+    if len(by_run) > 1:
+        return (", " if run.record.get("parts") else " + ").join(map(str, by_run.values()))
     return plain(run.record["epochs"] or None)
 
 
