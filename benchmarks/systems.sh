@@ -6,7 +6,7 @@ mien=${MIEN:-.venv/bin/mien}
 
 learn() { # a recipe: train what is left of it, and first the run that it starts from; then predict the test fold
     [ -f "runs/$1/test.parquet" ] && return
-    case $1 in *-160) learn "${1%-160}" ;; *-whole) learn "${1%-whole}" ;; esac
+    case $1 in *-160) learn "${1%-160}" ;; *-whole) learn "${1%-whole}" ;; *-distribution) learn "${1%-distribution}" ;; esac
     "$mien" train "$1" --resume
     "$mien" score "runs/$1"
 }
@@ -29,12 +29,12 @@ make_run() {
         separate) join pair separate "Two separate networks" separate-age separate-gender ;;
         experts) join gated experts "Gated VGG16 experts" gate-sigmoid expert-women expert-men ;;
         experts-softmax) join gated experts-softmax "Gated VGG16 experts, softmax gate" gate-softmax expert-women expert-men ;;
-        hybrid-ensemble) join mean hybrid-ensemble "Ensemble of CNN and CNN-RNNs" hybrid-cnn hybrid-lstm hybrid-gru ;;
+        hybrid-ensemble) join mean hybrid-ensemble "Ensemble of CNN and CNN-RNN" hybrid-gru-whole hybrid-cnn-distribution ;;
         lbp-svm | haar-boost | mlp-pixels | eigenface | fisherface) baseline "$1" ;;
         *) learn "$1" ;;
     esac
 }
 
-[ $# -gt 0 ] || set -- lbp-svm haar-boost mlp-pixels eigenface fisherface compact combined hybrid-ensemble \
+[ $# -gt 0 ] || set -- lbp-svm haar-boost mlp-pixels eigenface fisherface compact combined hybrid-lstm hybrid-gru-160 hybrid-cnn-lite2 hybrid-ensemble \
     regularised-age regularised-gender regularised-classes regularised-both experts experts-softmax separate
 for run; do make_run "$run"; done

@@ -221,7 +221,7 @@ SYSTEMS: tuple[System, ...] = (
                     Claim("recall", 0.95, "IMDB-WIKI"),
                     Claim("f1", 0.96, "IMDB-WIKI"),
                 ),
-                of=("hybrid-cnn", "hybrid-lstm", "hybrid-gru"),
+                of=("hybrid-gru-whole", "hybrid-cnn-distribution"),
                 mode="mean",
             ),
         ),
