@@ -192,8 +192,8 @@ def test_a_run_becomes_a_model_that_predicts(chips: Path, tmp_path: Path) -> Non
     assert "epoch 1/1" in done.stderr
     again = run("train", "compact", *changes, "--output", tmp_path / "run")
     assert (again.exit_code, "--resume" in again.stderr) == (6, True)
-    wider = [*changes, "--set", "model.options.hidden=[20, 12]", "--output", tmp_path / "next"]
-    done = run("train", "compact", *wider, "--init", tmp_path / "run")
+    wider = [*changes, "--set", "model.options.hidden=[20, 12]"]
+    done = run("train", "compact", *wider, "--output", tmp_path / "next", "--init", tmp_path / "run")
     assert done.exit_code == 0, done.output
     assert f"tensors of the network do not fit {tmp_path / 'run' / 'model.safetensors'} and keep their" in done.stderr
     assert f"init: {tmp_path / 'run'}\n" in (tmp_path / "next" / "recipe.yaml").read_text()
