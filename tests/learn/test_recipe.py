@@ -68,7 +68,7 @@ def test_unknown_recipe_names_the_nearest() -> None:
         ("lbp-svm", "mien baseline lbp-svm makes it"),
         ("experts", "mien combine gated runs/gate-sigmoid runs/expert-women runs/expert-men --output runs/experts"),
         ("separate", "mien combine pair runs/separate-age runs/separate-gender --output runs/separate"),
-        ("hybrid-ensemble", "mien combine mean runs/hybrid-cnn runs/hybrid-lstm runs/hybrid-gru "),
+        ("hybrid-ensemble", "mien combine mean runs/hybrid-gru-whole runs/hybrid-cnn-distribution "),
     ],
 )
 def test_what_no_recipe_trains_names_the_command_that_makes_it(name: str, told: str) -> None:

@@ -23,6 +23,10 @@ COSTS = {  # parameters and multiply-adds of one chip, worked out by hand
 }
 
 
+SHORTENED = {"regularised-classes", "regularised-gender", "regularised-both", "separate-age", "separate-gender"}
+"""Runs for which fifteen epochs were not to be had; their budgets say how many they got."""
+
+
 @pytest.mark.parametrize("name", COSTS)
 def test_recipe_costs_what_is_said(name: str) -> None:
     recipe = load_recipe(name)
@@ -36,7 +40,8 @@ def test_recipe_trains_on_train_and_chooses_on_val(name: str) -> None:
     assert recipe.name == name
     assert source.fold == ("train" if "utkface" in str(source.data) else None)
     assert recipe.data.val.fold == "val"
-    assert recipe.optimiser.epochs >= 15
+    assert f"{recipe.optimiser.epochs} epochs" in recipe.about.budget
+    assert recipe.optimiser.epochs >= 15 or name in SHORTENED
     assert recipe.model.init is None
     assert recipe.optimiser.ema == 0, "averaged weights would not fit the batch statistics"
     assert "research only" in recipe.about.licence_text
