@@ -37,6 +37,8 @@ def settings(chips_folder: Path) -> list[str]:
         "data.workers=0",
         "model.init=null",
         "data.teacher=null",
+        "data.guide=null",
+        "augment.mix=0",
         "augment.corrupt=0",
         "model.size=64",
         "model.freeze=0",

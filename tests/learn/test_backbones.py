@@ -6,6 +6,7 @@ from safetensors.torch import save_file
 
 from mien.errors import DataError
 from mien.learn.backbones import MobileNetV1, SamePadConv
+from mien.learn.heads import AgeGenderNet
 
 
 @pytest.mark.parametrize("side", [7, 8, 25])
@@ -49,3 +50,21 @@ def test_start_without_a_tensor_is_refused(tmp_path: Path) -> None:
     save_file({"stem.weight": torch.zeros(32, 3, 3, 3)}, tmp_path / "start.safetensors")
     with pytest.raises(DataError, match=r"stem\.bias"):
         MobileNetV1().load_hse(tmp_path / "start.safetensors")
+
+
+def test_in_rgb_moves_order_and_division_into_the_first_convolution_and_changes_no_answer() -> None:
+    class Scaled(MobileNetV1):
+        mean_rgb = (120.0, 110.0, 100.0)
+        std_rgb = (50.0, 60.0, 70.0)
+
+    torch.manual_seed(0)
+    chips = torch.randint(0, 256, (3, 64, 64, 3), dtype=torch.uint8)
+    for backbone in (Scaled(0.25), MobileNetV1(0.25)):
+        net = AgeGenderNet(backbone).eval()
+        with torch.inference_mode():
+            moved = net.in_rgb()
+            for ours, theirs in zip(moved(chips), net(chips), strict=True):
+                torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+        assert not moved.reverse
+        assert not torch.equal(moved.backbone.stem.weight, net.backbone.stem.weight)
+        assert torch.equal(net.in_rgb().backbone.stem.weight, moved.backbone.stem.weight), "the network stays as it was"

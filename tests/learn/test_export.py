@@ -29,6 +29,8 @@ def run_folder(chips_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> 
         "data.workers=0",
         "model.init=null",
         "data.teacher=null",
+        "data.guide=null",
+        "augment.mix=0",
         "model.size=64",
         "model.freeze=0",
         "optimiser.epochs=1",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from mien.estimate.calibrate import AGES
 from mien.faces.align import CropContract, resize_chip
 from mien.learn.corruptions import chosen, corrupt
 from mien.learn.crops import Boxes, find_boxes
+from mien.learn.guide import Guide
 from mien.learn.manifest import Manifest
 from mien.learn.predictions import Predictions
 from mien.learn.recipe import Augment, Data
@@ -102,6 +104,7 @@ class Chips(Dataset[Sample]):
         seed: int = 0,
         *,
         teacher: Predictions | None = None,
+        guide: Guide | None = None,
         view: View | None = None,
     ) -> None:
         self.manifest = manifest
@@ -111,6 +114,7 @@ class Chips(Dataset[Sample]):
         self.epoch = 0
         self.view = view or View()
         self.teacher = teacher
+        self.guide = guide
         self._taught = {} if teacher is None else {file: row for row, file in enumerate(teacher.files.tolist())}
         if teacher is not None and self._taught.keys().isdisjoint(manifest.files.tolist()):
             raise DataError("the teacher has no answer for any of these faces: is it of another data set?")
@@ -121,23 +125,46 @@ class Chips(Dataset[Sample]):
 
     def __getitem__(self, index: int) -> Sample:
         """One chip uint8 [S, S, 3] with its labels."""
-        try:
-            pixels = decode(self._bytes[index]).pixels
-        except PhotoError as error:
-            raise DataError(f"{self.manifest.paths[index]}: {error}") from None
-        pixels = self.view(str(self.manifest.files[index]), pixels)
+        if self.augment is not None and self.guide is not None:
+            return self._guided(index, self.augment, self.guide)
+        age, female = self._label(index)
+        pixels = self._stored(index)
         if self.augment is None:
-            chip = resize_chip(pixels, CropContract.utkface(self.size))
-        else:
-            rng = np.random.default_rng([self.seed, self.epoch, index])
-            chip = augment(pixels, self.size, self.augment, rng)
-        age, female = float(self.manifest.age[index]), int(self.manifest.female[index])
+            return Sample(resize_chip(pixels, CropContract.utkface(self.size)), age, female)
+        chip = augment(pixels, self.size, self.augment, self._chance(index))
         if self.teacher is None:
             return Sample(chip, age, female)
         row = self._taught.get(str(self.manifest.files[index]))
         if row is None:
             return Sample(chip, age, female, np.full(AGES, np.nan, np.float32))
         return Sample(chip, age, female, self.teacher.pmf[row], float(self.teacher.female[row]))
+
+    def _stored(self, index: int) -> Chip:
+        """What is shown of a chip, before any augmentation."""
+        try:
+            pixels = decode(self._bytes[index]).pixels
+        except PhotoError as error:
+            raise DataError(f"{self.manifest.paths[index]}: {error}") from None
+        return self.view(str(self.manifest.files[index]), pixels)
+
+    def _label(self, index: int) -> tuple[float, int]:
+        return float(self.manifest.age[index]), int(self.manifest.female[index])
+
+    def _chance(self, index: int) -> np.random.Generator:
+        return np.random.default_rng([self.seed, self.epoch, index])
+
+    def _guided(self, index: int, strength: Augment, guide: Guide) -> Sample:
+        """One chip, perhaps blended with another, and what the guide says of the same; a blend has no label."""
+        rng = self._chance(index)
+        age, female = self._label(index)
+        chip, clean = augment_with_clean(self._stored(index), self.size, guide.size, strength, rng)
+        if rng.random() < strength.mix:
+            other = self._stored(int(rng.integers(len(self))))
+            share = float(rng.uniform())
+            pair = augment_with_clean(other, self.size, guide.size, strength, rng)
+            chip, clean = (blend(one, two, share) for one, two in zip((chip, clean), pair, strict=True))
+            age, female = math.nan, -1
+        return Sample(chip, age, female, *guide(clean))
 
     @staticmethod
     def collate(samples: list[Sample]) -> Batch:
@@ -167,8 +194,31 @@ def augment(pixels: Chip, size: int, strength: Augment, rng: np.random.Generator
     """
     if strength.corrupt > 0 and rng.random() < strength.corrupt:
         pixels = _corrupt(pixels, rng)
-    chip = _warp(pixels, size, strength, rng)
-    chip = _light(chip, strength, rng)
+    return _degrade(_light(_warp(pixels, size, strength, rng), strength, rng), strength, rng)
+
+
+def augment_with_clean(
+    pixels: Chip, size: int, clean_size: int, strength: Augment, rng: np.random.Generator
+) -> tuple[Chip, Chip]:
+    """`augment`, and the same view in the same light at another size with nothing corrupted, degraded or erased.
+
+    Returns:
+        RGB uint8 [size, size, 3] and [clean_size, clean_size, 3].
+    """
+    whole = pixels
+    if strength.corrupt > 0 and rng.random() < strength.corrupt:
+        pixels = _corrupt(pixels, rng)
+    same = copy.deepcopy(rng)
+    clean = _light(_warp(whole, clean_size, strength, same), strength, same)
+    return _degrade(_light(_warp(pixels, size, strength, rng), strength, rng), strength, rng), clean
+
+
+def blend(one: Chip, two: Chip, share: float) -> Chip:
+    """`share` parts of one chip and the rest of another (Zhang et al., "mixup", ICLR 2018): uint8 [S, S, 3]."""
+    return cv2.addWeighted(one, share, two, 1 - share, 0)  # type: ignore[return-value]
+
+
+def _degrade(chip: Chip, strength: Augment, rng: np.random.Generator) -> Chip:
     if rng.random() < strength.degrade:
         chip = _DEGRADE[rng.integers(len(_DEGRADE))](chip, rng)
     if rng.random() < strength.erase:

@@ -91,7 +91,7 @@ def to_onnx(net: nn.Module, size: int) -> onnx.ModelProto:
     """
     chips = torch.zeros(2, size, size, 3, dtype=torch.uint8)
     if isinstance(net, AgeGenderNet):
-        return to_proto(_WithFeatures(net).eval(), chips, "chips", ["age_pmf", "p_female", "feature_map"])
+        return to_proto(_WithFeatures(net.in_rgb()).eval(), chips, "chips", ["age_pmf", "p_female", "feature_map"])
     return to_proto(Deployed(net).eval(), chips, "chips", ["age_pmf", "p_female"])
 
 

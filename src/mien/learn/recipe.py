@@ -45,6 +45,9 @@ class Data(_Part):
     teacher: Path | tuple[Path, ...] | None = Field(
         default=None, description="answers for training faces (`mien crossfit`, `mien evaluate`); of several the mean"
     )
+    guide: Path | None = Field(
+        default=None, description="a model that answers for each picture as it is shown; see `mien.learn.guide`"
+    )
     limit: int | None = Field(default=None, ge=1, description="use only the first so many faces of each: for trials")
     workers: int = Field(default=1, ge=0)
 
@@ -52,6 +55,12 @@ class Data(_Part):
     def _misses_need_a_detector(self) -> Data:
         if self.drop_misses and self.crop == "chip":
             raise ValueError("drop_misses needs a detector that can miss: set data.crop to haar or mtcnn")
+        return self
+
+    @model_validator(mode="after")
+    def _one_who_teaches(self) -> Data:
+        if self.guide is not None and self.teacher is not None:
+            raise ValueError("a run learns from data.teacher or from data.guide, not from both: set one to null")
         return self
 
 
@@ -92,6 +101,9 @@ class Augment(_Part):
     erase: float = Field(default=0.2, ge=0, le=1, description="probability")
     corrupt: float = Field(
         default=0.0, ge=0, le=1, description="probability of one corruption of the robustness audit, severity 1 to 4"
+    )
+    mix: float = Field(
+        default=0.0, ge=0, le=1, description="probability of a blend with another face, for which data.guide answers"
     )
 
 
@@ -146,6 +158,14 @@ class Recipe(_Part):
     loss: Loss = Loss()
     augment: Augment = Augment()
     optimiser: Optimiser
+
+    @model_validator(mode="after")
+    def _what_a_guide_takes(self) -> Recipe:
+        if self.augment.mix > 0 and self.data.guide is None:
+            raise ValueError("augment.mix needs a model that answers for blends: set data.guide")
+        if self.data.guide is not None and self.loss.teacher == 0:
+            raise ValueError("data.guide is not listened to while loss.teacher is 0")
+        return self
 
     def to_yaml(self) -> str:
         """The resolved recipe, as it is kept beside the weights."""

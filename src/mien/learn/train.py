@@ -36,6 +36,7 @@ from mien.learn import curves
 from mien.learn.dataset import Batch, Chips, View
 from mien.learn.ema import Average
 from mien.learn.frozen import FrozenStages
+from mien.learn.guide import Guide
 from mien.learn.losses import AgeGenderLoss
 from mien.learn.network import as_network, build, freeze
 from mien.learn.optimiser import make_optimiser, rate_factor
@@ -136,7 +137,16 @@ class Trainer:
         teacher = self.recipe.data.teacher
         teachers = () if teacher is None else (teacher,) if isinstance(teacher, Path) else teacher
         answers = mean_answers([Predictions.load(file) for file in teachers]) if teachers else None
-        chips = Chips(self.train_set, size, self.recipe.augment, self.recipe.seed, teacher=answers, view=self.view)
+        guide = None if self.recipe.data.guide is None else Guide(self.recipe.data.guide)
+        chips = Chips(
+            self.train_set,
+            size,
+            self.recipe.augment,
+            self.recipe.seed,
+            teacher=answers,
+            guide=guide,
+            view=self.view,
+        )
         if self.processes.is_main_process:
             self.output.mkdir(parents=True, exist_ok=True)
             (self.output / "recipe.yaml").write_text(self.recipe.to_yaml(), encoding="utf-8")
