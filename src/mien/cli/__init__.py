@@ -28,7 +28,7 @@ from mien.cli.learn import average, calibrate, card, evaluate, export, train
 from mien.cli.models import doctor, models
 from mien.cli.predict import predict
 from mien.cli.report import report
-from mien.cli.runs import combine, crossfit, score, slim
+from mien.cli.runs import combine, crossfit, score, slim, split
 from mien.cli.serve import serve
 from mien.cli.video import video
 from mien.errors import MienError
@@ -103,6 +103,7 @@ app.command(rich_help_panel="Learn", no_args_is_help=True)(evaluate)
 app.command(rich_help_panel="Learn", no_args_is_help=True)(calibrate)
 app.command(rich_help_panel="Learn", no_args_is_help=True)(average)
 app.command(rich_help_panel="Learn", no_args_is_help=True)(combine)
+app.command(rich_help_panel="Learn", no_args_is_help=True)(split)
 app.command(rich_help_panel="Learn", no_args_is_help=True)(crossfit)
 app.command(rich_help_panel="Learn", no_args_is_help=True)(slim)
 app.command(rich_help_panel="Learn", no_args_is_help=True)(score)

@@ -1,7 +1,8 @@
-"""`mien crossfit`, `slim`, `score` and `combine`: what can be done with training runs besides training."""
+"""`mien split`, `crossfit`, `slim`, `score` and `combine`: what comes before and after training runs."""
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -57,6 +58,40 @@ def combine(
     if len(roles) != len(runs):
         raise UsageError(f"{mode} takes {len(roles)} runs ({', '.join(roles)}), not {len(runs)}")
     typer.echo(str(combine_runs(mode, dict(zip(roles, runs, strict=True)), output, title)))
+
+
+def split(
+    *,
+    data: Annotated[Path, typer.Option(help="Labelled chips: a folder or a CSV table.")],
+    into: Annotated[
+        list[str], typer.Option(metavar="NAME=SHARE", help="A part and its share; once for each, to add up to 1.")
+    ],
+    output: Annotated[Path, typer.Option(help="CSV table to write, for --folds.")],
+    folds: Annotated[Path | None, typer.Option(help="CSV table of folds, and of labels if it has them.")] = None,
+    fold: Annotated[str | None, typer.Option(help="Cut this fold; the others stay.", show_default="all")] = None,
+    seed: Annotated[int, typer.Option(help="Another seed, another cut.")] = 0,
+) -> None:
+    """Cut labelled faces into folds at random, pictures of one group ("twins") always together."""
+    from mien.learn.folds import cut, write
+
+    shares: dict[str, float] = {}
+    for part in into:
+        name, _, share = part.rpartition("=")
+        if not name or name in shares or not _is_number(share):
+            raise UsageError(f"--into takes NAME=SHARE, each name once, e.g. train=0.8, not {part!r}")
+        shares[name] = float(share)
+    parts = cut(read_faces(data, folds, None), shares, fold=fold, seed=seed)
+    write(parts, output)
+    for name in shares:
+        _tell(f"{name}: {int((parts.fold == name).sum())} faces")
+    typer.echo(str(output))
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
 
 
 def crossfit(
