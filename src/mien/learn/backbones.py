@@ -38,32 +38,41 @@ class SamePadConv(nn.Conv2d):
 class Stem(SamePadConv):
     """The first convolution, 3 to 32 channels (or another number) at stride 2, with its ReLU6."""
 
-    def __init__(self, channels_out: int = 32) -> None:
+    def __init__(self, channels_out: int = 32, *, batch_norm: bool = False) -> None:
         super().__init__(3, channels_out, stride=2)
+        self.norm = _norm(channels_out, batch_norm)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map [N, 3, H, W] to [N, C, H / 2, W / 2]."""
-        return F.relu6(super().forward(x), inplace=True)
+        return F.relu6(self.norm(super().forward(x)), inplace=True)
 
 
 class MobileBlock(nn.Module):
     """Depthwise 3x3 convolution, then pointwise 1x1, each followed by ReLU6 (Howard et al. 2017)."""
 
-    def __init__(self, channels_in: int, channels_out: int, stride: int) -> None:
+    def __init__(self, channels_in: int, channels_out: int, stride: int, *, batch_norm: bool = False) -> None:
         super().__init__()
         self.dw = SamePadConv(channels_in, channels_in, stride, groups=channels_in)
         self.pw = nn.Conv2d(channels_in, channels_out, 1)
+        self.dw_norm, self.pw_norm = _norm(channels_in, batch_norm), _norm(channels_out, batch_norm)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map [N, Cin, H, W] to [N, Cout, H / stride, W / stride]."""
-        return F.relu6(self.pw(F.relu6(self.dw(x), inplace=True)), inplace=True)
+        x = F.relu6(self.dw_norm(self.dw(x)), inplace=True)
+        return F.relu6(self.pw_norm(self.pw(x)), inplace=True)
+
+
+def _norm(channels: int, batch_norm: bool) -> nn.Module:
+    return nn.BatchNorm2d(channels) if batch_norm else nn.Identity()
 
 
 class MobileNetV1(nn.Module):
-    """MobileNetV1 without batch norm: stem and 13 blocks, stride 32, 1024 channels out at full width.
+    """MobileNetV1: stem and 13 blocks, stride 32, 1024 channels out at full width.
 
     Args:
         width: factor of all numbers of channels (Howard et al. 2017 call it alpha), above 0 and up to 1.
+        batch_norm: put one behind every convolution, as the original has it and the pretrained weights no longer do.
+            See `keep_answers` to put it into a trained network and `without_norms` to take it out again.
 
     Input is BGR float [N, 3, S, S] with the ImageNet channel means taken off, as the pretrained weights expect.
     """
@@ -72,16 +81,17 @@ class MobileNetV1(nn.Module):
     std_rgb = (1.0, 1.0, 1.0)
     channel_order = "bgr"
 
-    def __init__(self, width: float = 1.0) -> None:
+    def __init__(self, width: float = 1.0, *, batch_norm: bool = False) -> None:
         super().__init__()
+        self.width = width
         if not 0 < width <= 1:
             raise ValueError(f"the width must be above 0 and at most 1, not {width}")
         channels = max(1, round(32 * width))
-        self.stem = Stem(channels)
+        self.stem = Stem(channels, batch_norm=batch_norm)
         blocks = []
         for full, stride in zip(_WIDTHS, _STRIDES, strict=True):
             out = max(1, round(full * width))
-            blocks.append(MobileBlock(channels, out, stride))
+            blocks.append(MobileBlock(channels, out, stride, batch_norm=batch_norm))
             channels = out
         self.channels_out = channels
         self.blocks = nn.ModuleList(blocks)
@@ -110,6 +120,34 @@ class MobileNetV1(nn.Module):
         """The parts in order from the input, as freezing and layer-wise learning rates count them."""
         return [self.stem, *self.blocks]
 
+    def norms(self) -> list[nn.BatchNorm2d]:
+        """Its batch norms, if it has any."""
+        return [module for module in self.modules() if isinstance(module, nn.BatchNorm2d)]
+
+    @torch.no_grad()
+    def keep_answers(self, x: Tensor) -> None:
+        """Set batch norms that have seen nothing so that they change nothing: as on this input, [N, 3, S, S]."""
+        fresh = [norm for norm in self.norms() if norm.num_batches_tracked == 0]
+        hooks = [norm.register_forward_pre_hook(_set_to_undo_itself) for norm in fresh]
+        if fresh:
+            was = self.training
+            self.eval()(x)
+            self.train(was)
+        for hook in hooks:
+            hook.remove()
+
+    @torch.no_grad()
+    def without_norms(self) -> MobileNetV1:
+        """The same function in evaluation mode, with every batch norm folded into the convolution before it."""
+        plain = MobileNetV1(self.width)
+        for ours, theirs in zip(self.stages(), plain.stages(), strict=True):
+            if isinstance(ours, Stem) and isinstance(theirs, Stem):
+                _fold(ours, ours.norm, theirs)
+            elif isinstance(ours, MobileBlock) and isinstance(theirs, MobileBlock):
+                _fold(ours.dw, ours.dw_norm, theirs.dw)
+                _fold(ours.pw, ours.pw_norm, theirs.pw)
+        return plain
+
     def load_hse(self, path: Path) -> None:
         """Load the HSE start, `model.safetensors` of shared/README.md.
 
@@ -129,3 +167,31 @@ class MobileNetV1(nn.Module):
                 )
             state[name] = stored[key].float()
         self.load_state_dict(state)
+
+
+def _set_to_undo_itself(norm: nn.Module, given: tuple[Tensor, ...]) -> None:
+    """Before a batch norm sees its first input: make it the identity, with the statistics of that input."""
+    assert isinstance(norm, nn.BatchNorm2d)
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    assert norm.num_batches_tracked is not None
+    variance, mean = torch.var_mean(given[0], dim=(0, 2, 3))
+    norm.running_mean.copy_(mean)
+    norm.running_var.copy_(variance)
+    norm.weight.copy_((variance + norm.eps).sqrt())
+    norm.bias.copy_(mean)
+    norm.num_batches_tracked.fill_(1)
+
+
+def _fold(conv: nn.Conv2d, norm: nn.Module, plain: nn.Conv2d) -> None:
+    """Write a convolution and the norm behind it into one convolution."""
+    assert conv.bias is not None
+    assert plain.bias is not None
+    weight, bias = conv.weight, conv.bias
+    if isinstance(norm, nn.BatchNorm2d):
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
+        factor = norm.weight / (norm.running_var + norm.eps).sqrt()
+        weight, bias = weight * factor[:, None, None, None], (bias - norm.running_mean) * factor + norm.bias
+    plain.weight.copy_(weight)
+    plain.bias.copy_(bias)

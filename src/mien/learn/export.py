@@ -62,7 +62,10 @@ def export_run(run: Path, output: Path, name: str | None = None, *, dtype: str =
         raise DataError(f"{run} is not the folder of a run: it lacks recipe.yaml or model.safetensors")
     recipe = load_recipe(str(run / "recipe.yaml"))
     net = build_empty(recipe.model)
-    net.load_state_dict({key: _stored(tensor, dtype).to(tensor.dtype) for key, tensor in _weights(run).items()})
+    net.load_state_dict(_weights(run))
+    if isinstance(net, AgeGenderNet):
+        net = net.without_norms()
+    net.load_state_dict({key: _stored(tensor, dtype).to(tensor.dtype) for key, tensor in net.state_dict().items()})
     net.eval()
     part = output.with_name(output.name + ".part")
     shutil.rmtree(part, ignore_errors=True)

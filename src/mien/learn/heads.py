@@ -45,12 +45,29 @@ class AgeGenderNet(nn.Module):
 
     def features(self, chips: Tensor) -> Tensor:
         """The last feature map [N, C, h, w] of RGB uint8 chips [N, S, S, 3]."""
+        features: Tensor = self.backbone(self.normalised(chips))
+        return features
+
+    def normalised(self, chips: Tensor) -> Tensor:
+        """What the backbone is given, [N, 3, S, S], of RGB uint8 chips [N, S, S, 3]."""
         x = chips.permute(0, 3, 1, 2).float()
         if self.reverse:
             x = x.flip(1)
         x = x - self.mean
-        features: Tensor = self.backbone(x / self.std if self.divides else x)
-        return features
+        return x / self.std if self.divides else x
+
+    def keep_answers(self, chips: Tensor) -> None:
+        """Batch norms that are new in a trained network change nothing at first; chips [N, S, S, 3] set them."""
+        self.backbone.keep_answers(self.normalised(chips))
+
+    def without_norms(self) -> AgeGenderNet:
+        """The same function with batch norms folded into the convolutions; the network itself where it has none."""
+        if not self.backbone.norms():
+            return self
+        net = AgeGenderNet(self.backbone.without_norms(), self.dropout.p)
+        net.age.load_state_dict(self.age.state_dict())
+        net.gender.load_state_dict(self.gender.state_dict())
+        return net.train(self.training)
 
     def in_rgb(self) -> AgeGenderNet:
         """The same function, with the order of the channels and the division moved into the first convolution.
@@ -81,7 +98,9 @@ class AgeGenderNet(nn.Module):
         return [self.age, self.gender]
 
 
-def mobilenet_v1(size: int, dropout: float = 0.0, width: float = 1.0) -> AgeGenderNet:
+def mobilenet_v1(
+    size: int, dropout: float = 0.0, width: float = 1.0, batch_norm: bool = False
+) -> AgeGenderNet:  # options of recipes come by name
     """MobileNetV1 with our heads; any `size` of chip will do. See `mien.learn.slim` for narrow ones."""
     del size
-    return AgeGenderNet(MobileNetV1(width), dropout)
+    return AgeGenderNet(MobileNetV1(width, batch_norm=batch_norm), dropout)

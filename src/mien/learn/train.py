@@ -37,6 +37,7 @@ from mien.learn.dataset import Batch, Chips, View
 from mien.learn.ema import Average
 from mien.learn.frozen import FrozenStages
 from mien.learn.guide import Guide
+from mien.learn.heads import AgeGenderNet
 from mien.learn.losses import AgeGenderLoss
 from mien.learn.network import as_network, build, freeze
 from mien.learn.optimiser import make_optimiser, rate_factor
@@ -109,6 +110,8 @@ class Trainer:
         self.fine_tuned = [p for stage in stages for p in stage.parameters() if p.requires_grad]
         self.loss = AgeGenderLoss(recipe.loss, as_network(self.net))
         self.optimiser = make_optimiser(self.net, recipe)
+        if state is None:
+            self._keep_answers()
         self.model = self.processes.prepare_model(self.net)  # the same, or wrapped to share gradients
         torch.manual_seed(recipe.seed + self.processes.process_index)  # each process drops other units
         self.average = Average(self.net, recipe.optimiser.ema)
@@ -127,6 +130,14 @@ class Trainer:
         with self.processes.local_main_process_first():  # the others read the boxes that it found
             self.view = View.of(data, (train, self.val_set), self.report)
         self.train_set = seen(train, data, self.view.boxes, self.report)
+
+    def _keep_answers(self) -> None:
+        """Fit batch norms that are new in a trained network to a few hundred faces."""
+        if isinstance(self.net, AgeGenderNet) and self.net.backbone.norms() and self.recipe.model.init is not None:
+            chosen = np.random.default_rng(self.recipe.seed).permutation(len(self.train_set))[:256]
+            chips = Chips(self.train_set.take(chosen), self.recipe.model.size, self.recipe.augment, view=self.view)
+            batch = Chips.collate([chips[at] for at in range(len(chips))])
+            self.net.keep_answers(batch.chips.to(self.device))
 
     def fit(self) -> Path:
         """Train the epochs that are left; after each, validate and write the state."""
