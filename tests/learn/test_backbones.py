@@ -77,9 +77,8 @@ def chips() -> torch.Tensor:
 
 def answers(net: AgeGenderNet, chips: torch.Tensor) -> torch.Tensor:
     with torch.inference_mode():
-        output = net.eval()(chips)
-    assert output.age is not None
-    return output.age
+        age: torch.Tensor = net.eval()(chips).age
+    return age
 
 
 def with_norms(plain: AgeGenderNet) -> AgeGenderNet:
