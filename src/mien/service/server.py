@@ -10,12 +10,15 @@ from typing import Any
 
 import h11
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from mien.errors import UsageError
 from mien.service.app import create_app
+from mien.service.lingering import Lingering, Patience
 from mien.service.settings import Settings
 from mien.service.state import load
+
+BODIES_AFTER_AN_ANSWER = 8
+"""How many times the largest body a refused client may go on sending; it is read and thrown away."""
 
 
 def run(settings: Settings, host: str, port: int, *, log_level: str = "info") -> None:
@@ -34,6 +37,7 @@ def run(settings: Settings, host: str, port: int, *, log_level: str = "info") ->
 
     class Patient(_Patient):
         seconds = settings.header_seconds
+        patience = Patience(BODIES_AFTER_AN_ANSWER * settings.max_body, settings.body_seconds)
 
     listener = _listen(host, port)
     with closing(listener):
@@ -66,8 +70,12 @@ class _Server(uvicorn.Server):
 def _listen(host: str, port: int) -> socket.socket:
     """A socket bound to an address."""
     try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        listener = socket.socket(family, socket.SOCK_STREAM)
+        # With its protocol named: otherwise asyncio sets no TCP_NODELAY, and the body of an answer waits until the
+        # client has acknowledged the headers, which takes some 40 ms.
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(address)
@@ -79,7 +87,7 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-class _Patient(H11Protocol):
+class _Patient(Lingering):
     """A connection that is closed when the headers of a request do not arrive in time.
 
     uvicorn bounds the time between requests only: a client that sends a byte of a header now and then could hold a
