@@ -3,9 +3,10 @@
     U="--data ../shared/data/utkface/images --folds ../shared/data/utkface/splits.csv"
     .venv/bin/python benchmarks/candidates.py $U mien-m-taught mien-m-taught@184 mien-m-taught+hybrid-gru
 
-Each name is a folder of runs/; `@SIZE` feeds chips of that side instead of the recipe's, `~` averages with the mirror
-image, and `+` takes the mean of several runs' answers. Nothing is calibrated. The log-likelihoods are natural, less is
-better; a gender's is that of the label. Needs the extra train; nothing is written outside of a temporary folder.
+Each name is a folder of runs/; `@SIZE` feeds chips of that side instead of the recipe's, `%SIZE` chips that were
+reduced to that side and enlarged again, `~` averages with the mirror image, and `+` takes the mean of several runs'
+answers. Nothing is calibrated. The log-likelihoods are natural, less is better; a gender's is that of the label. Needs
+the extra train; nothing is written outside of a temporary folder.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
+import cv2
 import numpy as np
 import yaml
 from numpy.typing import NDArray
@@ -27,7 +29,7 @@ from mien.learn.predictions import Predictions, mean_answers, predict
 from mien.learn.score import RunEstimator
 
 ROOT = Path(__file__).resolve().parents[1]
-MEMBER = re.compile(r"(?P<run>[^@~+]+)(@(?P<size>\d+))?(?P<mirror>~)?")
+MEMBER = re.compile(r"(?P<run>[^@%~+]+)(@(?P<size>\d+))?(%(?P<detail>\d+))?(?P<mirror>~)?")
 CORAL = (21, 60)
 Chips = NDArray[np.uint8]
 
@@ -35,12 +37,25 @@ Chips = NDArray[np.uint8]
 class Mirrored:
     """An estimator whose chips are mirrored first."""
 
-    def __init__(self, inner: RunEstimator) -> None:
+    def __init__(self, inner: RunEstimator | Blurred) -> None:
         self.inner, self.contract = inner, inner.contract
 
     def __call__(self, chips: Chips) -> Estimates:
         """Answers for the mirror images of chips uint8 [N, S, S, 3]."""
         return self.inner(np.ascontiguousarray(chips[:, :, ::-1]))
+
+
+class Blurred:
+    """An estimator whose chips lose all detail that a smaller side cannot hold."""
+
+    def __init__(self, inner: RunEstimator, side: int) -> None:
+        self.inner, self.side, self.contract = inner, side, inner.contract
+
+    def __call__(self, chips: Chips) -> Estimates:
+        """Answers for chips uint8 [N, S, S, 3], reduced and enlarged again."""
+        size = (self.contract.size, self.contract.size)
+        small = [cv2.resize(chip, (self.side, self.side), interpolation=cv2.INTER_AREA) for chip in chips]
+        return self.inner(np.stack([cv2.resize(chip, size, interpolation=cv2.INTER_CUBIC) for chip in small]))
 
 
 def main() -> None:
@@ -56,9 +71,10 @@ def main() -> None:
     @cache
     def answers(member: str) -> Predictions:
         if not (parts := MEMBER.fullmatch(member)):
-            parser.error(f"{member!r} is not of the form RUN[@SIZE][~]")
+            parser.error(f"{member!r} is not of the form RUN[@SIZE][%SIZE][~]")
         with tempfile.TemporaryDirectory() as folder:
-            estimator = RunEstimator(resized(options.runs / parts["run"], parts["size"], Path(folder)))
+            trained = RunEstimator(resized(options.runs / parts["run"], parts["size"], Path(folder)))
+            estimator = Blurred(trained, int(parts["detail"])) if parts["detail"] else trained
             plain = predict(estimator, faces, model=member)
             return mean_answers([plain, predict(Mirrored(estimator), faces)]) if parts["mirror"] else plain
 
