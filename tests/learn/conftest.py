@@ -38,6 +38,8 @@ def settings(chips_folder: Path) -> list[str]:
         "model.init=null",
         "data.teacher=null",
         "data.guide=null",
+        "data.views=0",
+        "loss.hint=0",
         "augment.mix=0",
         "augment.corrupt=0",
         "model.size=64",

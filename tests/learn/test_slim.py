@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 from typer.testing import CliRunner
 
 from mien.cli import app
-from mien.errors import UsageError
+from mien.errors import DataError, UsageError
+from mien.learn.backbones import MobileBlock
 from mien.learn.dataset import augment
-from mien.learn.heads import AgeGenderNet
+from mien.learn.heads import AgeGenderNet, mobilenet_v1
 from mien.learn.network import build
 from mien.learn.recipe import Augment, Model
-from mien.learn.slim import slim
+from mien.learn.slim import graft, slim
+from mien.learn.transfer import mobilenet_options
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SIZE = 64
@@ -47,6 +50,10 @@ def ages(net: AgeGenderNet, chips: Tensor) -> Tensor:
         logits = net(chips).age
     assert logits is not None
     return torch.softmax(logits, dim=1) @ torch.arange(logits.shape[1], dtype=torch.float32)
+
+
+def blocks_of(net: AgeGenderNet) -> list[MobileBlock]:
+    return [block for block in net.backbone.blocks if isinstance(block, MobileBlock)]
 
 
 def test_half_of_the_channels_answer_nearly_alike_on_views_never_seen(wide: AgeGenderNet, chips: Tensor) -> None:
@@ -85,3 +92,83 @@ def test_only_our_own_network_is_slimmed(chips_folder: Path, tmp_path: Path) -> 
     done = CliRunner().invoke(app, arguments)
     assert done.exit_code == 6
     assert not (tmp_path / "x").exists()
+
+
+def test_grafted_blocks_answer_more_like_the_wide_network_than_dead_ones(wide: AgeGenderNet, chips: Tensor) -> None:
+    narrow = slim(wide, 0.5, chips[:300])
+    with torch.inference_mode():
+        last = blocks_of(narrow)[-1].pw.bias
+        assert last is not None
+        last[::2] -= 100  # half of the features never answer again
+        narrow.age.weight[:, 1::2] = 0
+    small, rest = chips[:600, ::2, ::2].contiguous(), chips[900:, ::2, ::2].contiguous()
+    grafted = graft(narrow, wide, (768, 1024), small, chips[:600])
+    assert [len(block.pw.weight) for block in blocks_of(grafted)[-3:]] == [256, 768, 1024]
+    for old, new in zip(narrow.stages()[:-2], grafted.stages()[:-2], strict=True):
+        assert all(torch.equal(a, b) for a, b in zip(old.parameters(), new.parameters(), strict=True))
+    wanted = ages(wide, chips[900:])
+    error = (ages(grafted, rest) - wanted).abs().mean()
+    assert error < (ages(narrow, rest) - wanted).abs().mean()
+    with torch.inference_mode():
+        features, aims = grafted(rest).features, wide(chips[900:]).features
+    assert features is not None
+    assert aims is not None
+    living, of_the_wide = ((maps.amax(dim=0) > 0).float().mean() for maps in (features, aims))
+    assert living > 0.7 * of_the_wide
+    together = torch.corrcoef(torch.stack([features.flatten(), aims.flatten()]))[0, 1]
+    assert together > 0.5  # the same features in the same order
+
+
+def test_the_graft_command_writes_weights_that_a_recipe_starts_from(chips_folder: Path, tmp_path: Path) -> None:
+    narrow, start = tmp_path / "narrow.safetensors", tmp_path / "start.safetensors"
+    save_file(mobilenet_v1(32, width=0.1).state_dict(), narrow)  # 3 channels of 32, which are not a tenth
+    arguments = ["graft", str(narrow), "mien-m", "--data", str(chips_folder), "--tail", "300"]
+    sizes = ["--size", "32", "--wide-size", "64", "--faces", "40", "--threads", "1"]
+    done = CliRunner().invoke(app, [*arguments, *sizes, "--output", str(start)])
+    assert done.exit_code == 0, done.output
+    net = build(Model(size=32, init=start, options={"width": 0.1, "tail": [300]}))
+    written, loaded = load_file(start), net.state_dict()
+    assert set(written) == set(loaded)
+    assert all(torch.equal(loaded[name], tensor) for name, tensor in written.items())
+
+
+def test_a_graft_leaves_the_first_blocks_of_an_older_tail() -> None:
+    narrow, wide = mobilenet_v1(32, width=0.1, tail=(60, 70)).eval(), mobilenet_v1(64).eval()
+    chips = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (8, 64, 64, 3), np.uint8))
+    grafted = graft(narrow, wide, (80,), chips[:, ::2, ::2].contiguous(), chips)
+    assert [len(block.pw.weight) for block in blocks_of(grafted)[-2:]] == [60, 80]
+    with pytest.raises(UsageError, match=r"at most the channels of the wide network's, \[1024\], not \[1025\]"):
+        graft(narrow, wide, (1025,), chips, chips)
+
+
+def test_the_graft_command_tells_of_a_folder_that_is_not_there(chips_folder: Path, tmp_path: Path) -> None:
+    arguments = ["graft", "mien-s", "mien-m", "--data", str(chips_folder), "--tail", "1024"]
+    done = CliRunner().invoke(app, [*arguments, "--output", str(tmp_path / "no" / "x")])
+    assert done.exit_code == UsageError("").exit_code
+    assert "there is no folder" in done.output
+
+
+@pytest.mark.parametrize("tail", [[0], [1] * 14])
+def test_impossible_tails(tail: list[int]) -> None:
+    with pytest.raises(UsageError, match="tail"):
+        build(Model(size=64, options={"tail": tail}))
+
+
+@pytest.mark.parametrize("options", [{"width": 0.25, "tail": []}, {"width": 0.5, "tail": [768, 1024]}])
+def test_options_are_read_from_weights(tmp_path: Path, options: dict[str, Any]) -> None:
+    save_file(mobilenet_v1(32, **options).state_dict(), tmp_path / "x.safetensors")
+    assert mobilenet_options(tmp_path / "x.safetensors") == options
+
+
+def test_weights_of_other_networks_have_no_such_options(tmp_path: Path) -> None:
+    save_file({"a": torch.zeros(1)}, tmp_path / "x.safetensors")
+    with pytest.raises(DataError, match="no network of ours"):
+        mobilenet_options(tmp_path / "x.safetensors")
+    save_file(mobilenet_v1(32, width=0.25, places=True).state_dict(), tmp_path / "x.safetensors")
+    with pytest.raises(DataError, match="weights of places"):
+        mobilenet_options(tmp_path / "x.safetensors")
+    (tmp_path / "x.safetensors").write_text("none")
+    with pytest.raises(DataError, match="not a safetensors file"):
+        mobilenet_options(tmp_path / "x.safetensors")
+    with pytest.raises(DataError, match="do not exist"):
+        mobilenet_options(tmp_path / "y.safetensors")

@@ -1,15 +1,21 @@
-"""`mien split`, `crossfit`, `slim`, `score` and `combine`: what comes before and after training runs."""
+"""`mien split`, `crossfit`, `slim`, `graft`, `score` and `combine`: what comes before and after training runs."""
 
 from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mien.cli.learn import needs_extra, read_faces
-from mien.errors import UsageError
+from mien.errors import DataError, PhotoError, UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from mien.learn.manifest import Manifest
 
 Threads = Annotated[int, typer.Option(min=0, help="Cores to use; 0 for all.")]
 
@@ -144,8 +150,6 @@ def slim(
     threads: Threads = 0,
 ) -> None:
     """Make a narrow network of a wide one, fitted layer by layer to real chips: where a small model starts."""
-    import numpy as np
-
     with needs_extra("slimming"):
         import torch
         from safetensors.torch import save_file
@@ -155,8 +159,6 @@ def slim(
         from mien.learn.recipe import Model
         from mien.learn.slim import slim as slim_network
     from mien.cores import physical_cores
-    from mien.faces.align import CropContract, resize_chip
-    from mien.learn.predictions import each_picture
 
     if not 0 < width <= 1:
         raise UsageError(f"the width must be above 0 and at most 1, not {width}")
@@ -166,12 +168,67 @@ def slim(
     assert isinstance(wide, AgeGenderNet)
     cores = threads or physical_cores()
     torch.set_num_threads(cores)
-    manifest = read_faces(data, folds, fold or ("train" if folds else None)).present()
-    some = manifest.take(np.random.default_rng(0).permutation(len(manifest))[:faces])
-    contract = CropContract.utkface(size)
-    pictures = each_picture(some, lambda file, pixels: resize_chip(pixels, contract), cores)
-    chips = np.stack([chip for _, chip in pictures if isinstance(chip, np.ndarray)])
+    (chips,) = _chips(read_faces(data, folds, fold or ("train" if folds else None)), faces, [size], cores)
     narrow = slim_network(wide.eval(), width, torch.from_numpy(chips))
     save_file(narrow.state_dict(), output)
     _tell(f"fitted to {len(chips)} chips")
     typer.echo(str(output))
+
+
+def graft(
+    narrow: Annotated[Path, typer.Argument(help="The narrow network: a run, a model's folder or its name.")],
+    wide: Annotated[Path, typer.Argument(help="The wide network to fit to: likewise.")],
+    *,
+    data: Annotated[Path, typer.Option(help="Chips to fit to; their labels are not used.")],
+    folds: Annotated[Path | None, typer.Option(help="CSV table of folds.")] = None,
+    fold: Annotated[str | None, typer.Option(help="Fold to take.", show_default="train with --folds")] = None,
+    output: Annotated[Path, typer.Option(help="Weights of the new network, for model.init of a recipe.")],
+    tail: Annotated[list[int], typer.Option(min=1, help="Channels of the last blocks, once a block, in order.")],
+    size: Annotated[int, typer.Option(min=32, max=512, help="Side of the narrow network's chips.")] = 112,
+    wide_size: Annotated[int, typer.Option(min=32, max=512, help="Side of the wide network's chips.")] = 184,
+    faces: Annotated[int, typer.Option(min=1, help="How many chips, at random.")] = 1500,
+    threads: Threads = 0,
+) -> None:
+    """Give a narrow network new last blocks, fitted to what a wide one makes of the same faces."""
+    with needs_extra("grafting"):
+        import torch
+        from safetensors.torch import save_file
+
+        from mien.learn.heads import AgeGenderNet
+        from mien.learn.network import build
+        from mien.learn.recipe import Model
+        from mien.learn.slim import graft as graft_blocks
+        from mien.learn.transfer import mobilenet_options
+    from mien.cores import physical_cores
+
+    if not output.parent.is_dir():
+        raise UsageError(f"there is no folder {output.parent} to save weights in")
+    ours = build(Model(init=narrow, size=size, options=mobilenet_options(narrow)), _tell)
+    theirs = build(Model(init=wide, size=wide_size, options=mobilenet_options(wide)), _tell)
+    assert isinstance(ours, AgeGenderNet)
+    assert isinstance(theirs, AgeGenderNet)
+    cores = threads or physical_cores()
+    torch.set_num_threads(cores)
+    manifest = read_faces(data, folds, fold or ("train" if folds else None))
+    chips, larger = _chips(manifest, faces, [size, wide_size], cores)
+    grafted = graft_blocks(ours.eval(), theirs.eval(), tail, torch.from_numpy(chips), torch.from_numpy(larger))
+    save_file(grafted.state_dict(), output)
+    _tell(f"fitted to {len(chips)} chips; model.options of its recipe: {mobilenet_options(output)}")
+    typer.echo(str(output))
+
+
+def _chips(manifest: Manifest, faces: int, sizes: list[int], threads: int) -> list[NDArray[np.uint8]]:
+    """Some chips of a manifest at random, [N, S, S, 3] for each side asked for."""
+    import numpy as np
+
+    from mien.faces.align import CropContract, resize_chip
+    from mien.learn.predictions import each_picture
+
+    contracts = [CropContract.utkface(size) for size in sizes]
+    present = manifest.present()
+    some = present.take(np.random.default_rng(0).permutation(len(present))[:faces])
+    pictures = each_picture(some, lambda file, pixels: [resize_chip(pixels, each) for each in contracts], threads)
+    read = [chips for _, chips in pictures if not isinstance(chips, PhotoError)]
+    if not read:
+        raise DataError("there is no chip to fit to: none of the pictures can be read")
+    return [np.stack(chips) for chips in zip(*read, strict=True)]

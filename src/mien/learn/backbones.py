@@ -7,6 +7,7 @@ photo albums using multi-output ConvNet", PeerJ CS 2019). Batch norm is folded i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -18,7 +19,10 @@ from mien.errors import DataError
 from mien.learn.frozen import FrozenStages
 
 _STRIDES = (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1)
-_WIDTHS = (64, 128, 128, 256, 256, 512, 512, 512, 512, 512, 512, 1024, 1024)
+STEM = 32
+"""Channels of the stem at full width."""
+WIDTHS = (64, 128, 128, 256, 256, 512, 512, 512, 512, 512, 512, 1024, 1024)
+"""Channels of the blocks at full width."""
 
 
 class SamePadConv(nn.Conv2d):
@@ -38,7 +42,7 @@ class SamePadConv(nn.Conv2d):
 class Stem(SamePadConv):
     """The first convolution, 3 to 32 channels (or another number) at stride 2, with its ReLU6."""
 
-    def __init__(self, channels_out: int = 32, *, batch_norm: bool = False) -> None:
+    def __init__(self, channels_out: int = STEM, *, batch_norm: bool = False) -> None:
         super().__init__(3, channels_out, stride=2)
         self.norm = _norm(channels_out, batch_norm)
 
@@ -71,6 +75,8 @@ class MobileNetV1(nn.Module):
 
     Args:
         width: factor of all numbers of channels (Howard et al. 2017 call it alpha), above 0 and up to 1.
+        tail: channels of the last blocks, one number a block, where they are to be other than the width says. Their
+            maps are small, so that more channels cost little there.
         batch_norm: put one behind every convolution, as the original has it and the pretrained weights no longer do.
             See `keep_answers` to put it into a trained network and `without_norms` to take it out again.
 
@@ -81,16 +87,18 @@ class MobileNetV1(nn.Module):
     std_rgb = (1.0, 1.0, 1.0)
     channel_order = "bgr"
 
-    def __init__(self, width: float = 1.0, *, batch_norm: bool = False) -> None:
+    def __init__(self, width: float = 1.0, *, tail: Sequence[int] = (), batch_norm: bool = False) -> None:
         super().__init__()
-        self.width = width
+        self.width, self.tail = width, tuple(tail)
         if not 0 < width <= 1:
             raise ValueError(f"the width must be above 0 and at most 1, not {width}")
-        channels = max(1, round(32 * width))
+        if len(self.tail) > len(WIDTHS) or not all(channels >= 1 for channels in self.tail):
+            raise ValueError(f"the tail takes up to {len(WIDTHS)} numbers of channels of at least 1, not {list(tail)}")
+        channels = max(1, round(STEM * width))
         self.stem = Stem(channels, batch_norm=batch_norm)
         blocks = []
-        for full, stride in zip(_WIDTHS, _STRIDES, strict=True):
-            out = max(1, round(full * width))
+        outs = [max(1, round(full * width)) for full in WIDTHS[: len(WIDTHS) - len(self.tail)]]
+        for out, stride in zip([*outs, *self.tail], _STRIDES, strict=True):
             blocks.append(MobileBlock(channels, out, stride, batch_norm=batch_norm))
             channels = out
         self.channels_out = channels
@@ -139,7 +147,7 @@ class MobileNetV1(nn.Module):
     @torch.no_grad()
     def without_norms(self) -> MobileNetV1:
         """The same function in evaluation mode, with every batch norm folded into the convolution before it."""
-        plain = MobileNetV1(self.width)
+        plain = MobileNetV1(self.width, tail=self.tail)
         for ours, theirs in zip(self.stages(), plain.stages(), strict=True):
             if isinstance(ours, Stem) and isinstance(theirs, Stem):
                 _fold(ours, ours.norm, theirs)

@@ -7,64 +7,30 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 from torch.utils.data import Dataset
 
 from mien.errors import DataError, PhotoError
 from mien.estimate.calibrate import AGES
 from mien.faces.align import CropContract, resize_chip
+from mien.learn.batches import Batch, Sample
 from mien.learn.corruptions import chosen, corrupt
 from mien.learn.crops import Boxes, find_boxes
 from mien.learn.guide import Guide
 from mien.learn.manifest import Manifest
 from mien.learn.predictions import Predictions
 from mien.learn.recipe import Augment, Data
+from mien.learn.views import Views
 from mien.photos.decode import decode
 
 Chip = NDArray[np.uint8]
 
 CACHE = Path("runs") / "boxes"
 """Where the boxes that detectors found in chips are kept: four numbers a file, no pictures."""
-
-
-class Batch(NamedTuple):
-    """Chips and labels, with the answers of a teacher where there is one.
-
-    Attributes:
-        chips: uint8 [N, S, S, 3].
-        age: float32 [N], NaN where unknown.
-        female: int8 [N], -1 where unknown.
-        pmf: age distributions of the teacher, float32 [N, 117], NaN where it gave none; or None.
-        soft: its probabilities of "female", float32 [N], NaN where it gave none; or None.
-    """
-
-    chips: Tensor
-    age: Tensor
-    female: Tensor
-    pmf: Tensor | None = None
-    soft: Tensor | None = None
-
-    def to(self, device: torch.device) -> Batch:
-        """The same on a device."""
-        chips, age, female = (part.to(device, non_blocking=True) for part in self[:3])
-        pmf, soft = (None if part is None else part.to(device, non_blocking=True) for part in self[3:])
-        return Batch(chips, age, female, pmf, soft)
-
-
-class Sample(NamedTuple):
-    """One chip with its labels and the teacher's answers."""
-
-    chip: Chip
-    age: float
-    female: int
-    pmf: NDArray[np.float32] | None = None
-    soft: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -105,8 +71,23 @@ class Chips(Dataset[Sample]):
         *,
         teacher: Predictions | None = None,
         guide: Guide | None = None,
+        hinted: bool = False,
+        views: Views | None = None,
         view: View | None = None,
     ) -> None:
+        """Read the files.
+
+        Args:
+            manifest: the faces.
+            size: side of the chips in pixels.
+            augment: how to disturb them; None for chips as they are.
+            seed: of all chance.
+            teacher: answers for the stored faces.
+            guide: answers for each picture as it is shown.
+            hinted: ask the guide for its features too.
+            views: where to keep pictures, to show the same in later epochs; None makes new ones.
+            view: what is shown of a chip.
+        """
         self.manifest = manifest
         self.size = size
         self.augment = augment
@@ -115,6 +96,8 @@ class Chips(Dataset[Sample]):
         self.view = view or View()
         self.teacher = teacher
         self.guide = guide
+        self.hinted = hinted
+        self.views = views
         self._taught = {} if teacher is None else {file: row for row, file in enumerate(teacher.files.tolist())}
         if teacher is not None and self._taught.keys().isdisjoint(manifest.files.tolist()):
             raise DataError("the teacher has no answer for any of these faces: is it of another data set?")
@@ -125,13 +108,24 @@ class Chips(Dataset[Sample]):
 
     def __getitem__(self, index: int) -> Sample:
         """One chip uint8 [S, S, 3] with its labels."""
+        if self.augment is None or self.views is None:
+            return self._made(index, self.epoch)
+        view, mirrored = self.views.place(self.epoch, flip=self.augment.flip)
+        if self.views.get(view, index, mirrored=False) is None:
+            self.views.put(view, index, self._made(index, view))
+        kept = self.views.get(view, index, mirrored=mirrored)
+        assert kept is not None
+        return kept
+
+    def _made(self, index: int, epoch: int) -> Sample:
+        """The sample as an epoch without views shows it; with views, their numbers stand for those of epochs."""
         if self.augment is not None and self.guide is not None:
-            return self._guided(index, self.augment, self.guide)
+            return self._guided(index, self.augment, self.guide, self._chance(index, epoch))
         age, female = self._label(index)
         pixels = self._stored(index)
         if self.augment is None:
             return Sample(resize_chip(pixels, CropContract.utkface(self.size)), age, female)
-        chip = augment(pixels, self.size, self.augment, self._chance(index))
+        chip = augment(pixels, self.size, self.augment, self._chance(index, epoch))
         if self.teacher is None:
             return Sample(chip, age, female)
         row = self._taught.get(str(self.manifest.files[index]))
@@ -150,12 +144,11 @@ class Chips(Dataset[Sample]):
     def _label(self, index: int) -> tuple[float, int]:
         return float(self.manifest.age[index]), int(self.manifest.female[index])
 
-    def _chance(self, index: int) -> np.random.Generator:
-        return np.random.default_rng([self.seed, self.epoch, index])
+    def _chance(self, index: int, epoch: int) -> np.random.Generator:
+        return np.random.default_rng([self.seed, epoch, index])
 
-    def _guided(self, index: int, strength: Augment, guide: Guide) -> Sample:
+    def _guided(self, index: int, strength: Augment, guide: Guide, rng: np.random.Generator) -> Sample:
         """One chip, perhaps blended with another, and what the guide says of the same; a blend has no label."""
-        rng = self._chance(index)
         age, female = self._label(index)
         chip, clean = augment_with_clean(self._stored(index), self.size, guide.size, strength, rng)
         if rng.random() < strength.mix:
@@ -164,19 +157,20 @@ class Chips(Dataset[Sample]):
             pair = augment_with_clean(other, self.size, guide.size, strength, rng)
             chip, clean = (blend(one, two, share) for one, two in zip((chip, clean), pair, strict=True))
             age, female = math.nan, -1
-        return Sample(chip, age, female, *guide(clean))
+        return Sample(chip, age, female, *(guide.with_features(clean) if self.hinted else guide(clean)))
 
     @staticmethod
     def collate(samples: list[Sample]) -> Batch:
         """Stack samples to a batch."""
-        chips, ages, genders, pmfs, softs = zip(*samples, strict=True)
-        taught = pmfs[0] is not None
+        chips, ages, genders, pmfs, softs, features = zip(*samples, strict=True)
+        taught, hinted = pmfs[0] is not None, features[0] is not None
         return Batch(
             torch.from_numpy(np.stack(chips)),
             torch.tensor(ages, dtype=torch.float32),
             torch.tensor(genders, dtype=torch.int8),
             torch.from_numpy(np.stack(pmfs)) if taught else None,
             torch.tensor(softs, dtype=torch.float32) if taught else None,
+            torch.from_numpy(np.stack(features)) if hinted else None,
         )
 
 

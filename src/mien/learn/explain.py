@@ -80,10 +80,10 @@ class TorchModel:
 
     def probabilities(self, chips: Tensor) -> tuple[Tensor, Tensor]:
         """Distributions over the ages [N, 117] and probabilities of "female" [N], not calibrated."""
-        age, gender = as_network(self.net)(chips)
-        assert age is not None
-        assert gender is not None
-        return age_pmf(age, self._age_kind), female_probability(gender, self._gender_kind)
+        output = as_network(self.net)(chips)
+        assert output.age is not None
+        assert output.gender is not None
+        return age_pmf(output.age, self._age_kind), female_probability(output.gender, self._gender_kind)
 
     def values(self, chips: Tensor, target: str) -> Tensor:
         """What is explained, [N], calibrated and differentiable: expected years, or the log-odds of "female"."""

@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.errors import UsageError
+from mien.errors import DataError, UsageError
 from mien.estimate.bundle import find, read
-from mien.estimate.estimator import Estimator
+from mien.estimate.class_activation import FEATURES
+from mien.estimate.estimator import INPUT, OUTPUTS, Estimator
 
 
 class Guide:
@@ -38,13 +39,36 @@ class Guide:
         self._estimator: Estimator | None = None
 
     @property
+    def features(self) -> int:
+        """How many features its heads read.
+
+        Raises:
+            DataError: the model's graph does not give them.
+        """
+        for port in Estimator(self._bundle).session.get_outputs():  # not the one that processes to come would inherit
+            if port.name == FEATURES:
+                return int(port.shape[1])
+        raise DataError(f"model {self._bundle.config.name} gives no features that could be learned: set loss.hint to 0")
+
+    @property
     def size(self) -> int:
         """Side of the chips that it takes, in pixels."""
         return self._bundle.config.contract.size
 
     def __call__(self, chip: NDArray[np.uint8]) -> tuple[NDArray[np.float32], float]:
         """Age distribution float32 [117] and probability of "female" for a chip uint8 [size, size, 3]."""
+        answer = self._loaded()(chip[None])
+        return answer.pmf[0], float(answer.female[0])
+
+    def with_features(self, chip: NDArray[np.uint8]) -> tuple[NDArray[np.float32], float, NDArray[np.float32]]:
+        """The same, and the `features` that the guide's heads read, float32 [C]."""
+        estimator = self._loaded()
+        pmf, female, maps = estimator.session.run([*OUTPUTS, FEATURES], {INPUT: chip[None]})
+        if (calibration := self._bundle.config.calibration) is not None:
+            pmf, female = calibration.apply(pmf, female)
+        return pmf[0], float(female[0]), maps[0].mean(axis=(1, 2))
+
+    def _loaded(self) -> Estimator:
         if self._estimator is None:
             self._estimator = Estimator(self._bundle)
-        answer = self._estimator(chip[None])
-        return answer.pmf[0], float(answer.female[0])
+        return self._estimator

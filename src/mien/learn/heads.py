@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from typing import cast
 
 import torch
@@ -118,9 +119,10 @@ class AgeGenderNet(nn.Module):
         return net
 
     def answer(self, features: Tensor) -> Output:
-        """Logits from the last feature map [N, C, h, w]: both heads on its mean."""
-        pooled = self.dropout(features.mean(dim=(2, 3)))
-        return Output(self.age(pooled).float(), self.gender(pooled).squeeze(1).float())
+        """Logits from the last feature map [N, C, h, w], both heads on its mean, and that mean."""
+        pooled = features.mean(dim=(2, 3))
+        read = self.dropout(pooled)
+        return Output(self.age(read).float(), self.gender(read).squeeze(1).float(), pooled)
 
     def stages(self) -> list[nn.Module]:
         """Stages of the backbone."""
@@ -132,7 +134,13 @@ class AgeGenderNet(nn.Module):
 
 
 def mobilenet_v1(
-    size: int, dropout: float = 0.0, width: float = 1.0, *, batch_norm: bool = False, places: bool = False
+    size: int,
+    dropout: float = 0.0,
+    width: float = 1.0,
+    *,
+    tail: Sequence[int] = (),
+    batch_norm: bool = False,
+    places: bool = False,
 ) -> AgeGenderNet:
     """MobileNetV1 with our heads; any `size` of chip will do. See `mien.learn.slim` for narrow ones.
 
@@ -140,7 +148,9 @@ def mobilenet_v1(
         size: side of the chips, which decides the number of places.
         dropout: of pooled features.
         width: see `MobileNetV1`.
+        tail: see `MobileNetV1`.
         batch_norm: see `MobileNetV1`.
         places: learn a weight for each place of the last map, see `Places`.
     """
-    return AgeGenderNet(MobileNetV1(width, batch_norm=batch_norm), dropout, -(-size // 32) if places else None)
+    backbone = MobileNetV1(width, tail=tail, batch_norm=batch_norm)
+    return AgeGenderNet(backbone, dropout, -(-size // 32) if places else None)

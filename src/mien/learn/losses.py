@@ -21,6 +21,10 @@ class AgeGenderLoss:
 
     Where a teacher answered, the target of a distribution or of a gender logit is a mixture: `plan.teacher` parts of
     its answer and the rest of the label; of a face without a label, the teacher's answer alone.
+
+    Where a guide's features are known, `plan.hint` times their squared distance from the network's own comes on top
+    (Romero et al., "FitNets: hints for thin deep nets", ICLR 2015), as a share of their variance within the batch. A
+    batch of one has none, and goes without.
     """
 
     def __init__(self, plan: Loss, network: Kinds) -> None:
@@ -28,7 +32,14 @@ class AgeGenderLoss:
         self.age_kind, self.gender_kind = network.age_kind, network.gender_kind
 
     def __call__(
-        self, output: Output, age: Tensor, female: Tensor, pmf: Tensor | None = None, soft: Tensor | None = None
+        self,
+        output: Output,
+        age: Tensor,
+        female: Tensor,
+        pmf: Tensor | None = None,
+        soft: Tensor | None = None,
+        *,
+        features: Tensor | None = None,
     ) -> Tensor:
         """Mean loss of a batch.
 
@@ -38,6 +49,7 @@ class AgeGenderLoss:
             female: 1, 0, or -1 where unknown, [N].
             pmf: age distributions of a teacher [N, 117], NaN where it gave none.
             soft: probabilities of "female" of a teacher [N], NaN where it gave none.
+            features: that a guide's heads read, [N, C], as many as the network's own.
         """
         loss = torch.zeros((), device=age.device)
         if output.age is not None:
@@ -48,6 +60,10 @@ class AgeGenderLoss:
                 loss = loss + self.plan.age * self._number(output.age.float()[known], age[known])
         if output.gender is not None:
             loss = loss + self.plan.gender * self._gender(output.gender.float(), female, soft)
+        if features is not None and len(features) > 1 and self.plan.hint > 0:
+            assert output.features is not None
+            spread = features.var(dim=0, correction=0).mean().clamp_min(1e-6)
+            loss = loss + self.plan.hint * F.mse_loss(output.features.float(), features) / spread
         return loss
 
     def target(self, age: Tensor) -> Tensor:

@@ -22,10 +22,17 @@ CLASS_YEARS = 5
 
 
 class Output(NamedTuple):
-    """Raw answers in the kinds the network names; None where it does not answer."""
+    """Raw answers in the kinds the network names; None where it does not answer.
+
+    Attributes:
+        age: see `AgeKind`.
+        gender: see `GenderKind`.
+        features: what the heads read, [N, C], of networks that can learn it from another (`loss.hint`).
+    """
 
     age: Tensor | None
     gender: Tensor | None
+    features: Tensor | None = None
 
 
 class Kinds(Protocol):

@@ -48,6 +48,12 @@ class Data(_Part):
     guide: Path | None = Field(
         default=None, description="a model that answers for each picture as it is shown; see `mien.learn.guide`"
     )
+    views: int = Field(
+        default=0,
+        ge=0,
+        description="make so many pictures of each face, once, keep them in memory with what the guide says of them, "
+        "and go through them again and again; 0 makes a new one for each epoch",
+    )
     limit: int | None = Field(default=None, ge=1, description="use only the first so many faces of each: for trials")
     workers: int = Field(default=1, ge=0)
 
@@ -85,6 +91,11 @@ class Loss(_Part):
     l1: float = Field(default=0.5, ge=0)
     gender: float = Field(default=2.0, ge=0)
     teacher: float = Field(default=0.0, ge=0, le=1, description="share of the teacher's answer in the targets")
+    hint: float = Field(
+        default=0.0,
+        ge=0,
+        description="weight of the squared distance from the guide's features, as a share of their variance",
+    )
 
 
 class Augment(_Part):
@@ -163,8 +174,14 @@ class Recipe(_Part):
     def _what_a_guide_takes(self) -> Recipe:
         if self.augment.mix > 0 and self.data.guide is None:
             raise ValueError("augment.mix needs a model that answers for blends: set data.guide")
-        if self.data.guide is not None and self.loss.teacher == 0:
-            raise ValueError("data.guide is not listened to while loss.teacher is 0")
+        if self.data.guide is not None and self.loss.teacher == 0 and self.loss.hint == 0:
+            raise ValueError("data.guide is not listened to while loss.teacher and loss.hint are 0")
+        if self.loss.hint > 0 and self.data.guide is None:
+            raise ValueError("loss.hint needs a model whose features can be learned: set data.guide")
+        if self.loss.hint > 0 and self.optimiser.batch == 1:
+            raise ValueError("loss.hint goes by the variance within a batch: set optimiser.batch to 2 or more")
+        if self.data.views > 0 and self.optimiser.sizes:
+            raise ValueError("data.views keeps pictures of one size: leave optimiser.sizes empty")
         return self
 
     def to_yaml(self) -> str:

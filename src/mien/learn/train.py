@@ -7,7 +7,8 @@ Under Accelerate's launcher (`accelerate launch --cpu --num_processes 2 -m mien 
 batch, so that a run takes the same steps however many there are. Only the main process reports and writes. Dropout and
 batch norm are not the same: each process draws its own units, and normalises its part of a batch by the mean and
 variance of that part, as if the batch were smaller; the running statistics that are kept are the main process's. Shared
-statistics (SyncBatchNorm) would need CUDA, and we do without.
+statistics (SyncBatchNorm) would need CUDA, and we do without. Nor is `loss.hint` quite: each process goes by the
+variance of its part. And each keeps its own `data.views`, filled with what it is given itself.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ from torch.utils.data import DataLoader
 from mien.errors import DataError
 from mien.estimate.calibrate import AGES
 from mien.learn import curves
-from mien.learn.dataset import Batch, Chips, View
+from mien.learn.batches import Batch
+from mien.learn.dataset import Chips, View
 from mien.learn.ema import Average
 from mien.learn.frozen import FrozenStages
 from mien.learn.guide import Guide
@@ -45,6 +47,7 @@ from mien.learn.outputs import Deployed
 from mien.learn.predictions import Predictions, mean_answers
 from mien.learn.recipe import Data, Recipe
 from mien.learn.selection import join, large_enough, of_gender, seen
+from mien.learn.views import Views
 
 Report = Callable[[str], None]
 
@@ -149,6 +152,8 @@ class Trainer:
         teachers = () if teacher is None else (teacher,) if isinstance(teacher, Path) else teacher
         answers = mean_answers([Predictions.load(file) for file in teachers]) if teachers else None
         guide = None if self.recipe.data.guide is None else Guide(self.recipe.data.guide)
+        hinted = self._features(guide) if guide is not None and self.recipe.loss.hint > 0 else 0
+        kept = self.recipe.data.views
         chips = Chips(
             self.train_set,
             size,
@@ -156,6 +161,8 @@ class Trainer:
             self.recipe.seed,
             teacher=answers,
             guide=guide,
+            hinted=hinted > 0,
+            views=Views(len(self.train_set), kept, size, hinted) if kept else None,
             view=self.view,
         )
         if self.processes.is_main_process:
@@ -190,6 +197,21 @@ class Trainer:
             )
         return self.output / "model.safetensors"
 
+    def _features(self, guide: Guide) -> int:
+        """How many features the network and its guide share.
+
+        Raises:
+            DataError: they have unequally many, or one of them gives none.
+        """
+        mine = self.net.backbone.channels_out if isinstance(self.net, AgeGenderNet) else None
+        if mine != guide.features:
+            has = "none to teach" if mine is None else str(mine)
+            raise DataError(
+                f"the guide has {guide.features} features and the network {has}: set model.options so that both have "
+                "as many, or loss.hint to 0"
+            )
+        return guide.features
+
     def _share(self, chips: Chips) -> DataLoader[Any]:
         """Shuffled batches; of each, every process takes an equal part."""
         batches = loader(chips, self.recipe, shuffle_seed=self.recipe.seed + self.epoch)
@@ -216,7 +238,7 @@ class Trainer:
             batch = given.to(self.device)
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
                 output = self.model(batch.chips)
-            loss = self.loss(output, *batch[1:])
+            loss = self.loss(output, *batch[1:5], features=batch.features)
             if not torch.isfinite(loss):
                 raise DataError(f"the loss became {loss.item()} in epoch {self.epoch + 1}: lower the learning rate")
             self.optimiser.zero_grad(set_to_none=True)

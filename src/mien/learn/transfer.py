@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
@@ -19,6 +19,7 @@ from torch import nn
 
 from mien.errors import DataError
 from mien.estimate import bundle
+from mien.learn.backbones import STEM, WIDTHS
 from mien.learn.heads import AgeGenderNet
 from mien.learn.outputs import Network
 
@@ -75,6 +76,32 @@ def weights_file(init: Path) -> Path:
     """The file that `model.init` of a recipe means; it need not exist."""
     folder = bundle.available().get(str(init), init)
     return folder / "model.safetensors" if folder.is_dir() else folder
+
+
+def mobilenet_options(init: Path) -> dict[str, Any]:
+    """`width` and `tail` of the MobileNetV1 that start weights of ours are for, as `model.options` takes them.
+
+    Raises:
+        DataError: there is no such file, or it holds no such network, or one with batch norms or weights of places.
+    """
+    path = weights_file(init)
+    if not path.is_file():
+        raise DataError(f"the weights {path} do not exist: name a run, a model or a safetensors file")
+    try:
+        with safe_open(path, framework="pt") as file:
+            shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118 - no mapping
+    except SafetensorError as error:
+        raise DataError(f"{path} is not a safetensors file: {error}") from error
+    blocks = [f"backbone.blocks.{number}.pw.weight" for number in range(len(WIDTHS))]
+    if not {"backbone.stem.weight", *blocks} <= shapes.keys():
+        raise DataError(f"{path} holds no network of ours")
+    if "places.excess" in shapes or "backbone.stem.norm.weight" in shapes:
+        raise DataError(f"{path} has batch norms or weights of places: `width` and `tail` do not describe it whole")
+    width = shapes["backbone.stem.weight"][0] / STEM
+    channels = [shapes[block][0] for block in blocks]
+    plain = [max(1, round(full * width)) for full in WIDTHS]
+    others = [number for number, pair in enumerate(zip(channels, plain, strict=True)) if pair[0] != pair[1]]
+    return {"width": width, "tail": channels[others[0] :] if others else []}
 
 
 def _common_trunk(net: nn.Module, stored: Collection[str], fitting: Collection[str]) -> float:

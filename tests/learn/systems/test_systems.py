@@ -157,7 +157,7 @@ def test_answers_have_the_shape_of_their_kinds(case: str) -> None:
     net = make(case)
     output = answers(net, faces(5)[0])
     kinds = as_network(net).age_kind, as_network(net).gender_kind
-    for raw, kind, shape in zip(output, kinds, ANSWERS[case], strict=True):
+    for raw, kind, shape in zip((output.age, output.gender), kinds, ANSWERS[case], strict=True):
         assert (raw is None) == (kind is None) == (shape is None)
         if raw is not None:
             assert tuple(raw.shape) == shape
