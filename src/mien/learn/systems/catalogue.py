@@ -282,6 +282,8 @@ SYSTEMS: tuple[System, ...] = (
             Row("mien-s-middle", "mien-s, second step"),
             Row("mien-s", "mien-s"),
             Row("mien-s-guided", "mien-s, guided by mien-m"),
+            Row("mien-s-wide", "mien-s with new last blocks"),
+            Row("mien-s-wide-whole", "mien-s with new last blocks, trained whole"),
         ),
         published=False,
     ),
