@@ -44,6 +44,25 @@ def test_a_guide_answers_as_the_model_does(guide: Guide, portrait: np.ndarray) -
     assert female == pytest.approx(float(expected.female[0]))
 
 
+def test_answers_that_are_no_numbers_are_an_error(portrait: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = Guide(Path("mien-s"))
+    chip = np.asarray(Image.fromarray(portrait).resize((broken.size, broken.size)))
+    pmf, female, features = broken.with_features(chip)
+    assert features.shape == (broken.features,)
+    assert pmf.tolist() == broken(chip)[0].tolist()
+    assert female == broken(chip)[1]
+
+    class Session:
+        @staticmethod
+        def run(names: list[str], _: object) -> list[np.ndarray]:
+            shapes = {"age_pmf": (1, 117), "p_female": (1,), "feature_map": (1, broken.features, 4, 4)}
+            return [np.full(shapes[name], np.nan, np.float32) for name in names]
+
+    monkeypatch.setattr(broken._loaded(), "session", Session())
+    with pytest.raises(MienError, match="not a number"):
+        broken.with_features(chip)
+
+
 @pytest.mark.parametrize("model", ["mien-x", "no/such/folder"])
 def test_an_unknown_guide_is_told_before_anything_is_written(settings: list[str], tmp_path: Path, model: str) -> None:
     recipe = load_recipe("mien-m", [*settings, f"data.guide={model}"])

@@ -43,7 +43,7 @@ def test_views_come_in_turn_then_mirrored_then_again(faces: Manifest, workers: i
     for epoch in range(6):
         chips.epoch = epoch
         shown.append(batch_of(chips, workers).chips)
-        made = [[views.get(view, face, mirrored=False) is not None for face in range(len(faces))] for view in (0, 1)]
+        made = [[views.holds(view, face) for face in range(len(faces))] for view in (0, 1)]
         assert made == [[True] * len(faces), [epoch > 0] * len(faces)]  # here, whichever process made them
     for epoch, fresh in enumerate((Chips(faces, SIZE, Augment()), Chips(faces, SIZE, Augment()))):
         fresh.epoch = epoch

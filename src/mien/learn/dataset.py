@@ -111,11 +111,9 @@ class Chips(Dataset[Sample]):
         if self.augment is None or self.views is None:
             return self._made(index, self.epoch)
         view, mirrored = self.views.place(self.epoch, flip=self.augment.flip)
-        if self.views.get(view, index, mirrored=False) is None:
+        if not self.views.holds(view, index):
             self.views.put(view, index, self._made(index, view))
-        kept = self.views.get(view, index, mirrored=mirrored)
-        assert kept is not None
-        return kept
+        return self.views.get(view, index, mirrored=mirrored)
 
     def _made(self, index: int, epoch: int) -> Sample:
         """The sample as an epoch without views shows it; with views, their numbers stand for those of epochs."""

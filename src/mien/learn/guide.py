@@ -8,15 +8,18 @@ never run out of examples, and need no labels, which a blend does not have.
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import nn
 
-from mien.errors import DataError, UsageError
+from mien.errors import DataError, ModelError, UsageError
 from mien.estimate.bundle import find, read
 from mien.estimate.class_activation import FEATURES
 from mien.estimate.estimator import INPUT, OUTPUTS, Estimator
+from mien.learn.heads import AgeGenderNet
 
 
 class Guide:
@@ -38,7 +41,7 @@ class Guide:
         self._bundle = read(folder)
         self._estimator: Estimator | None = None
 
-    @property
+    @cached_property
     def features(self) -> int:
         """How many features its heads read.
 
@@ -49,6 +52,21 @@ class Guide:
             if port.name == FEATURES:
                 return int(port.shape[1])
         raise DataError(f"model {self._bundle.config.name} gives no features that could be learned: set loss.hint to 0")
+
+    def features_for(self, net: nn.Module) -> int:
+        """How many features a network of ours and its guide share.
+
+        Raises:
+            DataError: they have unequally many, or one of them gives none.
+        """
+        mine = net.backbone.channels_out if isinstance(net, AgeGenderNet) else None
+        if mine != self.features:
+            has = "none to teach" if mine is None else str(mine)
+            raise DataError(
+                f"the guide has {self.features} features and the network {has}: set model.options so that both have "
+                "as many, or loss.hint to 0"
+            )
+        return self.features
 
     @property
     def size(self) -> int:
@@ -61,11 +79,17 @@ class Guide:
         return answer.pmf[0], float(answer.female[0])
 
     def with_features(self, chip: NDArray[np.uint8]) -> tuple[NDArray[np.float32], float, NDArray[np.float32]]:
-        """The same, and the `features` that the guide's heads read, float32 [C]."""
+        """The same, and the `features` that the guide's heads read, float32 [C].
+
+        Raises:
+            ModelError: an answer is not finite.
+        """
         estimator = self._loaded()
         pmf, female, maps = estimator.session.run([*OUTPUTS, FEATURES], {INPUT: chip[None]})
         if (calibration := self._bundle.config.calibration) is not None:
             pmf, female = calibration.apply(pmf, female)
+        if not all(np.isfinite(answer).all() for answer in (pmf, female, maps)):
+            raise ModelError(f"model {self._bundle.config.name} answered with something that is not a number")
         return pmf[0], float(female[0]), maps[0].mean(axis=(1, 2))
 
     def _loaded(self) -> Estimator:

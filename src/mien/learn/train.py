@@ -152,7 +152,7 @@ class Trainer:
         teachers = () if teacher is None else (teacher,) if isinstance(teacher, Path) else teacher
         answers = mean_answers([Predictions.load(file) for file in teachers]) if teachers else None
         guide = None if self.recipe.data.guide is None else Guide(self.recipe.data.guide)
-        hinted = self._features(guide) if guide is not None and self.recipe.loss.hint > 0 else 0
+        hinted = guide.features_for(self.net) if guide is not None and self.recipe.loss.hint > 0 else 0
         kept = self.recipe.data.views
         chips = Chips(
             self.train_set,
@@ -196,21 +196,6 @@ class Trainer:
                 f"{metrics['val_loss']:.3f}, {', '.join(told)}, {len(chips) / seconds:.0f} faces/s"
             )
         return self.output / "model.safetensors"
-
-    def _features(self, guide: Guide) -> int:
-        """How many features the network and its guide share.
-
-        Raises:
-            DataError: they have unequally many, or one of them gives none.
-        """
-        mine = self.net.backbone.channels_out if isinstance(self.net, AgeGenderNet) else None
-        if mine != guide.features:
-            has = "none to teach" if mine is None else str(mine)
-            raise DataError(
-                f"the guide has {guide.features} features and the network {has}: set model.options so that both have "
-                "as many, or loss.hint to 0"
-            )
-        return guide.features
 
     def _share(self, chips: Chips) -> DataLoader[Any]:
         """Shuffled batches; of each, every process takes an equal part."""

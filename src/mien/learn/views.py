@@ -57,10 +57,12 @@ class Views:
         times, view = divmod(epoch, self.count)
         return Place(view, flip and times % 2 == 1)
 
-    def get(self, view: int, face: int, *, mirrored: bool) -> Sample | None:
-        """The sample that was put there, its picture mirrored if asked for; None if there is none yet."""
-        if not self._there[view, face]:
-            return None
+    def holds(self, view: int, face: int) -> bool:
+        """Whether a sample was put there."""
+        return bool(self._there[view, face])
+
+    def get(self, view: int, face: int, *, mirrored: bool) -> Sample:
+        """The sample that was put there, its picture mirrored if asked for."""
         chip = self._chips[view, face].numpy()
         age, female, soft = self._labels[view, face].tolist()
         return Sample(
