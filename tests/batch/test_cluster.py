@@ -7,6 +7,7 @@ import signal
 import time
 import warnings
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Event, Thread
@@ -79,6 +80,32 @@ def test_two_nodes_make_what_one_process_makes(address: str, undisturbed: Any, t
     assert sum(one.begun for one in news) == 61
     assert sum(one.done[1].failures["not_an_image"] for one in news if one.done) == 1
     assert parts(tmp_path, found) == expected
+
+
+def test_nobody_is_asked_or_told_about_the_run(
+    address: str, undisturbed: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ray Data's usage collector would ask Prometheus at once, from a thread that outlives the run."""
+    asked: list[str] = []
+
+    class Asked(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_error(404)
+
+    with HTTPServer(("127.0.0.1", 0), Asked) as server:
+        listening = Thread(target=server.serve_forever, daemon=True)
+        listening.start()
+        monkeypatch.setenv("RAY_PROMETHEUS_HOST", f"http://127.0.0.1:{server.server_port}")
+        for name in cluster.QUIET:
+            monkeypatch.delenv(name, raising=False)
+        job, found, _ = undisturbed
+        there = Job(job.model, job.model_sha256, job.options, str(tmp_path))
+        list(cluster.run_on(address, there, iter(found), 2))
+        time.sleep(1.0)
+        server.shutdown()
+        listening.join()
+    assert not asked
 
 
 def test_a_killed_worker_changes_nothing(address: str, undisturbed: Any, tmp_path: Path) -> None:

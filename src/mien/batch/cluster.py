@@ -16,6 +16,10 @@ from mien.batch.local import Progress
 from mien.batch.work import Job, Tally, Worker
 from mien.errors import MienError, MissingExtra, UsageError
 
+QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DATA_USAGE_DISABLED": "1"}
+"""Unless told not to, Ray reports to its makers how it is used, and Ray Data asks localhost:9090 about the cluster
+every ten seconds until the process ends. What the user's environment says goes before."""
+
 
 class Maker:
     """One actor: loads the model once, and makes parts."""
@@ -61,6 +65,8 @@ def run_on(address: str | None, job: Job, chunks: Iterator[Chunk], processes: in
         UsageError: there is no cluster at the address.
         MienError: the actors cannot do it, say why.
     """
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
     try:
         import ray
         import ray.data
