@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -6,6 +7,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+import yaml
 from safetensors.torch import load_file
 
 from mien.errors import DataError
@@ -208,3 +210,14 @@ def test_batch_norms_are_folded_before_the_weights_are_stored(
     plain = export.export_run(run_folder, tmp_path / "plain", "plain")
     small, before = (Estimator(bundle.read(path))(_chips(5)).pmf for path in (folder, plain))
     assert np.abs(small - before).max() < 0.02, "a step of nearly no length leaves the answers nearly as they were"
+
+
+def test_weights_that_do_not_fit_the_recipe_are_refused(plain_folder: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(plain_folder, run)
+    recipe = yaml.safe_load((run / "recipe.yaml").read_text())
+    recipe["model"]["size"] = 96  # its linear layers read a map of one size
+    (run / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+    with pytest.raises(DataError, match=r"does not fit a compact-cnn .* 96 px"):
+        export.export_run(run, tmp_path / "model")
+    assert not (tmp_path / "model").exists()

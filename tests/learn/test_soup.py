@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from safetensors.torch import load_file, save_file
 
 from mien.errors import DataError
@@ -20,6 +21,14 @@ def test_the_mean_is_written_with_the_last_recipe(tmp_path: Path) -> None:
     weights = average_runs(runs, tmp_path / "mean")
     assert load_file(weights)["w"].tolist() == [[2.5, 2.5], [2.5, 2.5]]
     assert (tmp_path / "mean" / "recipe.yaml").read_text() == "name: b\n"
+
+
+def test_the_mean_can_be_for_chips_of_another_size(tmp_path: Path) -> None:
+    runs = [_run(tmp_path / "a", 1.0), _run(tmp_path / "b", 4.0)]
+    (runs[1] / "recipe.yaml").write_text("name: b\nmodel:\n  network: mobilenet-v1\n  size: 184\n")
+    average_runs(runs, tmp_path / "mean", size=168)
+    recipe = yaml.safe_load((tmp_path / "mean" / "recipe.yaml").read_text())
+    assert recipe == {"name": "b", "model": {"network": "mobilenet-v1", "size": 168}}
 
 
 def test_what_cannot_be_averaged_is_refused(tmp_path: Path) -> None:

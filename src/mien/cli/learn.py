@@ -76,11 +76,15 @@ def train(
 def average(
     runs: Annotated[list[Path], typer.Argument(help="Folders of runs that [b]mien train[/b] made from one start.")],
     output: Annotated[Path, typer.Option(help="Folder of the new run.")],
+    size: Annotated[
+        int | None,
+        typer.Option(min=32, max=512, help="Side of the new run's chips, in pixels.", show_default="the last run's"),
+    ] = None,
 ) -> None:
     """Average the weights of runs: part of an ensemble's accuracy at the cost of one network."""
     with needs_extra("averaging"):
         from mien.learn.soup import average_runs
-    typer.echo(str(average_runs(runs, output)))
+    typer.echo(str(average_runs(runs, output, size=size)))
 
 
 def export(

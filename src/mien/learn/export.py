@@ -27,7 +27,7 @@ from mien.estimate import bundle
 from mien.estimate.bundle import BundleConfig
 from mien.faces.align import CropContract
 from mien.learn.heads import AgeGenderNet
-from mien.learn.network import build_empty
+from mien.learn.network import build_trained
 from mien.learn.onnx_export import to_proto
 from mien.learn.outputs import Deployed
 from mien.learn.recipe import Recipe, load_recipe
@@ -61,8 +61,7 @@ def export_run(run: Path, output: Path, name: str | None = None, *, dtype: str =
     if not (run / "recipe.yaml").is_file() or not (run / "model.safetensors").is_file():
         raise DataError(f"{run} is not the folder of a run: it lacks recipe.yaml or model.safetensors")
     recipe = load_recipe(str(run / "recipe.yaml"))
-    net = build_empty(recipe.model)
-    net.load_state_dict(_weights(run))
+    net = build_trained(recipe.model, run / "model.safetensors")
     if isinstance(net, AgeGenderNet):
         net = net.without_norms()
     net.load_state_dict({key: _stored(tensor, dtype).to(tensor.dtype) for key, tensor in net.state_dict().items()})
@@ -192,10 +191,6 @@ def describe(recipe: Recipe, net: nn.Module, folder: Path, name: str, dtype: str
 def _stored(tensor: Tensor, dtype: str) -> Tensor:
     """A weight in the type it is kept in; counters stay as they are."""
     return tensor.to(DTYPES[dtype][0]) if tensor.is_floating_point() else tensor
-
-
-def _weights(run: Path) -> dict[str, Tensor]:
-    return load_file(run / "model.safetensors")
 
 
 def _tensor_places(weights: Path) -> dict[str, tuple[int, int]]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from importlib import import_module
+from pathlib import Path
 from typing import cast
 
+from safetensors.torch import load_file
 from torch import nn
 
-from mien.errors import UsageError
+from mien.errors import DataError, UsageError
 from mien.learn.outputs import Network
 from mien.learn.recipe import Model
 from mien.learn.transfer import start_from
@@ -57,6 +59,30 @@ def build(model: Model, report: Callable[[str], None] = lambda line: None) -> nn
 def build_empty(model: Model) -> nn.Module:
     """The network of a recipe for weights that are loaded next: no start weights are looked for, nor ImageNet's."""
     return build(_without_start(model))
+
+
+def build_trained(model: Model, weights: Path) -> nn.Module:
+    """The network of a run with the weights that it left.
+
+    Args:
+        model: of the run's recipe.
+        weights: its `model.safetensors`.
+
+    Raises:
+        UsageError: unknown network, or options that it does not have.
+        DataError: the weights are of another network, or of the same one for another size of chip where that counts.
+    """
+    net = build_empty(model)
+    state, wanted = load_file(weights), net.state_dict()
+    odd = [name for name in {**wanted, **state} if name not in state or name not in wanted]
+    odd += [name for name in wanted if name not in odd and wanted[name].shape != state[name].shape]
+    if odd:
+        raise DataError(
+            f"{weights} does not fit a {model.network} with {model.options} for chips of {model.size} px, as the "
+            f"recipe beside it says: {odd[0]} differs"
+        )
+    net.load_state_dict(state)
+    return net
 
 
 def _without_start(model: Model) -> Model:

@@ -14,8 +14,6 @@ import numpy as np
 import onnxruntime as ort
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file
-from torch import nn
 
 from mien.cores import physical_cores
 from mien.errors import DataError
@@ -27,7 +25,7 @@ from mien.learn.cost import cost, parts
 from mien.learn.dataset import View
 from mien.learn.export import multiply_adds
 from mien.learn.manifest import Manifest, read
-from mien.learn.network import build_empty
+from mien.learn.network import build_trained
 from mien.learn.onnx_export import to_proto
 from mien.learn.outputs import Deployed
 from mien.learn.predictions import Answers, Predictions, each_picture
@@ -52,7 +50,7 @@ class RunEstimator:
         if not (run / "recipe.yaml").is_file() or not (run / "model.safetensors").is_file():
             raise DataError(f"{run} is not the folder of a run: it lacks recipe.yaml or model.safetensors")
         self.recipe = load_recipe(str(run / "recipe.yaml"))
-        self.net = _trained(self.recipe, run)
+        self.net = build_trained(self.recipe.model, run / "model.safetensors").eval()
         deployed = Deployed(self.net).eval()
         self.names = deployed.names
         size = self.recipe.model.size
@@ -193,9 +191,3 @@ def device() -> str:
         lines = [line for line in info.read_text(encoding="utf-8").splitlines() if line.startswith("model name")]
         name = lines[0].partition(":")[2].strip() if lines else name
     return f"{name}, {physical_cores()} cores"
-
-
-def _trained(recipe: Recipe, run: Path) -> nn.Module:
-    net = build_empty(recipe.model)
-    net.load_state_dict(load_file(run / "model.safetensors"))
-    return net.eval()

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+import yaml
 from safetensors.torch import load_file, save
 
 from mien.errors import DataError
@@ -19,12 +20,14 @@ AVERAGED = "averaged.txt"
 """File of an averaged run that names the runs, one a line."""
 
 
-def average_runs(runs: Sequence[Path], output: Path) -> Path:
+def average_runs(runs: Sequence[Path], output: Path, *, size: int | None = None) -> Path:
     """Write a run folder with the mean weights, and the recipe of the last run.
 
     Args:
         runs: at least two folders that `mien.learn.train.run` made.
         output: the new folder; it must not exist yet.
+        size: side in pixels of the chips that the averaged network takes; by default the last run's. Networks that
+            end in a mean over the places of the last map take any; for others the export says that they do not fit.
 
     Returns:
         Path of the averaged `model.safetensors`.
@@ -47,7 +50,12 @@ def average_runs(runs: Sequence[Path], output: Path) -> Path:
         )
     mean = {name: torch.stack([state[name].float() for state in states]).mean(dim=0) for name in states[0]}
     output.mkdir(parents=True)
-    shutil.copyfile(runs[-1] / "recipe.yaml", output / "recipe.yaml")
+    if size is None:
+        shutil.copyfile(runs[-1] / "recipe.yaml", output / "recipe.yaml")
+    else:
+        recipe = yaml.safe_load((runs[-1] / "recipe.yaml").read_text(encoding="utf-8"))
+        recipe["model"]["size"] = size
+        (output / "recipe.yaml").write_text(yaml.safe_dump(recipe, sort_keys=False), encoding="utf-8")
     (output / AVERAGED).write_text("".join(f"{run}\n" for run in runs), encoding="utf-8")
     (output / "model.safetensors").write_bytes(save(mean))
     return output / "model.safetensors"
