@@ -278,6 +278,7 @@ SYSTEMS: tuple[System, ...] = (
             Row("mien-m-hardened", "mien-m, fourth step"),
             Row("mien-m-half", "mien-m, on half of the faces"),
             Row("mien-m", "mien-m"),
+            Row("mien-m-blended", "mien-m, taught by itself"),
             Row("mien-s-start", "mien-s, first step"),
             Row("mien-s-middle", "mien-s, second step"),
             Row("mien-s", "mien-s"),
