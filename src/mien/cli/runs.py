@@ -185,7 +185,7 @@ def graft(
     output: Annotated[Path, typer.Option(help="Weights of the new network, for model.init of a recipe.")],
     tail: Annotated[list[int], typer.Option(min=1, help="Channels of the last blocks, once a block, in order.")],
     size: Annotated[int, typer.Option(min=32, max=512, help="Side of the narrow network's chips.")] = 112,
-    wide_size: Annotated[int, typer.Option(min=32, max=512, help="Side of the wide network's chips.")] = 184,
+    wide_size: Annotated[int, typer.Option(min=32, max=512, help="Side of the wide network's chips.")] = 168,
     faces: Annotated[int, typer.Option(min=1, help="How many chips, at random.")] = 1500,
     threads: Threads = 0,
 ) -> None:
