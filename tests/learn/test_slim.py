@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from mien.learn.heads import AgeGenderNet, mobilenet_v1
 from mien.learn.network import build
 from mien.learn.recipe import Augment, Model
 from mien.learn.slim import graft, slim
-from mien.learn.transfer import mobilenet_options
+from mien.learn.transfer import chip_size, mobilenet_options
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SIZE = 64
@@ -146,6 +147,16 @@ def test_the_graft_command_tells_of_a_folder_that_is_not_there(chips_folder: Pat
     done = CliRunner().invoke(app, [*arguments, "--output", str(tmp_path / "no" / "x")])
     assert done.exit_code == UsageError("").exit_code
     assert "there is no folder" in done.output
+
+
+def test_the_size_of_chips_is_that_of_the_run_or_model(tmp_path: Path) -> None:
+    assert chip_size(Path("mien-s")) == 112
+    recipe = files("mien.learn").joinpath("recipes", "mien-s.yaml").read_text()
+    (tmp_path / "recipe.yaml").write_text(recipe.replace("size: 112", "size: 96"))
+    assert chip_size(tmp_path) == 96
+    (tmp_path / "alone").mkdir()
+    with pytest.raises(DataError, match="what size of chip"):
+        chip_size(tmp_path / "alone")
 
 
 @pytest.mark.parametrize("tail", [[0], [1] * 14])

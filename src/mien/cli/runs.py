@@ -184,8 +184,14 @@ def graft(
     fold: Annotated[str | None, typer.Option(help="Fold to take.", show_default="train with --folds")] = None,
     output: Annotated[Path, typer.Option(help="Weights of the new network, for model.init of a recipe.")],
     tail: Annotated[list[int], typer.Option(min=1, help="Channels of the last blocks, once a block, in order.")],
-    size: Annotated[int, typer.Option(min=32, max=512, help="Side of the narrow network's chips.")] = 112,
-    wide_size: Annotated[int, typer.Option(min=32, max=512, help="Side of the wide network's chips.")] = 168,
+    size: Annotated[
+        int | None,
+        typer.Option(min=32, max=512, help="Side of the narrow network's chips.", show_default="its run's or model's"),
+    ] = None,
+    wide_size: Annotated[
+        int | None,
+        typer.Option(min=32, max=512, help="Side of the wide network's chips.", show_default="its run's or model's"),
+    ] = None,
     faces: Annotated[int, typer.Option(min=1, help="How many chips, at random.")] = 1500,
     threads: Threads = 0,
 ) -> None:
@@ -198,19 +204,21 @@ def graft(
         from mien.learn.network import build
         from mien.learn.recipe import Model
         from mien.learn.slim import graft as graft_blocks
-        from mien.learn.transfer import mobilenet_options
+        from mien.learn.transfer import chip_size, mobilenet_options
     from mien.cores import physical_cores
 
     if not output.parent.is_dir():
         raise UsageError(f"there is no folder {output.parent} to save weights in")
-    ours = build(Model(init=narrow, size=size, options=mobilenet_options(narrow)), _tell)
-    theirs = build(Model(init=wide, size=wide_size, options=mobilenet_options(wide)), _tell)
+    options = [mobilenet_options(start) for start in (narrow, wide)]
+    sizes = [size or chip_size(narrow), wide_size or chip_size(wide)]
+    ours = build(Model(init=narrow, size=sizes[0], options=options[0]), _tell)
+    theirs = build(Model(init=wide, size=sizes[1], options=options[1]), _tell)
     assert isinstance(ours, AgeGenderNet)
     assert isinstance(theirs, AgeGenderNet)
     cores = threads or physical_cores()
     torch.set_num_threads(cores)
     manifest = read_faces(data, folds, fold or ("train" if folds else None))
-    chips, larger = _chips(manifest, faces, [size, wide_size], cores)
+    chips, larger = _chips(manifest, faces, sizes, cores)
     grafted = graft_blocks(ours.eval(), theirs.eval(), tail, torch.from_numpy(chips), torch.from_numpy(larger))
     save_file(grafted.state_dict(), output)
     _tell(f"fitted to {len(chips)} chips; model.options of its recipe: {mobilenet_options(output)}")

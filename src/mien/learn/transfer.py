@@ -22,6 +22,7 @@ from mien.estimate import bundle
 from mien.learn.backbones import STEM, WIDTHS
 from mien.learn.heads import AgeGenderNet
 from mien.learn.outputs import Network
+from mien.learn.recipe import load_recipe
 
 LEAST = 0.5
 """Share of the trunk that must be common to the network and the start."""
@@ -76,6 +77,20 @@ def weights_file(init: Path) -> Path:
     """The file that `model.init` of a recipe means; it need not exist."""
     folder = bundle.available().get(str(init), init)
     return folder / "model.safetensors" if folder.is_dir() else folder
+
+
+def chip_size(init: Path) -> int:
+    """Side in pixels of the chips that a run or a model takes.
+
+    Raises:
+        DataError: it is neither, so that nothing says the size.
+    """
+    folder = weights_file(init).parent
+    if (folder / bundle.CONFIG).is_file():
+        return bundle.read(folder).config.contract.size
+    if (folder / "recipe.yaml").is_file():
+        return load_recipe(str(folder / "recipe.yaml")).model.size
+    raise DataError(f"nothing beside {init} says what size of chip it takes: name a run or a model, or give the size")
 
 
 def mobilenet_options(init: Path) -> dict[str, Any]:
