@@ -99,9 +99,10 @@ def test_batch_norms_put_into_a_trained_network_change_nothing_at_first(chips: t
     assert all(torch.equal(a, b.weight) for a, b in zip(spreads, net.backbone.norms(), strict=True)), "only once"
 
 
-def test_batch_norms_fold_into_the_convolutions(chips: torch.Tensor) -> None:
+@pytest.mark.parametrize("ranks", [(), (3,) * 13])
+def test_batch_norms_fold_into_the_convolutions(chips: torch.Tensor, ranks: tuple[int, ...]) -> None:
     torch.manual_seed(0)
-    net = with_norms(mobilenet_v1(64, width=0.25)).train()
+    net = mobilenet_v1(64, width=0.25, ranks=ranks, batch_norm=True).train()
     with torch.no_grad():
         for norm in net.backbone.norms():
             norm.weight.uniform_(0.5, 1.5)

@@ -144,24 +144,40 @@ def slim(
     folds: Annotated[Path | None, typer.Option(help="CSV table of folds.")] = None,
     fold: Annotated[str | None, typer.Option(help="Fold to take.", show_default="train with --folds")] = None,
     output: Annotated[Path, typer.Option(help="Weights of the narrow network, for model.init of a recipe.")],
-    width: Annotated[float, typer.Option(help="Share of the channels to keep.")] = 0.5,
-    size: Annotated[int, typer.Option(min=32, max=512, help="Side of the narrow network's chips.")] = 112,
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            help="Recipe to make start weights for: its model.size, and width, front and ranks of its options."
+        ),
+    ] = None,
+    width: Annotated[
+        float | None, typer.Option(help="Share of the channels to keep.", show_default="0.5, or the recipe's")
+    ] = None,
+    size: Annotated[
+        int | None,
+        typer.Option(min=32, max=512, help="Side of the narrow network's chips.", show_default="112, or the recipe's"),
+    ] = None,
     faces: Annotated[int, typer.Option(min=1, help="How many chips, at random.")] = 2000,
     threads: Threads = 0,
 ) -> None:
-    """Make a narrow network of a wide one, fitted layer by layer to real chips: where a small model starts."""
+    """Make a small network of a large one, fitted layer by layer to real chips: where a small model starts."""
     with needs_extra("slimming"):
         import torch
         from safetensors.torch import save_file
 
         from mien.learn.heads import AgeGenderNet
         from mien.learn.network import build
-        from mien.learn.recipe import Model
+        from mien.learn.recipe import Model, load_recipe
         from mien.learn.slim import slim as slim_network
     from mien.cores import physical_cores
 
-    if not 0 < width <= 1:
-        raise UsageError(f"the width must be above 0 and at most 1, not {width}")
+    model = load_recipe(recipe).model if recipe else Model(size=112, options={"width": 0.5})
+    if recipe and (model.network != "mobilenet-v1" or model.options.get("tail")):
+        raise UsageError(f"recipe {recipe} is not for a network that mien slim makes: mobilenet-v1 without a tail")
+    share = width if width is not None else model.options.get("width", 1.0)
+    if not 0 < share <= 1:
+        raise UsageError(f"the width must be above 0 and at most 1, not {share}")
+    size = size or model.size
     if not output.parent.is_dir():
         raise UsageError(f"there is no folder {output.parent} to save weights in")
     wide = build(Model(init=start, size=size), _tell)
@@ -169,7 +185,8 @@ def slim(
     cores = threads or physical_cores()
     torch.set_num_threads(cores)
     (chips,) = _chips(read_faces(data, folds, fold or ("train" if folds else None)), faces, [size], cores)
-    narrow = slim_network(wide.eval(), width, torch.from_numpy(chips))
+    shape = {name: model.options.get(name, ()) for name in ("front", "ranks")}
+    narrow = slim_network(wide.eval(), share, torch.from_numpy(chips), **shape)
     save_file(narrow.state_dict(), output)
     _tell(f"fitted to {len(chips)} chips")
     typer.echo(str(output))

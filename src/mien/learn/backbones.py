@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -51,13 +52,45 @@ class Stem(SamePadConv):
         return F.relu6(self.norm(super().forward(x)), inplace=True)
 
 
-class MobileBlock(nn.Module):
-    """Depthwise 3x3 convolution, then pointwise 1x1, each followed by ReLU6 (Howard et al. 2017)."""
+class LowRankConv(nn.Module):
+    """Pointwise convolution in two: down to `rank` channels, without a rectifier, and up again.
 
-    def __init__(self, channels_in: int, channels_out: int, stride: int, *, batch_norm: bool = False) -> None:
+    As good as one of fewer weights where the maps it makes vary in few directions (Jaderberg et al. 2014). It is what
+    the linear bottleneck of MobileNetV2 is between two of its depthwise convolutions (Sandler et al. 2018).
+    """
+
+    def __init__(self, channels_in: int, channels_out: int, rank: int) -> None:
+        super().__init__()
+        self.down = nn.Conv2d(channels_in, rank, 1, bias=False)
+        self.up = nn.Conv2d(rank, channels_out, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map [N, Cin, H, W] to [N, Cout, H, W]."""
+        return cast(Tensor, self.up(self.down(x)))
+
+
+class MobileBlock(nn.Module):
+    """Depthwise 3x3 convolution, then pointwise 1x1, each followed by ReLU6 (Howard et al. 2017).
+
+    Args:
+        channels_in: of the maps it is given.
+        channels_out: of those it makes.
+        stride: of the depthwise convolution.
+        rank: of the pointwise one, see `LowRankConv`; 0 for a whole one.
+        batch_norm: put one behind each of the two.
+    """
+
+    pw: nn.Conv2d | LowRankConv
+
+    def __init__(
+        self, channels_in: int, channels_out: int, stride: int, rank: int = 0, *, batch_norm: bool = False
+    ) -> None:
         super().__init__()
         self.dw = SamePadConv(channels_in, channels_in, stride, groups=channels_in)
-        self.pw = nn.Conv2d(channels_in, channels_out, 1)
+        if rank:
+            self.pw = LowRankConv(channels_in, channels_out, rank)
+        else:
+            self.pw = nn.Conv2d(channels_in, channels_out, 1)
         self.dw_norm, self.pw_norm = _norm(channels_in, batch_norm), _norm(channels_out, batch_norm)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -75,8 +108,10 @@ class MobileNetV1(nn.Module):
 
     Args:
         width: factor of all numbers of channels (Howard et al. 2017 call it alpha), above 0 and up to 1.
-        tail: channels of the last blocks, one number a block, where they are to be other than the width says. Their
-            maps are small, so that more channels cost little there.
+        front: channels of the stem and the first blocks, one number each, where they are to be other than the width
+            says. Their maps are large, so that fewer channels save much there.
+        tail: likewise of the last blocks, one number a block. Their maps are small, so that more channels cost little.
+        ranks: of the pointwise convolutions of the blocks, one number a block, 0 for a whole one; see `LowRankConv`.
         batch_norm: put one behind every convolution, as the original has it and the pretrained weights no longer do.
             See `keep_answers` to put it into a trained network and `without_norms` to take it out again.
 
@@ -87,19 +122,24 @@ class MobileNetV1(nn.Module):
     std_rgb = (1.0, 1.0, 1.0)
     channel_order = "bgr"
 
-    def __init__(self, width: float = 1.0, *, tail: Sequence[int] = (), batch_norm: bool = False) -> None:
+    def __init__(
+        self,
+        width: float = 1.0,
+        *,
+        front: Sequence[int] = (),
+        tail: Sequence[int] = (),
+        ranks: Sequence[int] = (),
+        batch_norm: bool = False,
+    ) -> None:
         super().__init__()
-        self.width, self.tail = width, tuple(tail)
-        if not 0 < width <= 1:
-            raise ValueError(f"the width must be above 0 and at most 1, not {width}")
-        if len(self.tail) > len(WIDTHS) or not all(channels >= 1 for channels in self.tail):
-            raise ValueError(f"the tail takes up to {len(WIDTHS)} numbers of channels of at least 1, not {list(tail)}")
-        channels = max(1, round(STEM * width))
+        self.width, self.front, self.tail, self.ranks = width, tuple(front), tuple(tail), tuple(ranks)
+        channels, *outs = self._channels()
         self.stem = Stem(channels, batch_norm=batch_norm)
         blocks = []
-        outs = [max(1, round(full * width)) for full in WIDTHS[: len(WIDTHS) - len(self.tail)]]
-        for out, stride in zip([*outs, *self.tail], _STRIDES, strict=True):
-            blocks.append(MobileBlock(channels, out, stride, batch_norm=batch_norm))
+        for out, stride, rank in zip(outs, _STRIDES, self.ranks or (0,) * len(outs), strict=True):
+            if rank > min(channels, out):
+                raise ValueError(f"a convolution from {channels} to {out} channels has no rank of {rank}")
+            blocks.append(MobileBlock(channels, out, stride, rank, batch_norm=batch_norm))
             channels = out
         self.channels_out = channels
         self.blocks = nn.ModuleList(blocks)
@@ -115,12 +155,33 @@ class MobileNetV1(nn.Module):
             x = stage(x)
         return x
 
+    def _channels(self) -> list[int]:
+        """Channels of the stem and of each block.
+
+        Raises:
+            ValueError: the numbers do not describe a network.
+        """
+        if not 0 < self.width <= 1:
+            raise ValueError(f"the width must be above 0 and at most 1, not {self.width}")
+        for name, numbers, most in (("front", self.front, len(WIDTHS) + 1), ("tail", self.tail, len(WIDTHS))):
+            if len(numbers) > most or not all(channels >= 1 for channels in numbers):
+                raise ValueError(
+                    f"the {name} takes up to {most} numbers of channels of at least 1, not {list(numbers)}"
+                )
+        if len(self.front) + len(self.tail) > len(WIDTHS) + 1:
+            raise ValueError(f"the front and the tail have {len(self.front) + len(self.tail)} parts, which is too many")
+        if self.ranks and (len(self.ranks) != len(WIDTHS) or not all(rank >= 0 for rank in self.ranks)):
+            raise ValueError(f"the ranks are {len(WIDTHS)} numbers of at least 0, not {list(self.ranks)}")
+        plain = [max(1, round(full * self.width)) for full in (STEM, *WIDTHS)]
+        return [*self.front, *plain[len(self.front) : len(plain) - len(self.tail)], *self.tail]
+
     def _initialise(self) -> None:
         """He et al. 2015: without batch norm a signal reaches the end only from such a start."""
         for module in self.modules():
-            if isinstance(module, nn.Conv2d) and module.bias is not None:
-                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-                nn.init.zeros_(module.bias)
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, nonlinearity="linear" if module.bias is None else "relu")
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
         with torch.no_grad():
             self.stem.weight /= 64  # pixels come with a spread of about 64, not 1
 
@@ -147,13 +208,15 @@ class MobileNetV1(nn.Module):
     @torch.no_grad()
     def without_norms(self) -> MobileNetV1:
         """The same function in evaluation mode, with every batch norm folded into the convolution before it."""
-        plain = MobileNetV1(self.width, tail=self.tail)
+        plain = MobileNetV1(self.width, front=self.front, tail=self.tail, ranks=self.ranks)
         for ours, theirs in zip(self.stages(), plain.stages(), strict=True):
             if isinstance(ours, Stem) and isinstance(theirs, Stem):
                 _fold(ours, ours.norm, theirs)
             elif isinstance(ours, MobileBlock) and isinstance(theirs, MobileBlock):
                 _fold(ours.dw, ours.dw_norm, theirs.dw)
-                _fold(ours.pw, ours.pw_norm, theirs.pw)
+                if isinstance(ours.pw, LowRankConv) and isinstance(theirs.pw, LowRankConv):
+                    theirs.pw.down.weight.copy_(ours.pw.down.weight)
+                _fold(_last(ours.pw), ours.pw_norm, _last(theirs.pw))
         return plain
 
     def load_hse(self, path: Path) -> None:
@@ -189,6 +252,10 @@ def _set_to_undo_itself(norm: nn.Module, given: tuple[Tensor, ...]) -> None:
     norm.weight.copy_((variance + norm.eps).sqrt())
     norm.bias.copy_(mean)
     norm.num_batches_tracked.fill_(1)
+
+
+def _last(pointwise: nn.Conv2d | LowRankConv) -> nn.Conv2d:
+    return pointwise.up if isinstance(pointwise, LowRankConv) else pointwise
 
 
 def _fold(conv: nn.Conv2d, norm: nn.Module, plain: nn.Conv2d) -> None:

@@ -138,7 +138,9 @@ def mobilenet_v1(
     dropout: float = 0.0,
     width: float = 1.0,
     *,
+    front: Sequence[int] = (),
     tail: Sequence[int] = (),
+    ranks: Sequence[int] = (),
     batch_norm: bool = False,
     places: bool = False,
 ) -> AgeGenderNet:
@@ -148,9 +150,11 @@ def mobilenet_v1(
         size: side of the chips, which decides the number of places.
         dropout: of pooled features.
         width: see `MobileNetV1`.
+        front: see `MobileNetV1`.
         tail: see `MobileNetV1`.
+        ranks: see `MobileNetV1`.
         batch_norm: see `MobileNetV1`.
         places: learn a weight for each place of the last map, see `Places`.
     """
-    backbone = MobileNetV1(width, tail=tail, batch_norm=batch_norm)
+    backbone = MobileNetV1(width, front=front, tail=tail, ranks=ranks, batch_norm=batch_norm)
     return AgeGenderNet(backbone, dropout, -(-size // 32) if places else None)

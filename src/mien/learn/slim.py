@@ -1,9 +1,13 @@
-"""A narrow MobileNetV1 out of a wide one, or new last blocks for one, fitted layer by layer to real chips.
+"""A small MobileNetV1 out of a large one, or new last blocks for one, fitted layer by layer to real chips.
 
 Channel pruning by reconstruction (He, Zhang and Sun, "Channel pruning for accelerating very deep neural networks", ICCV
 2017): of each layer the channels are kept that later layers hear most of, and what the next layer makes of the rest is
 made up for by a least-squares fit of its weights. Without the fit the signal of a network that has no batch norm fades
 within a few layers.
+
+Low rank by reconstruction (Zhang, Zou, He and Sun, "Accelerating very deep convolutional networks for classification
+and detection", TPAMI 2016): a pointwise convolution becomes two with few channels between them, those in which its
+answers for real chips vary most, fitted to the large network's maps from what the layers before it have become.
 """
 
 from __future__ import annotations
@@ -16,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mien.errors import UsageError
-from mien.learn.backbones import MobileBlock
+from mien.learn.backbones import LowRankConv, MobileBlock
 from mien.learn.heads import AgeGenderNet, mobilenet_v1
 
 PLACES = 40_000
@@ -28,17 +32,37 @@ RIDGE = 1e-4
 
 
 @torch.inference_mode()
-def slim(wide: AgeGenderNet, width: float, chips: Tensor, *, seed: int = 0) -> AgeGenderNet:
-    """A network of fewer channels whose answers are near those of a wide one.
+def slim(
+    wide: AgeGenderNet,
+    width: float,
+    chips: Tensor,
+    *,
+    front: Sequence[int] = (),
+    ranks: Sequence[int] = (),
+    seed: int = 0,
+) -> AgeGenderNet:
+    """A network of fewer channels, or of low ranks, whose answers are near those of a wide one.
 
     Args:
         wide: over MobileNetV1.
         width: of the new network, as a share of the full one.
         chips: uint8 [N, S, S, 3] of the size that the new network is for; some thousand, since its heads are fitted to
             the wide network's answers for them.
+        front: channels of the new network's stem and first blocks, see `MobileNetV1`.
+        ranks: of its pointwise convolutions, see `MobileNetV1`.
         seed: of the choice of places.
+
+    Raises:
+        UsageError: the new network would have more of something than the wide one, or there is none of these numbers.
     """
-    narrow = mobilenet_v1(chips.shape[1], width=width)
+    try:
+        narrow = mobilenet_v1(chips.shape[1], width=width, front=front, ranks=ranks)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    _whole(wide)
+    for theirs, mine in zip(_channels(wide), _channels(narrow), strict=True):
+        if mine > theirs:
+            raise UsageError(f"the new network's channels are at most the wide one's, {_channels(wide)}, not {mine}")
     generator = torch.Generator().manual_seed(seed)
     x = chips.permute(0, 3, 1, 2).float()
     x = ((x.flip(1) if wide.reverse else x) - wide.mean) / wide.std
@@ -73,15 +97,21 @@ def graft(
     Raises:
         UsageError: the tail has no block, or more blocks or channels than the wide network.
     """
-    most = [len(block.pw.weight) for block in _blocks(wide)][-len(tail) :]
-    if not 0 < len(tail) <= len(most) or any(mine > theirs for mine, theirs in zip(tail, most, strict=True)):
+    most = _channels(wide)[1:][-len(tail) :]
+    if not 0 < len(tail) <= len(most) or any(new > full for new, full in zip(tail, most, strict=True)):
         raise UsageError(f"the last blocks take at most the channels of the wide network's, {most}, not {list(tail)}")
-    old_tail = narrow.backbone.tail
-    whole_tail = (*old_tail[: max(0, len(old_tail) - len(tail))], *tail)
-    grafted = mobilenet_v1(chips.shape[1], width=narrow.backbone.width, tail=whole_tail)
+    _whole(wide)
+    old = narrow.backbone
     first = len(_blocks(narrow)) - len(tail)
-    for old, new in zip(narrow.stages()[: 1 + first], grafted.stages()[: 1 + first], strict=True):
-        new.load_state_dict(old.state_dict())
+    grafted = mobilenet_v1(
+        chips.shape[1],
+        width=old.width,
+        front=old.front[: 1 + first],
+        tail=(*old.tail[: max(0, len(old.tail) - len(tail))], *tail),
+        ranks=(*old.ranks[:first], *[0] * len(tail)) if old.ranks else (),
+    )
+    for theirs, mine in zip(narrow.stages()[: 1 + first], grafted.stages()[: 1 + first], strict=True):
+        mine.load_state_dict(theirs.state_dict())
     part = _through(grafted.stages()[: 1 + first], grafted, chips)
     full = _through(wide.stages()[: 1 + first], wide, larger)
     joint, old_joint = _blocks(grafted)[first].dw, _blocks(narrow)[first].dw
@@ -127,10 +157,8 @@ def _fit_blocks(
         wanted = block.pw(F.relu6(block.dw(full)))
         given = F.relu6(slimmed.dw(part))
         full = F.relu6(wanted)
-        kept = _loudest(full, _reader(wide, number + 1), len(slimmed.pw.weight))
-        weight, bias = _fit(given, F.adaptive_avg_pool2d(wanted[:, kept], (given.shape[2], given.shape[3])), generator)
-        slimmed.pw.weight.copy_(weight[:, :, None, None])
-        _bias(slimmed.pw).copy_(bias)
+        kept = _loudest(full, _reader(wide, number + 1), _width(slimmed))
+        _fit(slimmed.pw, given, F.adaptive_avg_pool2d(wanted[:, kept], (given.shape[2], given.shape[3])), generator)
         part = F.relu6(slimmed.pw(given))
     return part, full
 
@@ -148,6 +176,22 @@ def _blocks(net: AgeGenderNet) -> list[MobileBlock]:
     return cast(list[MobileBlock], list(net.backbone.blocks))
 
 
+def _width(block: MobileBlock) -> int:
+    """Channels that a block makes."""
+    return block.pw.up.out_channels if isinstance(block.pw, LowRankConv) else block.pw.out_channels
+
+
+def _whole(net: AgeGenderNet) -> None:
+    """Check that each pointwise convolution of a network to fit to is one."""
+    if any(isinstance(block.pw, LowRankConv) for block in _blocks(net)):
+        raise UsageError("the wide network has convolutions of low rank: name one that has none, such as mien-m")
+
+
+def _channels(net: AgeGenderNet) -> list[int]:
+    """Channels of the stem and of each block."""
+    return [net.backbone.stem.out_channels, *map(_width, _blocks(net))]
+
+
 def _bias(layer: torch.nn.Conv2d) -> Tensor:
     assert layer.bias is not None
     return layer.bias
@@ -159,7 +203,7 @@ def _reader(wide: AgeGenderNet, number: int) -> Tensor:
     if number == len(blocks):
         heard = torch.cat([wide.age.weight, wide.gender.weight]).norm(dim=0)
     else:
-        spread, mixed = blocks[number].dw.weight, blocks[number].pw.weight
+        spread, mixed = blocks[number].dw.weight, cast(nn.Conv2d, blocks[number].pw).weight
         heard = spread.flatten(1).norm(dim=1) * mixed.flatten(1).norm(dim=0)
     return cast(Tensor, heard)
 
@@ -170,11 +214,23 @@ def _loudest(maps: Tensor, heard: Tensor, count: int) -> Tensor:
     return (spread * heard).topk(count).indices.sort().values
 
 
-def _fit(given: Tensor, wanted: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Weights [O, I] and bias [O] of a pointwise convolution from maps [N, I, h, w] to maps [N, O, h, w]."""
+def _fit(conv: nn.Conv2d | LowRankConv, given: Tensor, wanted: Tensor, generator: torch.Generator) -> None:
+    """Fit a pointwise convolution, in place, to lead from maps [N, I, h, w] to maps [N, O, h, w]."""
     rows, targets = (maps.permute(0, 2, 3, 1).flatten(0, 2) for maps in (given, wanted))
     chosen = torch.randperm(len(rows), generator=generator)[:PLACES]
-    return _least_squares(rows[chosen], targets[chosen])
+    rows, targets = rows[chosen], targets[chosen]
+    weight, bias = _least_squares(rows, targets)
+    if not isinstance(conv, LowRankConv):
+        conv.weight.copy_(weight[:, :, None, None])
+        _bias(conv).copy_(bias)
+        return
+    fitted = rows.double() @ weight.double().T
+    middle = fitted.mean(dim=0)
+    centred = fitted - middle
+    basis = torch.linalg.eigh(centred.T @ centred).eigenvectors[:, -conv.down.out_channels :]  # [O, rank], most last
+    conv.down.weight.copy_((basis.T @ weight.double())[:, :, None, None])
+    conv.up.weight.copy_(basis[:, :, None, None])
+    _bias(conv.up).copy_(bias + middle - basis @ (basis.T @ middle))
 
 
 def _least_squares(rows: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:

@@ -9,6 +9,7 @@ error.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, cast
@@ -94,7 +95,7 @@ def chip_size(init: Path) -> int:
 
 
 def mobilenet_options(init: Path) -> dict[str, Any]:
-    """`width` and `tail` of the MobileNetV1 that start weights of ours are for, as `model.options` takes them.
+    """What `model.options` says of the MobileNetV1 that start weights of ours are for: its width, and what is odd.
 
     Raises:
         DataError: there is no such file, or it holds no such network, or one with batch norms or weights of places.
@@ -107,16 +108,27 @@ def mobilenet_options(init: Path) -> dict[str, Any]:
             shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118 - no mapping
     except SafetensorError as error:
         raise DataError(f"{path} is not a safetensors file: {error}") from error
-    blocks = [f"backbone.blocks.{number}.pw.weight" for number in range(len(WIDTHS))]
-    if not {"backbone.stem.weight", *blocks} <= shapes.keys():
+    if "backbone.stem.weight" not in shapes:
         raise DataError(f"{path} holds no network of ours")
+    channels, ranks = [shapes["backbone.stem.weight"][0]], []
+    for number in range(len(WIDTHS)):
+        conv = f"backbone.blocks.{number}.pw"
+        last = f"{conv}.up.weight" if f"{conv}.up.weight" in shapes else f"{conv}.weight"
+        if last not in shapes:
+            raise DataError(f"{path} holds no network of ours")
+        channels.append(shapes[last][0])
+        ranks.append(0 if last == f"{conv}.weight" else shapes[last][1])
     if "places.excess" in shapes or "backbone.stem.norm.weight" in shapes:
-        raise DataError(f"{path} has batch norms or weights of places: `width` and `tail` do not describe it whole")
-    width = shapes["backbone.stem.weight"][0] / STEM
-    channels = [shapes[block][0] for block in blocks]
-    plain = [max(1, round(full * width)) for full in WIDTHS]
-    others = [number for number, pair in enumerate(zip(channels, plain, strict=True)) if pair[0] != pair[1]]
-    return {"width": width, "tail": channels[others[0] :] if others else []}
+        raise DataError(f"{path} has batch norms or weights of places: the channels alone do not describe it")
+    full = (STEM, *WIDTHS)
+    shares = Counter(has / most for has, most in zip(channels, full, strict=True))
+    width = shares.most_common(1)[0][0]
+    plain = [max(1, round(most * width)) for most in full]
+    odd = [number for number, pair in enumerate(zip(channels, plain, strict=True)) if pair[0] != pair[1]]
+    front = 1 + max((number for number in odd if number < len(full) // 2), default=-1)
+    tail = min((number for number in odd if number >= len(full) // 2), default=len(full))
+    found = {"front": channels[:front], "tail": channels[tail:], "ranks": ranks if any(ranks) else []}
+    return {"width": width} | {name: numbers for name, numbers in found.items() if numbers}
 
 
 def _common_trunk(net: nn.Module, stored: Collection[str], fitting: Collection[str]) -> float:

@@ -285,6 +285,7 @@ SYSTEMS: tuple[System, ...] = (
             Row("mien-s-guided", "mien-s, guided by mien-m"),
             Row("mien-s-wide", "mien-s with new last blocks"),
             Row("mien-s-wide-whole", "mien-s with new last blocks, trained whole"),
+            Row("mien-s-low", "mien-s of low ranks"),
         ),
         published=False,
     ),
