@@ -286,6 +286,7 @@ SYSTEMS: tuple[System, ...] = (
             Row("mien-s-wide", "mien-s with new last blocks"),
             Row("mien-s-wide-whole", "mien-s with new last blocks, trained whole"),
             Row("mien-s-low", "mien-s of low ranks"),
+            Row("mien-s-low-fresh", "mien-s of low ranks, new pictures"),
         ),
         published=False,
     ),
