@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from mien.errors import DataError, MienError, UsageError
 from mien.learn import dataset, train
@@ -14,7 +14,7 @@ from mien.learn.crops import Boxes
 from mien.learn.heads import AgeGenderNet
 from mien.learn.manifest import Manifest
 from mien.learn.network import build
-from mien.learn.optimiser import parameter_groups
+from mien.learn.optimiser import make_optimiser, parameter_groups
 from mien.learn.recipe import Model, load_recipe
 
 
@@ -41,8 +41,14 @@ def test_the_averaged_weights_are_the_ones_kept(settings: list[str], tmp_path: P
             assert not torch.equal(kept[name], state["net"][name]), name
 
 
-def test_an_interrupted_run_ends_where_an_undisturbed_one_does(settings: list[str], tmp_path: Path) -> None:
-    recipe = load_recipe("mien-m", settings)
+@pytest.mark.parametrize("relative", [False, True])
+def test_an_interrupted_run_ends_where_an_undisturbed_one_does(
+    relative: bool, settings: list[str], tmp_path: Path
+) -> None:
+    start = {name: 8 * tensor for name, tensor in build(load_recipe("mien-m", settings).model).state_dict().items()}
+    save_file(start, tmp_path / "start.safetensors")
+    plan = [*settings, f"optimiser.relative={relative}", f"model.init={tmp_path / 'start.safetensors'}"]
+    recipe = load_recipe("mien-m", plan)
     straight = load_file(train.run(recipe, tmp_path / "straight"))
 
     class KilledError(Exception):
@@ -101,6 +107,38 @@ def test_later_stages_learn_faster_and_vectors_do_not_decay(settings: list[str])
     assert rates[id(first)] == pytest.approx(1e-3 * 0.85**13)
     assert decays[id(last)] == 0.02
     assert decays[id(net.age.bias)] == 0
+
+
+def test_relative_rates_are_shares_of_the_size_of_each_tensor(settings: list[str]) -> None:
+    recipe = load_recipe("mien-m", [*settings, "optimiser.relative=true", "optimiser.layer_decay=1"])
+    net = build(recipe.model)
+    assert isinstance(net, AgeGenderNet)
+    small, large = net.backbone.get_parameter("stem.weight"), net.backbone.get_parameter("blocks.3.pw.weight")
+    unit = torch.randn(large.shape)
+    with torch.no_grad():
+        small.mul_(1e-2)
+        large.copy_(unit * 5)
+        large[0].mul_(1e6)  # one output that no other is like must not make all of them fast
+    groups = parameter_groups(net, recipe)
+    rates = {id(p): group["base_lr"] for group in groups for p in group["params"]}
+    decays = {id(p): group["weight_decay"] for group in groups for p in group["params"]}
+    assert len(rates) == len(groups) == len(list(net.parameters()))
+    assert rates[id(large)] == pytest.approx(5e-3, rel=0.1)
+    assert rates[id(small)] == pytest.approx(1e-3 * float(small.detach().square().mean().sqrt()), rel=0.2)
+    assert rates[id(net.age.bias)] == pytest.approx(1e-2 * 0.01)  # zero as yet, and still to learn
+    assert (decays[id(large)], decays[id(net.age.bias)]) == (0.02, 0)
+    for p in net.parameters():
+        p.grad = torch.randn(p.shape)
+    before = {id(p): p.detach().clone() for p in net.parameters()}
+    make_optimiser(net, recipe).step()
+    moved = {id(p): float((p - before[id(p)]).detach().abs().median()) for p in net.parameters()}
+    assert moved[id(large)] == pytest.approx(5e-3, rel=0.2)
+    assert moved[id(small)] == pytest.approx(rates[id(small)], rel=0.2)
+
+
+def test_relative_rates_want_a_method_whose_steps_have_the_size_of_the_rate(settings: list[str]) -> None:
+    with pytest.raises(UsageError, match="relative rates are for adamw and adam"):
+        load_recipe("mien-m", [*settings, "optimiser.relative=true", "optimiser.method=sgd"])
 
 
 def test_diverging_training_stops_with_a_sentence(settings: list[str], tmp_path: Path) -> None:

@@ -132,6 +132,9 @@ class Optimiser(_Part):
     lr: float = Field(default=3e-4, gt=0, description="of the last stage of the backbone")
     head_lr: float = Field(default=1e-3, gt=0)
     layer_decay: float = Field(default=0.85, gt=0, le=1, description="factor from each stage to the one before it")
+    relative: bool = Field(
+        default=False, description="true: lr and head_lr are shares of the size that each tensor's weights start with"
+    )
     weight_decay: float = Field(default=0.02, ge=0)
     warmup: float = Field(default=0.05, ge=0, lt=1, description="share of all steps")
     ema: float = Field(default=0.998, ge=0, lt=1, description="decay a step of the averaged weights; 0 turns it off")
@@ -140,6 +143,12 @@ class Optimiser(_Part):
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         default="auto", description="auto: bfloat16 where the machine computes in it, which is most often faster there"
     )
+
+    @model_validator(mode="after")
+    def _steps_as_large_as_the_rate(self) -> Optimiser:
+        if self.relative and self.method == "sgd":
+            raise ValueError("relative rates are for adamw and adam, whose steps are as large as the rate says")
+        return self
 
 
 class About(_Part):

@@ -287,6 +287,7 @@ SYSTEMS: tuple[System, ...] = (
             Row("mien-s-wide-whole", "mien-s with new last blocks, trained whole"),
             Row("mien-s-low", "mien-s of low ranks"),
             Row("mien-s-low-fresh", "mien-s of low ranks, new pictures"),
+            Row("mien-s-low-many", "mien-s of low ranks, more pictures"),
         ),
         published=False,
     ),
