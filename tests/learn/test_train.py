@@ -137,7 +137,7 @@ def test_relative_rates_are_shares_of_the_size_of_each_tensor(settings: list[str
 
 
 def test_relative_rates_want_a_method_whose_steps_have_the_size_of_the_rate(settings: list[str]) -> None:
-    with pytest.raises(UsageError, match="relative rates are for adamw and adam"):
+    with pytest.raises(UsageError, match="relative rates are for adamw, adam and soap"):
         load_recipe("mien-m", [*settings, "optimiser.relative=true", "optimiser.method=sgd"])
 
 

@@ -10,13 +10,16 @@ from torch import nn
 
 from mien.learn.network import as_network
 from mien.learn.recipe import Optimiser, Recipe
+from mien.learn.soap import SOAP
 
 
 def make_optimiser(net: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """AdamW, Adam or SGD with momentum, over `parameter_groups`."""
+    """AdamW, Adam, SGD with momentum or SOAP, over `parameter_groups`."""
     groups = parameter_groups(net, recipe)
     if recipe.optimiser.method == "sgd":
         return torch.optim.SGD(groups, lr=recipe.optimiser.lr, momentum=0.9)
+    if recipe.optimiser.method == "soap":
+        return SOAP(groups, lr=recipe.optimiser.lr)
     kind = torch.optim.AdamW if recipe.optimiser.method == "adamw" else torch.optim.Adam
     return kind(groups, lr=recipe.optimiser.lr, weight_decay=0.0)
 

@@ -121,7 +121,9 @@ class Augment(_Part):
 class Optimiser(_Part):
     """Method, its rates over the steps and the layers, and an average of the weights."""
 
-    method: Literal["adamw", "adam", "sgd"] = Field(default="adamw", description="sgd has a momentum of 0.9")
+    method: Literal["adamw", "adam", "sgd", "soap"] = Field(
+        default="adamw", description="sgd has a momentum of 0.9; soap is Adam along the gradients' main directions"
+    )
     schedule: Literal["cosine", "constant"] = Field(default="cosine", description="after the warm-up")
     patience: int | None = Field(
         default=None, ge=1, description="stop after so many epochs without a lower validation loss, and keep the best"
@@ -147,7 +149,7 @@ class Optimiser(_Part):
     @model_validator(mode="after")
     def _steps_as_large_as_the_rate(self) -> Optimiser:
         if self.relative and self.method == "sgd":
-            raise ValueError("relative rates are for adamw and adam, whose steps are as large as the rate says")
+            raise ValueError("relative rates are for adamw, adam and soap, whose steps are as large as the rate says")
         return self
 
 

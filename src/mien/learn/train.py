@@ -8,7 +8,9 @@ batch, so that a run takes the same steps however many there are. Only the main 
 batch norm are not the same: each process draws its own units, and normalises its part of a batch by the mean and
 variance of that part, as if the batch were smaller; the running statistics that are kept are the main process's. Shared
 statistics (SyncBatchNorm) would need CUDA, and we do without. Nor is `loss.hint` quite: each process goes by the
-variance of its part. And each keeps its own `data.views`, filled with what it is given itself.
+variance of its part. SOAP finds its directions in each process again, where rounding decides about those in which a
+gradient has next to nothing; processes on unlike machines would drift apart. And each keeps its own `data.views`,
+filled with what it is given itself.
 """
 
 from __future__ import annotations
