@@ -1,7 +1,7 @@
-"""Channels of a network of ours that no face wakes: what docs/accuracy.md says of the former mien-s.
+"""Channels of a network of ours that no face wakes: what docs/accuracy.md says of mien-s-half.
 
     U="--data ../shared/data/utkface/images --folds ../shared/data/utkface/splits.csv"
-    .venv/bin/python benchmarks/living_channels.py runs/mien-s $U
+    .venv/bin/python benchmarks/living_channels.py runs/mien-s-half $U
 
 A channel behind a rectifier that is never above zero answers nothing and learns nothing: its gradient is zero. For each
 layer it prints the channels, those that stay at zero on all of the faces, and the share of places at which the channels

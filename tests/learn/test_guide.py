@@ -129,7 +129,7 @@ def test_a_guide_is_what_a_run_learns_from(
     settings: list[str], chips_folder: Path, guide: Guide, tmp_path: Path
 ) -> None:
     plan = [*settings, "data.guide=mien-s", "loss.teacher=1", "augment.mix=0.5", "model.options.width=0.25"]
-    weights = train.run(load_recipe("mien-s", [*plan, "optimiser.sizes={}"]), tmp_path / "run")
+    weights = train.run(load_recipe("mien-s-half", [*plan, "optimiser.sizes={}"]), tmp_path / "run")
     net = build_empty(load_recipe(str(tmp_path / "run" / "recipe.yaml")).model)
     net.load_state_dict(load_file(weights))
     train_set = read_manifest(chips_folder).select(fold="train")

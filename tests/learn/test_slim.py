@@ -129,7 +129,7 @@ def test_a_network_of_low_ranks_is_nothing_to_slim() -> None:
 
 def test_a_low_rank_network_is_fitted_for_the_recipe_that_starts_from_it(chips_folder: Path, tmp_path: Path) -> None:
     recipe, start = tmp_path / "low.yaml", tmp_path / "start.safetensors"
-    packaged = files("mien.learn").joinpath("recipes", "mien-s.yaml").read_text()
+    packaged = files("mien.learn").joinpath("recipes", "mien-s-half.yaml").read_text()
     options = "{front: [6], ranks: [2, 3, 3, 4, 4, 4, 4, 4, 4, 4, 4, 5, 0], width: 0.25}"
     recipe.write_text(packaged.replace("{width: 0.5, dropout: 0.1}", options).replace("size: 112", "size: 32"))
     arguments = ["slim", "mien-m", "--data", str(chips_folder), "--recipe", str(recipe), "--threads", "1"]
@@ -213,8 +213,8 @@ def test_the_graft_command_tells_of_a_folder_that_is_not_there(chips_folder: Pat
 
 
 def test_the_size_of_chips_is_that_of_the_run_or_model(tmp_path: Path) -> None:
-    assert chip_size(Path("mien-s")) == 112
-    recipe = files("mien.learn").joinpath("recipes", "mien-s.yaml").read_text()
+    assert chip_size(Path("mien-s")) == 96
+    recipe = files("mien.learn").joinpath("recipes", "mien-s-half.yaml").read_text()
     (tmp_path / "recipe.yaml").write_text(recipe.replace("size: 112", "size: 96"))
     assert chip_size(tmp_path) == 96
     (tmp_path / "alone").mkdir()
