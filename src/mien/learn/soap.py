@@ -62,9 +62,8 @@ class SOAP(torch.optim.Optimizer):
             for weight in group["params"]:
                 if weight.grad is None:
                     continue
-                matrix = weight.grad.flatten(1) if weight.ndim > 1 else None
-                turned = matrix is not None and weight.shape[1] > 1 and max(matrix.shape) <= LARGEST
-                gradient = matrix if matrix is not None and turned else weight.grad
+                turned = _is_turned(weight)
+                gradient = weight.grad.flatten(1) if turned else weight.grad
                 state = self.state[weight]
                 if not state:
                     state.update(steps=0, first=torch.zeros_like(gradient), second=torch.zeros_like(gradient))
@@ -75,6 +74,11 @@ class SOAP(torch.optim.Optimizer):
                 weight.mul_(1 - group["lr"] * group["weight_decay"])
                 weight.sub_(move.view_as(weight), alpha=group["lr"])
         return loss
+
+
+def _is_turned(weight: Tensor) -> bool:
+    """Whether it is a matrix [outputs, inputs] of more than one input, neither side too long."""
+    return weight.ndim > 1 and weight.shape[1] > 1 and max(len(weight), weight[0].numel()) <= LARGEST
 
 
 def _move(state: dict[str, Any], gradient: Tensor, plan: dict[str, Any], *, turned: bool) -> Tensor:
