@@ -45,8 +45,9 @@ class Data(_Part):
     teacher: Path | tuple[Path, ...] | None = Field(
         default=None, description="answers for training faces (`mien crossfit`, `mien evaluate`); of several the mean"
     )
-    guide: Path | None = Field(
-        default=None, description="a model that answers for each picture as it is shown; see `mien.learn.guide`"
+    guide: Path | tuple[Path, ...] | None = Field(
+        default=None,
+        description="a model that answers for each picture as it is shown, of several the mean; see `mien.learn.guide`",
     )
     views: int = Field(
         default=0,
@@ -67,6 +68,8 @@ class Data(_Part):
     def _one_who_teaches(self) -> Data:
         if self.guide is not None and self.teacher is not None:
             raise ValueError("a run learns from data.teacher or from data.guide, not from both: set one to null")
+        if () in (self.teacher, self.guide):
+            raise ValueError("data.teacher and data.guide name one or several; none is null")
         return self
 
 

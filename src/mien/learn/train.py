@@ -150,10 +150,9 @@ class Trainer:
         size = self.recipe.model.size
         self.report(f"{len(self.train_set)} faces to train on, {len(self.val_set)} to validate on, {epochs} epochs")
         val = loader(Chips(self.val_set, size, view=self.view), self.recipe, shuffle_seed=None)
-        teacher = self.recipe.data.teacher
-        teachers = () if teacher is None else (teacher,) if isinstance(teacher, Path) else teacher
+        teachers, guides = _each(self.recipe.data.teacher), _each(self.recipe.data.guide)
         answers = mean_answers([Predictions.load(file) for file in teachers]) if teachers else None
-        guide = None if self.recipe.data.guide is None else Guide(self.recipe.data.guide)
+        guide = Guide(*guides) if guides else None
         hinted = guide.features_for(self.net) if guide is not None and self.recipe.loss.hint > 0 else 0
         kept = self.recipe.data.views
         chips = Chips(
@@ -366,6 +365,11 @@ def validate(net: nn.Module, batches: DataLoader[Any], device: torch.device, los
         "mae": torch.cat(errors).nanmean().item(),
         "gender": torch.cat(hits).mean().item(),
     }
+
+
+def _each(paths: Path | tuple[Path, ...] | None) -> tuple[Path, ...]:
+    """What a setting names that takes one path or several."""
+    return () if paths is None else (paths,) if isinstance(paths, Path) else paths
 
 
 def _typed(batches: DataLoader[Any]) -> Iterator[Batch]:
