@@ -127,7 +127,7 @@ def retime(run: Path) -> float:
     if not paths:
         raise DataError(f"{run} has no run.json: score it first")
     records = {path: json.loads(path.read_text(encoding="utf-8")) for path in paths}
-    milliseconds = round(one_chip(run, records[paths[0]]["size"]), 2)
+    milliseconds = round(one_chip(run, records[paths[0]]["size"]), 3)
     for path, record in records.items():
         path.write_text(json.dumps(record | {"inference_ms": milliseconds}, indent=1) + "\n", encoding="utf-8")
     return milliseconds
@@ -161,7 +161,7 @@ def _describe(run: Path, recipe: Recipe, estimator: RunEstimator, manifest: Mani
         "parameters": sum(p.numel() for p in estimator.net.parameters()),
         "multiply_adds": multiply_adds(estimator.net, recipe.model.size),
         "size": recipe.model.size,
-        "inference_ms": round(one_chip(run, recipe.model.size), 2),
+        "inference_ms": round(one_chip(run, recipe.model.size), 3),
         "budget": recipe.about.budget,
         "crop_misses": None if view.boxes is None else view.boxes.misses,
         "parts": [folder.name for folder in parts(run)] if (run / PARTS).is_file() else [],
