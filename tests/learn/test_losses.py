@@ -132,3 +132,39 @@ def test_both_forms_of_gender_are_the_same_entropy() -> None:
     pair = torch.stack([torch.zeros(2), logit], dim=1)
     two = loss_of(Answering(None, "softmax"), gender=1.0)(Output(None, pair), torch.zeros(2), female)
     assert one.item() == pytest.approx(two.item(), rel=1e-6)
+
+
+def test_ranks_are_cross_entropies_of_older_than_each_age() -> None:
+    ranks = loss_of(Answering("distribution", None), sigma=0.05, sigma_slope=0.0, divergence=0.0, l1=0.0, ordinal=0.5)
+    output = Output(torch.randn(2, AGES), None)
+    age = torch.tensor([0.0, 71.0])
+    assert output.age is not None
+    pmf = output.age.softmax(1).double().numpy()
+    wanted = 0.0
+    for row, label in enumerate(age.int().tolist()):
+        older = 1 - pmf[row].cumsum()[:-1]
+        is_older = label > np.arange(AGES - 1)
+        wanted -= np.log(np.where(is_older, older, 1 - older)).sum() / len(age)
+    assert ranks(output, age, torch.full((2,), -1)).item() == pytest.approx(0.5 * wanted, rel=1e-4)
+
+
+def test_ranks_of_sure_answers_stay_finite() -> None:
+    ranks = loss_of(Answering("distribution", None), ordinal=1.0)
+    logits = torch.zeros(1, AGES)
+    logits[0, 3] = 500.0
+    logits.requires_grad_()
+    loss = ranks(Output(logits, None), torch.tensor([90.0]), torch.tensor([-1]))
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert logits.grad is not None
+    assert torch.isfinite(loss)
+    assert torch.isfinite(logits.grad).all()
+
+
+def test_squared_error_and_variance_are_those_of_the_answer() -> None:
+    plan = {"divergence": 0.0, "l1": 0.0}
+    logits = torch.full((1, AGES), -100.0)
+    logits[0, 30] = logits[0, 34] = 0.0  # mean 32, variance 4
+    output, age, nobody = Output(logits, None), torch.tensor([35.0]), torch.tensor([-1])
+    kinds = Answering("distribution", None)
+    assert loss_of(kinds, **plan, squared=0.2)(output, age, nobody).item() == pytest.approx(0.2 * 9 / 2)
+    assert loss_of(kinds, **plan, variance=0.5)(output, age, nobody).item() == pytest.approx(0.5 * 4)

@@ -101,7 +101,7 @@ def extract(
     return Faces(files, np.concatenate(parts), kept)
 
 
-def fit_heads(features: Features, manifest: Manifest, seed: int) -> Heads:
+def fit_heads(features: Features, manifest: Manifest, seed: int, plan: Loss | None = None) -> Heads:
     """Train one hidden layer and both heads on features [N, 2, C]; each step sees a chip or its mirror image."""
     torch.manual_seed(seed)
     x = torch.from_numpy(features)
@@ -114,7 +114,7 @@ def fit_heads(features: Features, manifest: Manifest, seed: int) -> Heads:
         nn.Dropout(DROPOUT),
         nn.Linear(HIDDEN, AGES + 1),
     )
-    loss = AgeGenderLoss(Loss(), _Kinds())
+    loss = AgeGenderLoss(plan or Loss(), _Kinds())
     steps = max(1, EPOCHS * len(x) // BATCH)
     optimiser = torch.optim.AdamW(net.parameters(), lr=RATE, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=steps)
@@ -158,7 +158,7 @@ def crossfit(
             heads = fit_heads(taught.features[away], taught.manifest.take(away), seed)
             for at, (faces, chosen) in enumerate(zip(sets, rows, strict=True)):
                 weight = seeds if at == 0 else seeds * parts
-                mass, share = _answer(heads, faces.features[chosen])
+                mass, share = answer(heads, faces.features[chosen])
                 pmf[at][chosen] += mass / weight
                 female[at][chosen] += share / weight
         report(f"part {number + 1} of {parts}: {int((~away).sum())} faces answered by heads that did not see them")
@@ -169,7 +169,7 @@ def crossfit(
 
 
 @torch.inference_mode()
-def _answer(heads: Heads, features: Features) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def answer(heads: Heads, features: Features) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Age distributions [N, 117] and probabilities of "female" [N], means of a chip and its mirror image."""
     raw = heads(torch.from_numpy(features))
     pmf = torch.softmax(raw[..., :AGES], dim=-1).mean(dim=1)

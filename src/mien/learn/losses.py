@@ -19,6 +19,13 @@ class AgeGenderLoss:
     distribution learning", IJCAI 2018). The spread grows with age, since old labels are less certain. Years take the
     mean absolute or squared error, classes and genders the cross-entropy.
 
+    Further terms of distributions, at a weight of 0 unless a recipe says otherwise: `ordinal`, the cross-entropies of
+    "older than k" summed over the ages k, as CORAL has them (Cao et al., "Rank consistent ordinal regression for neural
+    networks", 2020; here the ranks are consistent since one distribution gives them all); `squared`, half of the
+    expectation's squared error, and `variance`, the answer's own (Pan et al., "Mean-variance loss for deep age
+    estimation from a face", CVPR 2018). CORN's conditional ranks (Shi et al., 2021), where one distribution gives them
+    all, add up to its cross-entropy, which is the divergence with a `sigma` near 0.
+
     Where a teacher answered, the target of a distribution or of a gender logit is a mixture: `plan.teacher` parts of
     its answer and the rest of the label; of a face without a label, the teacher's answer alone.
 
@@ -72,19 +79,28 @@ class AgeGenderLoss:
         sigma = (self.plan.sigma + self.plan.sigma_slope * age).clamp(max=self.plan.sigma_max)
         return torch.softmax(-((years[None] - age[:, None]) ** 2) / (2 * sigma[:, None] ** 2), dim=1)
 
-    def _distribution(self, logits: Tensor, age: Tensor, pmf: Tensor | None) -> Tensor:
+    def _distribution(self, logits: Tensor, age: Tensor, taught: Tensor | None) -> Tensor:
         years = torch.arange(AGES, device=age.device, dtype=torch.float32)
         known = ~torch.isnan(age)
         target, expected = self.target(torch.nan_to_num(age)), age
-        if pmf is not None and self.plan.teacher > 0:
-            target = _mix(target, pmf, known[:, None], self.plan.teacher)
-            expected = _mix(age, pmf @ years, known, self.plan.teacher)
+        if taught is not None and self.plan.teacher > 0:
+            target = _mix(target, taught, known[:, None], self.plan.teacher)
+            expected = _mix(age, taught @ years, known, self.plan.teacher)
             known = ~torch.isnan(expected)
         if not known.any():
             return logits.new_zeros(())
-        log_pmf = F.log_softmax(logits[known], dim=1)
-        divergence = F.kl_div(log_pmf, target[known], reduction="batchmean")
-        return divergence + self.plan.l1 * F.l1_loss(log_pmf.exp() @ years, expected[known])
+        log_pmf, target, expected = F.log_softmax(logits[known], dim=1), target[known], expected[known]
+        pmf = log_pmf.exp()
+        mean = pmf @ years
+        loss = self.plan.divergence * F.kl_div(log_pmf, target, reduction="batchmean")
+        loss = loss + self.plan.l1 * F.l1_loss(mean, expected)
+        if self.plan.ordinal > 0:
+            loss = loss + self.plan.ordinal * _ordinal(log_pmf, target)
+        if self.plan.squared > 0:
+            loss = loss + self.plan.squared * F.mse_loss(mean, expected) / 2
+        if self.plan.variance > 0:
+            loss = loss + self.plan.variance * (pmf * (years - mean[:, None]) ** 2).sum(dim=1).mean()
+        return loss
 
     def _number(self, raw: Tensor, age: Tensor) -> Tensor:
         if self.age_kind == "classes":
@@ -101,6 +117,14 @@ class AgeGenderLoss:
         if not known.any():
             return raw.new_zeros(())
         return F.binary_cross_entropy_with_logits(raw[known], share[known])
+
+
+def _ordinal(log_pmf: Tensor, target: Tensor) -> Tensor:
+    """Mean over faces of the cross-entropies of "older than k", summed over k, of distributions [N, K]."""
+    younger = torch.logcumsumexp(log_pmf, dim=1)[:, :-1]
+    older = torch.logcumsumexp(log_pmf.flip(1), dim=1).flip(1)[:, 1:]
+    share = target.cumsum(dim=1)[:, :-1].clamp(max=1.0)
+    return -(share * younger + (1 - share) * older).sum(dim=1).mean()
 
 
 def _mix(label: Tensor, taught: Tensor, known: Tensor, weight: float) -> Tensor:

@@ -49,6 +49,12 @@ class Data(_Part):
         default=None,
         description="a model that answers for each picture as it is shown, of several the mean; see `mien.learn.guide`",
     )
+    doubt: Path | None = Field(
+        default=None,
+        description="answers of models that did not see the face (`mien crossfit`): labels that they hold for unlikely "
+        "are left out, and only teacher or guide speak for the face; see `mien.learn.doubts`",
+    )
+    unlikely: float = Field(default=0.05, gt=0, lt=1, description="labels of less probability than this are doubted")
     views: int = Field(
         default=0,
         ge=0,
@@ -91,7 +97,11 @@ class Loss(_Part):
     sigma: float = Field(default=1.0, gt=0, description="spread of the age label at age 0, years")
     sigma_slope: float = Field(default=0.04, ge=0, description="added spread a year of age")
     sigma_max: float = Field(default=4.0, gt=0)
-    l1: float = Field(default=0.5, ge=0)
+    divergence: float = Field(default=1.0, ge=0, description="weight of the distance from the label's distribution")
+    l1: float = Field(default=0.5, ge=0, description="weight of the expected age's error, years")
+    ordinal: float = Field(default=0.0, ge=0, description='weight of the cross-entropies of "older than k", summed')
+    squared: float = Field(default=0.0, ge=0, description="weight of half the expected age's squared error")
+    variance: float = Field(default=0.0, ge=0, description="weight of the answer's own variance")
     gender: float = Field(default=2.0, ge=0)
     teacher: float = Field(default=0.0, ge=0, le=1, description="share of the teacher's answer in the targets")
     hint: float = Field(

@@ -38,6 +38,7 @@ from mien.estimate.calibrate import AGES
 from mien.learn import curves
 from mien.learn.batches import Batch
 from mien.learn.dataset import Chips, View
+from mien.learn.doubts import without_doubted
 from mien.learn.ema import Average
 from mien.learn.frozen import FrozenStages
 from mien.learn.guide import Guide
@@ -135,6 +136,8 @@ class Trainer:
         with self.processes.local_main_process_first():  # the others read the boxes that it found
             self.view = View.of(data, (train, self.val_set), self.report)
         self.train_set = seen(train, data, self.view.boxes, self.report)
+        if data.doubt is not None:
+            self.train_set = without_doubted(self.train_set, Predictions.load(data.doubt), data.unlikely, self.report)
 
     def _keep_answers(self) -> None:
         """Fit batch norms that are new in a trained network to a few hundred faces."""
