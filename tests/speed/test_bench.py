@@ -13,7 +13,6 @@ from typer.testing import CliRunner
 from mien.analyzer import Analyzer, Options
 from mien.cli import app
 from mien.faces.mtcnn import weights_folder
-from mien.speed.peak import matrix_rate
 from mien.speed.roofline import Bench, Step, measure
 from mien.speed.work import CASCADE, multiply_adds
 
@@ -79,10 +78,6 @@ def test_a_share_of_the_peak_is_the_time_at_the_peak_over_the_time() -> None:
     assert third["share_of_peak"] is None
     assert "| a | 2.00 | 67% | 100.0 | 50% | 1.00 |" in bench.to_table()
     assert "| - b |" in bench.to_table()
-
-
-def test_the_peak_is_a_rate_that_a_computer_has() -> None:
-    assert 1e8 < matrix_rate(1) < 1e13
 
 
 def test_the_command_leaves_out_what_it_cannot_read(tmp_path: Path) -> None:
