@@ -16,6 +16,7 @@ import re
 import tempfile
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -24,13 +25,13 @@ from numpy.typing import NDArray
 
 from mien.estimate.calibrate import AGES
 from mien.estimate.estimator import Estimates
+from mien.learn.evaluate import CORAL_AGES
 from mien.learn.manifest import Manifest, read
 from mien.learn.predictions import Predictions, mean_answers, predict
 from mien.learn.score import RunEstimator
 
 ROOT = Path(__file__).resolve().parents[1]
 MEMBER = re.compile(r"(?P<run>[^@%~+]+)(@(?P<size>\d+))?(%(?P<detail>\d+))?(?P<mirror>~)?")
-CORAL = (21, 60)
 Chips = NDArray[np.uint8]
 
 
@@ -85,7 +86,7 @@ def main() -> None:
     print("|---|---:|---:|---:|---:|---:|---:|")
     for candidate in options.candidates:
         said = mean_answers([answers(member) for member in candidate.split("+")])
-        print(f"| `{candidate}` | {' | '.join(figures(said, faces))} |", flush=True)
+        print(f"| `{candidate}` | {' | '.join(cells(said, faces))} |", flush=True)
 
 
 def resized(run: Path, size: str | None, folder: Path) -> Path:
@@ -99,25 +100,35 @@ def resized(run: Path, size: str | None, folder: Path) -> Path:
     return folder
 
 
-def figures(said: Predictions, faces: Manifest) -> list[str]:
+def cells(said: Predictions, faces: Manifest) -> list[str]:
     """What stands in the columns after the name."""
     row = {file: number for number, file in enumerate(faces.files.tolist())}
     faces = faces.take(np.array([row[file] for file in said.files.tolist()]))
-    pmf, female, true = said.pmf, faces.female == 1, faces.age
-    ages = np.arange(AGES)
-    mean, median = pmf @ ages, (pmf.cumsum(axis=1) < 0.5).sum(axis=1)
-    listed = (true >= CORAL[0]) & (true <= CORAL[1])
-    clipped = np.abs(np.clip(mean, *CORAL) - true)[listed].mean()
-    label = np.where(female, said.female, 1 - said.female)
-    of_age = -np.log(pmf[np.arange(len(pmf)), true.astype(int)].clip(1e-9)).mean()
-    years = (np.abs(mean - true).mean(), np.abs(median - true).mean(), clipped)
-    right = ((said.female >= 0.5) == female).mean()
-    return [
-        *(f"{one:.3f}" for one in years),
-        f"{right:.2%}",
-        f"{of_age:.3f}",
-        f"{-np.log(label.clip(1e-6)).mean():.4f}",
-    ]
+    *years, right, of_age, of_gender = figures(said.pmf, said.female, faces)
+    return [*(f"{one:.3f}" for one in years), f"{right:.2%}", f"{of_age:.3f}", f"{of_gender:.4f}"]
+
+
+def figures(pmf: NDArray[Any], share: NDArray[Any], faces: Manifest) -> tuple[float, ...]:
+    """Errors of the mean and the median and, clipped, on CORAL's ages, share of right genders, log-losses of both.
+
+    Args:
+        pmf: age distributions [N, 117].
+        share: probabilities of "female" [N].
+        faces: whose answers these are, in the same order, all labels known.
+    """
+    female, true = faces.female == 1, faces.age
+    mean, median = pmf @ np.arange(AGES), (pmf.cumsum(axis=1) < 0.5).sum(axis=1)
+    listed = (true >= CORAL_AGES[0]) & (true <= CORAL_AGES[1])
+    label = np.where(female, share, 1 - share)
+    of_age = pmf[np.arange(len(pmf)), true.astype(int)]
+    return (
+        float(np.abs(mean - true).mean()),
+        float(np.abs(median - true).mean()),
+        float(np.abs(np.clip(mean, *CORAL_AGES) - true)[listed].mean()),
+        float(((share >= 0.5) == female).mean()),
+        float(-np.log(of_age.clip(1e-9)).mean()),
+        float(-np.log(label.clip(1e-6)).mean()),
+    )
 
 
 if __name__ == "__main__":

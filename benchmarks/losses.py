@@ -1,7 +1,7 @@
 """Losses on ages and the leaving out of doubted labels, compared on heads alone: what docs/accuracy.md says of them.
 
     U="--data ../shared/data/utkface/images --folds ../shared/data/utkface/splits.csv"
-    .venv/bin/python benchmarks/losses.py ../shared/pretrained/hse_mobilenet/model.safetensors $U
+    .venv/bin/python -m benchmarks.losses ../shared/pretrained/hse_mobilenet/model.safetensors $U
 
 Features of the frozen network are computed once, for train and val fold (4 minutes on two cores). Then each plan trains
 the heads of `mien crossfit` on the train fold, from several seeds, and the table has their answers on the val fold:
@@ -18,8 +18,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from benchmarks.candidates import figures
 
-from mien.estimate.calibrate import AGES
 from mien.learn.crossfit import Faces, answer, crossfit, extract, fit_heads
 from mien.learn.doubts import without_doubted
 from mien.learn.heads import AgeGenderNet
@@ -27,7 +27,6 @@ from mien.learn.manifest import Manifest, read
 from mien.learn.network import build
 from mien.learn.recipe import Loss, Model
 
-CORAL = (21, 60)
 NEAR_ZERO = 0.05
 """A spread, in years, that leaves nothing beside the label."""
 
@@ -64,17 +63,18 @@ def main() -> None:
     print("|---|---:|---:|---:|---:|---:|")
     if "losses" in options.parts:
         for name, plan in PLANS.items():
-            print(row(name, [figures(train, val, plan, seed) for seed in seeds]), flush=True)
+            print(row(name, [trained(train, val, plan, seed) for seed in seeds]), flush=True)
     if "doubts" in options.parts:
         honest = crossfit(train, seeds=3)
         for unlikely in (0.02, 0.05, 0.1, 0.2, 0.4):
-            told: list[str] = []
-            trusted = replace(train, manifest=without_doubted(train.manifest, honest, unlikely, told.append))
-            rows = [figures(trusted, val, Loss(), seed) for seed in seeds]
-            print(row(f"labels doubted below {unlikely:g}: {told[0]}", rows), flush=True)
+            kept = without_doubted(train.manifest, honest, unlikely)
+            ages = int((np.isnan(kept.age) & ~np.isnan(train.manifest.age)).sum())
+            genders = int(((kept.female < 0) & (train.manifest.female >= 0)).sum())
+            rows = [trained(replace(train, manifest=kept), val, Loss(), seed) for seed in seeds]
+            print(row(f"labels under {unlikely:g} doubted: {ages} ages, {genders} genders", rows), flush=True)
     if "shares" in options.parts:
         for share in (1 / 8, 1 / 4, 1 / 2):
-            rows = [figures(some(train, share, seed), val, Loss(), seed) for seed in seeds]
+            rows = [trained(some(train, share, seed), val, Loss(), seed) for seed in seeds]
             print(row(f"{share:.1%} of the faces", rows), flush=True)
 
 
@@ -101,25 +101,14 @@ def features(options: argparse.Namespace, faces: Manifest, fold: str) -> Faces:
     return found
 
 
-def figures(train: Faces, val: Faces, plan: Loss, seed: int) -> list[float]:
+def trained(train: Faces, val: Faces, plan: Loss, seed: int) -> tuple[float, ...]:
     """The table's figures of heads trained on some faces, on the val fold."""
-    pmf, female = answer(fit_heads(train.features, train.manifest, seed, plan), val.features)
-    years = np.arange(AGES)
-    age, mean = val.manifest.age, pmf @ years
-    median = (pmf.cumsum(axis=1) < 0.5).sum(axis=1)
-    coral = (age >= CORAL[0]) & (age <= CORAL[1])
-    sure = np.clip(np.where(val.manifest.female == 1, female, 1 - female), 1e-6, 1)
-    aged, gendered = ~np.isnan(age), val.manifest.female >= 0
-    return [
-        float(np.abs(mean - age)[aged].mean()),
-        float(np.abs(median - age)[aged].mean()),
-        float(np.abs(np.clip(mean, *CORAL) - age)[coral].mean()),
-        float(100 * (sure > 0.5)[gendered].mean()),
-        float(-np.log(sure)[gendered].mean()),
-    ]
+    heads = fit_heads(train.features, train.manifest, seed, plan)
+    *years, right, _, of_gender = figures(*answer(heads, val.features), val.manifest)
+    return (*years, 100 * right, of_gender)
 
 
-def row(name: str, found: list[list[float]]) -> str:
+def row(name: str, found: list[tuple[float, ...]]) -> str:
     """A line of the table: means and deviations over seeds."""
     digits = (3, 3, 3, 2, 4)
     mean, apart = np.mean(found, axis=0), np.std(found, axis=0, ddof=1)
