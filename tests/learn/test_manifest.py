@@ -275,8 +275,12 @@ def test_what_cannot_be_read_gets_a_sentence(tmp_path: Path) -> None:
         (tmp_path / "nowhere", None, "no data at"),
         (tmp_path / "plain", None, "nothing says the ages or genders of the 1 pictures"),
         (tmp_path / "empty", None, "holds no pictures"),
-        (tmp_path / "name.csv", None, "needs the columns file and age or gender; it has name, age"),
-        (tmp_path / "nolabel.csv", None, "needs the columns file and age or gender"),
+        (
+            tmp_path / "name.csv",
+            None,
+            r"needs the columns file and age \(or age_low and age_high\) or gender; it has name, age",
+        ),
+        (tmp_path / "nolabel.csv", None, r"needs the columns file and age \(or age_low and age_high\) or gender"),
         (tmp_path / "void.csv", None, "it has none"),
         (tmp_path / "binary.csv", None, "cannot be read as a CSV table"),
         (tmp_path / "gone.csv", None, "none of the 1 pictures"),
@@ -361,3 +365,30 @@ def test_class_folders_that_say_two_things_are_told_and_left_out(tmp_path: Path)
     assert manifest.age.tolist() == [34, 20]
     assert manifest.female.tolist() == [-1, 1]
     assert sum("does not say one" in problem for problem in manifest.problems) == 3
+
+
+def test_bounds_stand_in_for_an_age(tmp_path: Path) -> None:
+    touch(tmp_path, *(f"{name}.png" for name in "abcdef"))
+    rows = ("a.png,,47.9,54.4,m,congress", "b.png,30,,,f,mps", "c.png,31,20,40,f,mps")
+    rows += ("d.png,,9,8,m,mps", "e.png,,12,,f,mps", "f.png,,,,f,mps")
+    write(tmp_path / "labels.csv", "file,age,age_low,age_high,gender,source", *rows)
+    faces = read(tmp_path)
+    low, high = faces.bounds
+    np.testing.assert_allclose(low, [47.9, 30, 31, np.nan, np.nan, np.nan], rtol=1e-6)
+    np.testing.assert_allclose(high, [54.4, 30, 31, np.nan, np.nan, np.nan], rtol=1e-6)
+    np.testing.assert_array_equal(faces.aged, [True, True, True, False, False, False])
+    assert np.isnan(faces.age_low[2])  # an exact age wins, and its bounds are not kept beside it
+    assert [problem.split(":")[0] for problem in faces.problems] == ["labels.csv row 5", "labels.csv row 6"]
+    assert len(faces.of_source("congress")) == 1
+    assert len(faces.of_source(f"{tmp_path.name}/mps")) == 5
+    with pytest.raises(UsageError, match="source"):
+        faces.of_source("nobody")
+    assert not faces.ageless().aged.any()
+    np.testing.assert_allclose(faces.take(np.array([1, 0])).bounds[0], [30, 47.9], rtol=1e-6)
+
+
+def test_one_bound_alone_is_none(tmp_path: Path) -> None:
+    touch(tmp_path, "a.png")
+    write(tmp_path / "labels.csv", "file,age_low", "a.png,3")
+    with pytest.raises(DataError, match="only one of the columns"):
+        read(tmp_path)

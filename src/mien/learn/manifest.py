@@ -11,7 +11,7 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,9 @@ Strings = NDArray[np.str_]
 
 UTKFACE_NAME = re.compile(r"(?P<age>\d{1,3})_(?P<gender>[01])_(?P<race>[0-4])_\d+[^_]*\.jpg", re.ASCII)
 """`AGE_GENDER_RACE_DATE.jpg.chip.jpg`, gender 0 = male and 1 = female; what follows the date carries no label."""
+
+LABELS = frozenset({"age", "age_low", "age_high", "gender"})
+"""Columns of a table that label a picture."""
 
 FOLD_FOLDERS = frozenset({"train", "val", "test"})
 
@@ -48,6 +51,9 @@ class Manifest:
         race: int8, 0 to 4 as UTKFace has them, -1 unknown; only for auditing fairness.
         source: name of the data set.
         problems: sentences about what was not understood while reading.
+        age_low: float32, years, where only bounds of the age are known (`age` is NaN there); else NaN. All NaN unless
+            given.
+        age_high: the upper bound likewise, at least `age_low`.
     """
 
     files: Strings
@@ -62,6 +68,13 @@ class Manifest:
     race: NDArray[np.int8]
     source: Strings
     problems: tuple[str, ...] = ()
+    age_low: NDArray[np.float32] = field(default_factory=lambda: np.empty(0, np.float32))
+    age_high: NDArray[np.float32] = field(default_factory=lambda: np.empty(0, np.float32))
+
+    def __post_init__(self) -> None:
+        for name in ("age_low", "age_high"):
+            if len(getattr(self, name)) != len(self.paths):
+                object.__setattr__(self, name, np.full(len(self.paths), np.nan, np.float32))
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -70,6 +83,22 @@ class Manifest:
     def missing(self) -> int:
         """How many listed pictures are not there."""
         return int((~self.exists).sum())
+
+    @property
+    def bounds(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Between which years each age lies, float32 [N] twice: both `age` where it is known; NaN where nothing is."""
+        exact = ~np.isnan(self.age)
+        return np.where(exact, self.age, self.age_low), np.where(exact, self.age, self.age_high)
+
+    @property
+    def aged(self) -> NDArray[np.bool_]:
+        """Whether an age or bounds of it are known, [N]."""
+        return ~np.isnan(self.bounds[0])
+
+    def ageless(self) -> Manifest:
+        """The same rows with all ages unknown."""
+        nothing = np.full(len(self), np.nan, np.float32)
+        return replace(self, age=nothing, age_low=nothing, age_high=nothing)
 
     @property
     def twins(self) -> Strings:
@@ -94,6 +123,17 @@ class Manifest:
             raise UsageError.unknown("fold", fold, {str(name) for name in self.fold if name})
         return self.take(rows)
 
+    def of_source(self, source: str) -> Manifest:
+        """The rows of one source; "officials" takes "officials/mps" too, "mps" alone does as well.
+
+        Raises:
+            UsageError: no row is of it.
+        """
+        rows = np.array([source in {name, *name.split("/")} for name in self.source.tolist()], dtype=np.bool_)
+        if not rows.any():
+            raise UsageError.unknown("source", source, {str(name) for name in self.source})
+        return self.take(rows)
+
     def present(self) -> Manifest:
         """The rows whose pictures are there."""
         return self if self.exists.all() else self.take(self.exists)
@@ -107,7 +147,20 @@ class Manifest:
         return Manifest(paths=paths, problems=problems, **columns)
 
 
-_COLUMNS = ("files", "exists", "age", "female", "group", "fold", "coral", "coral_twin", "race", "source")
+_COLUMNS = (
+    "files",
+    "exists",
+    "age",
+    "age_low",
+    "age_high",
+    "female",
+    "group",
+    "fold",
+    "coral",
+    "coral_twin",
+    "race",
+    "source",
+)
 
 
 def read(data: Path, folds: Path | None = None) -> Manifest:
@@ -126,7 +179,7 @@ def read(data: Path, folds: Path | None = None) -> Manifest:
         raise DataError(f"there is no data at {data}")
     if folds is None:
         return _file(data) if data.is_file() else folder(data)
-    if data.is_file() or not {"age", "gender"} & set(tables.header(folds)):
+    if data.is_file() or not LABELS & set(tables.header(folds)):
         return _assign_folds(_file(data) if data.is_file() else folder(data), folds)
     root = _pictures_root(data)
     return utkface(root, folds) if _mostly_utkface(_pictures(root)) else table(folds, root)
@@ -186,7 +239,9 @@ def folder(path: Path) -> Manifest:
 def table(path: Path, root: Path | None = None) -> Manifest:
     """Read a CSV table: `file`, and `age` or `gender` or both; optionally `group`, `fold`, `coral` and `race` (0 to 4).
 
-    Ages are whole years from 0 to 116; genders 0/1, m/f, male/female or man/woman in any case. An empty cell is
+    Ages are whole years from 0 to 116; in place of `age`, or beside it for rows where that cell is empty, `age_low` and
+    `age_high` state between which years the age lies, with or without decimals. A `source` column names the part of a
+    collection that a row is of. Genders are 0/1, m/f, male/female or man/woman in any case. An empty cell is
     unknown.
 
     Args:
@@ -200,8 +255,13 @@ def table(path: Path, root: Path | None = None) -> Manifest:
         DataError: the table has no such columns, or none of its pictures is there.
     """
     columns = tables.header(path)
-    if "file" not in columns or not {"age", "gender"} & set(columns):
-        raise DataError(f"{path} needs the columns file and age or gender; it has {', '.join(columns) or 'none'}")
+    if "file" not in columns or not LABELS & set(columns):
+        raise DataError(
+            f"{path} needs the columns file and age (or age_low and age_high) or gender; "
+            f"it has {', '.join(columns) or 'none'}"
+        )
+    if len({"age_low", "age_high"} & set(columns)) == 1:
+        raise DataError(f"{path} has only one of the columns age_low and age_high: bounds need both")
     roots = (root,) if root is not None else (path.parent, path.parent / "images")
     rows: list[_Row] = []
     problems: list[str] = []
@@ -209,16 +269,20 @@ def table(path: Path, root: Path | None = None) -> Manifest:
         places = [place / cells["file"] for place in roots]
         found = next((place for place in places if place.is_file()), None)
         race = cells.get("race", "")
+        age = tables.age(cells.get("age", ""), where, problems)
+        bounds = tables.bounds(cells.get("age_low", ""), cells.get("age_high", ""), where, problems)
         row = _Row(
             cells["file"],
             found or places[-1],
-            tables.age(cells.get("age", ""), where, problems),
+            age,
             tables.gender(cells.get("gender", ""), where, problems),
             int(race) if race in {"0", "1", "2", "3", "4"} else -1,
             cells.get("group", ""),
             cells.get("fold", ""),
             cells.get("coral", ""),
             exists=found is not None,
+            bounds=None if age is not None else bounds,
+            part=cells.get("source", ""),
         )
         rows.append(row)
     if not any(row.exists for row in rows):
@@ -266,6 +330,8 @@ class _Row:
     fold: str = ""
     coral: str = ""
     exists: bool = True
+    bounds: tuple[float, float] | None = None
+    part: str = ""
 
 
 def _manifest(rows: list[_Row], source: str, problems: Iterable[str]) -> Manifest:
@@ -281,8 +347,10 @@ def _manifest(rows: list[_Row], source: str, problems: Iterable[str]) -> Manifes
         coral=np.array([row.coral for row in rows], dtype=np.str_),
         coral_twin=np.array([row.group in coral_train for row in rows], dtype=np.bool_),
         race=np.array([row.race for row in rows], dtype=np.int8),
-        source=np.array([source] * len(rows), dtype=np.str_),
+        source=np.array([f"{source}/{row.part}" if row.part else source for row in rows], dtype=np.str_),
         problems=tuple(problems),
+        age_low=np.array([row.bounds[0] if row.bounds else np.nan for row in rows], dtype=np.float32),
+        age_high=np.array([row.bounds[1] if row.bounds else np.nan for row in rows], dtype=np.float32),
     )
 
 

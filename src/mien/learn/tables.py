@@ -69,6 +69,24 @@ def age(cell: str, where: str, problems: list[str]) -> int | None:
     return None
 
 
+def bounds(low: str, high: str, where: str, problems: list[str]) -> tuple[float, float] | None:
+    """Years between which an age lies, or None where both cells are empty or (told in `problems`) state no such thing.
+
+    >>> bounds("47.9", "54.4", "row 2", []), bounds("", "", "row 2", [])
+    ((47.9, 54.4), None)
+    """
+    if not low and not high:
+        return None
+    try:
+        years = float(low), float(high)
+    except ValueError:
+        years = -1.0, -1.0
+    if 0 <= years[0] <= years[1] <= OLDEST:
+        return years
+    problems.append(f"{where}: ages from {low!r} to {high!r} are no bounds within 0 to {OLDEST}, taken as unknown")
+    return None
+
+
 def gender(cell: str, where: str, problems: list[str]) -> int:
     """1 female, 0 male, or -1 where the cell is empty or (told in `problems`) neither.
 
