@@ -189,8 +189,8 @@ def test_several_sources_are_validated_each_for_itself(settings: list[str], chip
     run(load_recipe("mien-m", given), tmp_path / "run", report=told.append)
     assert told[0].endswith(" faces to train on, 8 + 4 to validate on, 1 epochs")
     assert 40 <= int(told[0].split()[0]) <= 60
-    with (tmp_path / "run" / "curves.csv").open() as file:
-        (row_,) = csv.DictReader(file)
+    with (tmp_path / "run" / "curves.csv").open() as curves:
+        (row_,) = csv.DictReader(curves)
     parts = [float(row_[f"mae {name}"]) for name in (chips_folder.name, "bounds/b")]
     assert float(row_["mae"]) == pytest.approx(sum(parts) / 2, abs=1e-4)
     assert "bounds/b" in told[-1]
