@@ -3,9 +3,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mien.errors import DataError
 from mien.learn.manifest import read
 from mien.learn.recipe import DataSource
-from mien.learn.selection import join, rarity, repeated
+from mien.learn.selection import each_once, join, rarity, repeated
 
 
 @pytest.fixture
@@ -56,3 +57,15 @@ def test_balance_shows_rare_ages_more_often_and_others_less(faces: Path) -> None
 
 def test_ages_that_are_guesses_are_left_out(faces: Path) -> None:
     assert not join((DataSource(data=faces, ages=False),)).aged.any()
+
+
+def test_faces_of_a_recipe_are_each_taken_once(faces: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    sources = (DataSource(data=faces, times=3), DataSource(data=faces, ages=False))
+    once = each_once(sources)
+    assert len(once) == 100
+    assert once.aged.sum() == 99
+    other = tmp_path_factory.mktemp("other")
+    (other / "000.png").touch()
+    (other / "labels.csv").write_text("file,age\n000.png,3\n")
+    with pytest.raises(DataError, match=r"000\.png names two faces"):
+        each_once((DataSource(data=faces), DataSource(data=other)))

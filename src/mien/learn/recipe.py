@@ -64,6 +64,7 @@ class Data(_Part):
     teacher: Path | tuple[Path, ...] | None = Field(
         default=None, description="answers for training faces (`mien crossfit`, `mien evaluate`); of several the mean"
     )
+    teacher_ages: bool = Field(default=True, description="false: the teacher speaks of genders alone")
     guide: Path | tuple[Path, ...] | None = Field(
         default=None,
         description="a model that answers for each picture as it is shown, of several the mean; see `mien.learn.guide`",

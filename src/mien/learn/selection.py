@@ -42,6 +42,21 @@ def join(sources: tuple[DataSource, ...], limit: int | None = None) -> Manifest:
     return joined
 
 
+def each_once(sources: tuple[DataSource, ...]) -> Manifest:
+    """All faces of some sources, each once, however often they are shown; labels as the first source has them.
+
+    Raises:
+        DataError: no face is left, or two faces of different sources have the same name.
+    """
+    plain = join(tuple(source.model_copy(update={"times": 1.0, "balance": 0.0}) for source in sources))
+    _, first = np.unique([str(path) for path in plain.paths], return_index=True)
+    faces = plain.take(np.sort(first))
+    names, counts = np.unique(faces.files, return_counts=True)
+    if (counts > 1).any():
+        raise DataError(f"{names[counts > 1][0]} names two faces of different sources: answers could not be told apart")
+    return faces
+
+
 def repeated(manifest: Manifest, times: float, balance: float = 0.0) -> Manifest:
     """Each row `times` times on average, in order; rows of rare ages more often.
 

@@ -19,6 +19,7 @@ import math
 import random
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -156,6 +157,8 @@ class Trainer:
         vals = [loader(Chips(faces, size, view=self.view), self.recipe, shuffle_seed=None) for faces in self.val_sets]
         teachers, guides = _named(self.recipe.data.teacher), _named(self.recipe.data.guide)
         answers = mean_answers([Predictions.load(file) for file in teachers]) if teachers else None
+        if answers is not None and not self.recipe.data.teacher_ages:
+            answers = replace(answers, pmf=np.full_like(answers.pmf, np.nan))
         guide = Guide(*guides) if guides else None
         hinted = guide.features_for(self.net) if guide is not None and self.recipe.loss.hint > 0 else 0
         kept = self.recipe.data.views
