@@ -322,6 +322,5 @@ def test_collections_that_count_alike_share_what_intervals_lack() -> None:
     assert held[1][1] > held[0][1] + 0.1
 
 
-def _bell(middle: float, spread: float) -> NDArray[np.float64]:
-    mass: NDArray[np.float64] = np.exp(-((np.arange(AGES) - middle) ** 2) / (2 * spread**2))
-    return mass / mass.sum()
+def _bell(middle: float, spread: float) -> Array:
+    return normalised(np.exp(-((YEARS - middle) ** 2) / (2 * spread**2))[None])[0]
