@@ -33,12 +33,12 @@ class Chips:
     Attributes:
         labels: a row each.
         photos: files of the larger pictures, in the order of the rows.
-        places: where each chip lies in its picture.
+        places: where each chip lies in its picture; None where the largest face of each photograph is meant.
     """
 
     labels: Manifest
     photos: list[str]
-    places: list[Box]
+    places: list[Box] | None
 
     @property
     def chips(self) -> list[str]:
@@ -77,7 +77,8 @@ def sample(labels: Manifest, count: int, seed: int) -> Manifest:
 def in_band(labels: Manifest, band: str) -> NDArray[np.bool_]:
     """Which rows are of an age band."""
     low, high = BANDS[band]
-    return (labels.age >= low) & (labels.age <= high)
+    years = np.floor(labels.middle)
+    return (years >= low) & (years <= high)
 
 
 def chips(data: Path, folder: Path, count: int | None, seed: int) -> Chips:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from mien.faces import Detection
 from mien.learn import metrics
+from mien.learn.evaluate import true_ages
 from mien.learn.manifest import Manifest
 from mien.learn.padded import matching
 from mien.results import Box
@@ -40,15 +41,19 @@ class Estimates:
 
 
 def estimates(run: Run, chips: Chips) -> Estimates:
-    """Of the faces found, the one where the chip lies: its box holds the chip's middle and overlaps it best."""
+    """Of the faces found, the one where the chip lies: its box holds the chip's middle and overlaps it best.
+
+    In photographs without such places it is the largest.
+    """
     count = len(chips.photos)
     years, female, found = np.full(count, np.nan), np.full(count, np.nan), np.zeros(count, np.bool_)
     errors = 0
-    for row, (file, place) in enumerate(zip(chips.photos, chips.places, strict=True)):
+    places: Sequence[Box | None] = [None] * count if chips.places is None else chips.places
+    for row, (file, place) in enumerate(zip(chips.photos, places, strict=True)):
         answer = run.answers[file]
         errors += answer.error is not None
         seen = [Detection(Box(*face["box"]), score=None, landmarks=None) for face in answer.faces]
-        best = matching(seen, place)
+        best = max(seen, key=_area, default=None) if place is None else matching(seen, place)
         if best is not None:
             face = next(face for face, detection in zip(answer.faces, seen, strict=True) if detection is best)
             found[row], years[row], female[row] = True, face["age"], _female(face)
@@ -64,13 +69,16 @@ def completed(before: Estimates, run: Run, chips: Chips) -> Estimates:
     return Estimates(years, female, before.found, before.errors)
 
 
-def accuracy(peers: Mapping[str, Estimates], full: Mapping[str, Estimates], labels: Manifest) -> dict[str, Any]:
+def accuracy(
+    peers: Mapping[str, Estimates], full: Mapping[str, Estimates], labels: Manifest, first: str = "mien"
+) -> dict[str, Any]:
     """The figures of all peers.
 
     Args:
-        peers: estimates by detection, by name of the peer; mien's under "mien".
+        peers: estimates by detection, by name of the peer.
         full: of those that take whole chips, the estimates with none missing.
         labels: the truth.
+        first: the one that the others are held against.
     """
     common = np.logical_and.reduce([peer.found & ~np.isnan(peer.years) for peer in peers.values()])
     everything = np.ones(len(labels), np.bool_)
@@ -84,37 +92,49 @@ def accuracy(peers: Mapping[str, Estimates], full: Mapping[str, Estimates], labe
             "bands": {band: figure(peer, labels, common & in_band(labels, band)) for band in BANDS},
             "all": figure(full[name], labels, everything) if name in full else None,
         }
-        if name != "mien" and "mien" in peers and common.any():
-            figures["minus_mien"] = against(peers["mien"], peer, labels, common)
+        if name != first and first in peers and common.any():
+            figures["minus_mien"] = against(peers[first], peer, labels, common)
         record["peers"][name] = figures
     return record
 
 
 def figure(peer: Estimates, labels: Manifest, rows: NDArray[np.bool_]) -> dict[str, Any]:
     """Age and gender on some rows, each figure with a 95 % interval of a bootstrap that keeps twins together."""
-    aged = rows & ~np.isnan(peer.years)
-    gendered = rows & ~np.isnan(peer.female)
-    if not aged.any():
-        return {"n": 0}
-    truth = labels.age.astype(np.float64)
-    age = metrics.bootstrap(AGE, peer.years[aged], truth[aged], labels.twins[aged], n=RESAMPLES)
-    gender = metrics.bootstrap(
-        {"gender": metrics.accuracy}, peer.female[gendered], labels.female[gendered].astype(np.float64),
-        labels.twins[gendered], n=RESAMPLES,
-    )  # fmt: skip
-    return {"n": int(aged.sum()), **{name: value.to_dict() for name, value in {**age, **gender}.items()}}
+    found: dict[str, Any] = {"n": int((rows & ~np.isnan(peer.years)).sum())}
+    truth = true_ages(labels).astype(np.float64)
+    for chosen, prediction, label, known in (
+        (AGE, peer.years, truth, rows & labels.aged & ~np.isnan(peer.years)),
+        (
+            {"gender": metrics.accuracy},
+            peer.female,
+            labels.female,
+            rows & (labels.female >= 0) & ~np.isnan(peer.female),
+        ),
+    ):
+        if known.any():
+            figures = metrics.bootstrap(
+                chosen, prediction[known], label[known].astype(np.float64), labels.twins[known], n=RESAMPLES
+            )
+            found |= {name: value.to_dict() for name, value in figures.items()}
+    return found
 
 
 def against(mien: Estimates, peer: Estimates, labels: Manifest, rows: NDArray[np.bool_]) -> dict[str, Any]:
     """The peer's figure minus mien's on the same faces, from a paired bootstrap."""
-    twins, truth = labels.twins[rows], labels.age[rows].astype(np.float64)
-    named = rows & ~np.isnan(peer.female) & ~np.isnan(mien.female)
-    mae = metrics.paired_bootstrap(metrics.mae, mien.years[rows], peer.years[rows], truth, twins, n=RESAMPLES)
-    gender = metrics.paired_bootstrap(
-        metrics.accuracy, mien.female[named], peer.female[named], labels.female[named].astype(np.float64),
-        labels.twins[named], n=RESAMPLES,
-    )  # fmt: skip
-    return {"mae": mae.to_dict(), "gender": gender.to_dict()}
+    found = {}
+    truth = true_ages(labels).astype(np.float64)
+    named = rows & (labels.female >= 0) & ~np.isnan(peer.female) & ~np.isnan(mien.female)
+    for name, metric, sides, label, known in (
+        ("mae", metrics.mae, (mien.years, peer.years), truth, rows & labels.aged),
+        ("gender", metrics.accuracy, (mien.female, peer.female), labels.female, named),
+    ):
+        if known.any():
+            one, other = (side[known] for side in sides)
+            difference = metrics.paired_bootstrap(
+                metric, one, other, label[known].astype(np.float64), labels.twins[known], n=RESAMPLES
+            )
+            found[name] = difference.to_dict()
+    return found
 
 
 def found_boxes(run: Run, boxes: Mapping[str, list[Box]]) -> dict[str, int]:
@@ -142,3 +162,7 @@ def found_boxes(run: Run, boxes: Mapping[str, list[Box]]) -> dict[str, int]:
 
 def _female(face: Mapping[str, Any]) -> float:
     return {"female": 1.0, "male": 0.0}.get(face["gender"], np.nan)
+
+
+def _area(face: Detection) -> float:
+    return face.box.width * face.box.height

@@ -58,17 +58,17 @@ def _accuracy(record: dict[str, Any], rows: Rows) -> str:
         common, every = one["common"], one["all"] or {}
         return [
             f"{one['missed']} ({100 * one['missed'] / whole['faces']:.1f} %)",
-            _cell(common, "mae"),
-            _cell(one.get("minus_mien"), "mae", style="+.2f"),
-            _cell(common, "bias", style="+.2f", ends=False),
-            _cell(common, "cs5", 100, ".1f"),
-            _cell(common, "gender", 100, ".1f"),
-            _cell(one["found"], "mae", ends=False),
-            _cell(every, "mae", ends=False),
-            _cell(every, "gender", 100, ".1f", ends=False),
+            cell_of(common, "mae"),
+            cell_of(one.get("minus_mien"), "mae", style="+.2f"),
+            cell_of(common, "bias", style="+.2f", ends=False),
+            cell_of(common, "cs5", 100, ".1f"),
+            cell_of(common, "gender", 100, ".1f"),
+            cell_of(one["found"], "mae", ends=False),
+            cell_of(every, "mae", ends=False),
+            cell_of(every, "gender", 100, ".1f", ends=False),
         ]
 
-    return head + _table(columns, rows, cells)
+    return head + table_of(columns, rows, cells)
 
 
 def _bands(record: dict[str, Any], rows: Rows) -> str:
@@ -79,11 +79,11 @@ def _bands(record: dict[str, Any], rows: Rows) -> str:
     def cells(peer: dict[str, Any]) -> list[str]:
         bands = peers[peer["key"]]["bands"]
         return [
-            f"{_cell(bands[band], 'mae', ends=False)} / {_cell(bands[band], 'gender', 100, '.0f', ends=False)}"
+            f"{cell_of(bands[band], 'mae', ends=False)} / {cell_of(bands[band], 'gender', 100, '.0f', ends=False)}"
             for band in BANDS
         ]
 
-    return "MAE in years / gender right in %, by true age, on the same faces:\n\n" + _table(columns, rows, cells)
+    return "MAE in years / gender right in %, by true age, on the same faces:\n\n" + table_of(columns, rows, cells)
 
 
 def _times(rows: Rows, record: dict[str, Any]) -> str:
@@ -108,7 +108,7 @@ def _times(rows: Rows, record: dict[str, Any]) -> str:
         "## Time per photo\n\nMedian, from the file to the answer. Ratios are to mien: above 1 is slower than mien. "
         "Who finds fewer faces has fewer to estimate: how many each finds is further down.\n\n"
     )
-    return head + _table(columns, rows, cells)
+    return head + table_of(columns, rows, cells)
 
 
 def _weights(rows: Rows) -> str:
@@ -122,7 +122,7 @@ def _weights(rows: Rows) -> str:
             out += [f"{peer[key] / unit:{style}}", _ratio(peer[key], base[key] if base else None)]
         return out
 
-    return "## Cold start, memory, size on disk\n\n" + _table(columns, rows, cells)
+    return "## Cold start, memory, size on disk\n\n" + table_of(columns, rows, cells)
 
 
 def _found(rows: Rows, record: dict[str, Any]) -> str:
@@ -135,7 +135,7 @@ def _found(rows: Rows, record: dict[str, Any]) -> str:
         kinds = [peer["faces"]["made"], *([peer["faces"]["taken"]] if real else [])]
         return [cell for one in kinds for cell in (f"{one['found']} of {one['true']}", str(one["false"]))]
 
-    return "## Faces found in whole photos\n\n" + _table(columns, rows, cells)
+    return "## Faces found in whole photos\n\n" + table_of(columns, rows, cells)
 
 
 def _about(rows: Rows) -> str:
@@ -152,7 +152,8 @@ def _about(rows: Rows) -> str:
 _TIMES = {"a 1280x720 photo": "made", "a real photo with several faces": "taken", "a picture with one chip": "chips"}
 
 
-def _table(columns: Iterable[str], rows: Rows, cells: Callable[[dict[str, Any]], list[str]]) -> str:
+def table_of(columns: Iterable[str], rows: Rows, cells: Callable[[dict[str, Any]], list[str]]) -> str:
+    """A row for each tool; one that was not measured says why."""
     columns = list(columns)
     lines = [f"| tool | {' | '.join(columns)} |", "|---|" + "---:|" * len(columns)]
     for name, peer in rows:
@@ -169,7 +170,7 @@ def _ratio(value: float, base: float | None) -> str:
     return f"{value / base:.2f}" if base and math.isfinite(value) else "-"
 
 
-def _cell(
+def cell_of(
     figures: Mapping[str, Any] | None, key: str, factor: float = 1, style: str = ".2f", *, ends: bool = True
 ) -> str:
     """A figure, with its interval or without; a dash where there is none."""

@@ -80,6 +80,28 @@ def test_a_folder_is_measured_without_folds(model: Path, chips: Path, tmp_path: 
     assert json.loads(done.stdout)["counts"]["evaluated"] == 40
 
 
+def test_a_table_with_folds_is_measured_on_its_test_fold(model: Path, chips: Path) -> None:
+    arguments = ("evaluate", model, "--data", chips / "splits.csv", "--threads", "1", "--format", "json")
+    done = run(*arguments)
+    assert done.exit_code == 0, done.output
+    assert "mien: fold test, 21 of 41 pictures" in done.stderr
+    report = json.loads(done.stdout)
+    assert (report["settings"]["fold"], report["counts"]["listed"]) == ("test", 21)
+    everything = run(*arguments, "--fold", "all")
+    assert everything.stderr == ""
+    report = json.loads(everything.stdout)
+    assert (report["settings"]["fold"], report["counts"]["listed"]) == (None, 41)
+
+
+def test_folds_none_of_which_is_for_testing_are_named(model: Path, chips: Path, tmp_path: Path) -> None:
+    text = (chips / "splits.csv").read_text().replace(",test", ",train")
+    table = chips / "trained.csv"
+    table.write_text(text)
+    done = run("evaluate", model, "--data", table, "--threads", "1")
+    table.unlink()
+    assert "mien: all 41 pictures, folds train and val" in done.stderr
+
+
 def test_chips_are_measured_through_a_detector(model: Path, examples: Path, tmp_path: Path) -> None:
     faces = tmp_path / "faces"
     faces.mkdir()

@@ -176,3 +176,37 @@ def test_tables_and_sentences_of_a_printed_report_are_told_apart() -> None:
     blocks = Detail.of_markdown("x", "# Head\n\nA **word**.\n\n| a | b |\n|---|--:|\n| 1 | - |\n\nlast").blocks
     assert [block.text for block in blocks] == ["Head", "A word.", "", "last"]
     assert blocks[2].rows == (("a", "b"), ("1", "-"))
+
+
+def test_what_the_data_do_not_state_is_left_out(model: Path, chips: Path, tmp_path: Path) -> None:
+    """A table without race; then one with neither gender nor enough ages."""
+    lines = [line.split(",") for line in (chips / "splits.csv").read_text().splitlines()[1:]]
+    for name, _, _, _, _, _ in lines:
+        shutil.copy(chips / name, tmp_path / f"{name.split('_')[-1]}.jpg")
+    rows = [f"{name.split('_')[-1]}.jpg,{age},{gender},{fold}" for name, age, gender, _, fold, _ in lines]
+    table, page = tmp_path / "faces.csv", tmp_path / "x.html"
+    table.write_text("\n".join(["file,age,gender,fold", *rows]))
+    options = ("--data", table, "--threads", "1", "--output", page, "--faces", "4", "--explained", "3")
+    done = run("report", model, *options)
+    assert done.exit_code == 0, done.output
+    assert f"fold test, {FOLD} of {2 * FOLD} pictures" in done.stderr
+    text = page.read_text(encoding="utf-8")
+    assert "everyone alike?" in text
+    assert "by gender" in text
+    assert "by race" not in text
+    done = run("report", model, *options, "--by", "race")
+    assert (done.exit_code, "the data state no race" in done.stderr) == (6, True)
+
+    nameless = [f"{row.split(',')[0]}," for row in rows]
+    table.write_text("\n".join(["file,age", *[row.removesuffix(",") + ",30" for row in nameless[:8]]]))
+    page.unlink()
+    parts = ("--part", "accuracy", "--part", "calibration", "--part", "fairness")
+    done = run("report", model, *options, *parts)
+    assert done.exit_code == 0, done.output
+    assert "calibration is left out, since" in done.stderr
+    text = page.read_text(encoding="utf-8")
+    assert "Left out: calibration, since the data have 8 faces of exactly known age" in text
+    assert "best for ages" not in text
+    assert "at most five years off" not in text
+    done = run("report", model, *options, "--part", "calibration")
+    assert (done.exit_code, "nothing of the report can be made" in done.stderr) == (6, True)

@@ -22,9 +22,10 @@ from mien.cli.bench import bench
 from mien.cli.check_age import check_age
 from mien.cli.compare import compare, systems
 from mien.cli.count import count, counts
+from mien.cli.evaluate import evaluate
 from mien.cli.explain import explain
 from mien.cli.figures import figures
-from mien.cli.learn import average, calibrate, card, evaluate, export, train
+from mien.cli.learn import average, calibrate, card, export, train
 from mien.cli.models import doctor, models
 from mien.cli.predict import predict
 from mien.cli.report import report

@@ -18,7 +18,7 @@ def age_checks(
     data: Annotated[Path, typer.Option(help="Labelled chips: a folder or a CSV table.")],
     folds: Annotated[Path | None, typer.Option(help="CSV table of folds, and of labels if it has them.")] = None,
     fold: Annotated[
-        str | None, typer.Option(help="Fold to measure on.", show_default="test with --folds, else all pictures")
+        str | None, typer.Option(help="Fold to measure on.", show_default="test where the data have folds, else all")
     ] = None,
     limit: Annotated[
         list[int] | None, typer.Option(help="Age limit in years; may be repeated.", show_default="13, 16, 18, 21")

@@ -20,6 +20,7 @@ def answers(
     folds: Path | None,
     fold: str | None,
     *,
+    faces: Manifest | None = None,
     saved: Path | None = None,
     threads: int = 0,
     quiet: bool = False,
@@ -30,7 +31,8 @@ def answers(
         model: name or folder.
         data: labelled chips: a folder or a table.
         folds: table of folds.
-        fold: which to take; None: "test" with folds, else all.
+        fold: which to take; "all" for all of them; None: "test" with folds or where the data have it, else all.
+        faces: the pictures of that fold, if they were read before.
         saved: file that `mien evaluate --predictions` wrote; None: the model runs.
         threads: cores to use; 0 for all.
         quiet: no progress bar.
@@ -46,7 +48,7 @@ def answers(
 
     found = bundle.read(bundle.find(model))
     name = found.config.name
-    faces = read_faces(data, folds, fold or ("test" if folds else None))
+    faces = read_faces(data, folds, fold, "test") if faces is None else faces
     if saved is not None:
         given = Predictions.load(saved)
         if given.model != name:

@@ -30,7 +30,7 @@ def calibration(
         str | None,
         typer.Option(
             help="Fold to measure on: not that of [b]mien calibrate[/b].",
-            show_default="test with --folds, else all pictures",
+            show_default="test where the data have folds, else all",
         ),
     ] = None,
     predictions: Annotated[

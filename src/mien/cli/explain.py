@@ -97,7 +97,7 @@ def explanations(
     data: Annotated[Path, typer.Option(help="Labelled chips: a folder or a CSV table.")],
     folds: Annotated[Path | None, typer.Option(help="CSV table of folds, and of labels if it has them.")] = None,
     fold: Annotated[
-        str | None, typer.Option(help="Fold to measure on.", show_default="test with --folds, else all pictures")
+        str | None, typer.Option(help="Fold to measure on.", show_default="test where the data have folds, else all")
     ] = None,
     faces: Annotated[int, typer.Option(min=2, help="Measure on so many, chosen by age band and gender.")] = 500,
     methods: Annotated[

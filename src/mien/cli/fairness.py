@@ -27,7 +27,7 @@ def fairness(
     data: Data,
     folds: Folds = None,
     fold: Annotated[
-        str | None, typer.Option(help="Fold to measure on.", show_default="test with --folds, else all pictures")
+        str | None, typer.Option(help="Fold to measure on.", show_default="test where the data have folds, else all")
     ] = None,
     by: Annotated[
         list[str] | None,

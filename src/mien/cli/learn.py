@@ -1,4 +1,4 @@
-"""`mien train`, `evaluate`, `calibrate`, `export`, `card`: how a model comes to be and what it is worth."""
+"""`mien train`, `calibrate`, `export`, `card`: how a model comes to be. What it is worth says `mien evaluate`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,7 +16,6 @@ from mien.errors import DataError, MissingExtra, ModelError, UsageError
 if TYPE_CHECKING:
     from mien.learn.manifest import Manifest
 
-POINTS: dict[str, Literal["expectation", "median"]] = {"mean": "expectation", "median": "median"}
 TRAIN_PACKAGES = frozenset(
     {
         "torch",
@@ -103,82 +102,6 @@ def export(
     typer.echo(str(export_run(run, output, name, dtype=stored)))
 
 
-def evaluate(
-    model: Model,
-    *,
-    data: Data,
-    folds: Folds = None,
-    fold: Annotated[
-        str | None, typer.Option(help="Fold to measure on.", show_default="test with --folds, else all pictures")
-    ] = None,
-    through: Annotated[
-        str | None,
-        typer.Option(
-            metavar="DETECTOR", help="Pad each chip into a larger picture in which the detector has to find it."
-        ),
-    ] = None,
-    weights: Annotated[Path | None, typer.Option(help="File of that detector's weights, for yunet.")] = None,
-    mirror: Annotated[bool, typer.Option("--mirror", help="Average with the mirror image.")] = False,
-    point: Annotated[str, typer.Option(help="Estimate that is measured: mean or median.")] = "mean",
-    form: Annotated[str, typer.Option("--format", help="table (Markdown) or json.")] = "table",
-    predictions: Annotated[Path | None, typer.Option(help="Save all answers there, as Parquet.")] = None,
-    against: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Saved answers of another model: which differences to it are real?"),
-    ] = None,
-    threads: Threads = 0,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
-) -> None:
-    """Measure a model on labelled chips, with bootstrap intervals."""
-    from mien.cli.progress import ProgressBar
-    from mien.cores import physical_cores
-    from mien.estimate import bundle
-    from mien.estimate.estimator import Estimator
-    from mien.faces import DetectorOptions, create
-    from mien.learn.against import against as compared
-    from mien.learn.evaluate import Predictions, predict
-    from mien.learn.evaluate import evaluate as measure
-    from mien.learn.padded import predict_through
-    from mien.sinks.records import encode
-
-    other = None if against is None else Predictions.load(against)
-    if point not in POINTS:
-        raise UsageError.unknown("point", point, POINTS)
-    if form not in ("table", "markdown", "json"):
-        raise UsageError.unknown("format", form, ("table", "markdown", "json"))
-    if predictions is not None and not predictions.parent.is_dir():
-        raise UsageError(f"there is no folder {predictions.parent} to save predictions in")
-    model_bundle = bundle.read(bundle.find(model))
-    cores = threads or physical_cores()
-    estimator = Estimator(model_bundle, threads=cores, mirror=mirror)
-    name = model_bundle.config.name
-    fold = fold or ("test" if folds else None)
-    faces = read_faces(data, folds, fold)
-    comparison = None
-    with ProgressBar(len(faces) - faces.missing, quiet=quiet) as bar:
-        if through is None:
-            answers = predict(estimator, faces, model=name, threads=cores, progress=bar.advance)
-        else:
-            detector = create(through, DetectorOptions(weights=weights))
-            if detector.aligned:
-                raise UsageError(f"{through} finds no faces in pictures: give another detector to --through")
-            answers, comparison = predict_through(
-                detector, estimator, faces, model=name, threads=cores, progress=bar.advance
-            )
-    report = measure(answers, faces, point=POINTS[point], calibration=model_bundle.config.calibration)
-    differences = None if other is None else compared(other, answers, faces)
-    if form == "json":
-        record = report.to_dict()
-        record["settings"] |= {"data": str(data), "folds": folds and str(folds), "fold": fold, "mirror": mirror}
-        record["through"] = comparison and comparison.to_dict()
-        record["against"] = differences and differences.to_dict()
-        typer.echo(encode(record).decode())
-    else:
-        typer.echo("\n\n".join(part.to_table() for part in (report, comparison, differences) if part is not None))
-    if predictions is not None:
-        answers.save(predictions)
-
-
 def calibrate(
     model: Model,
     *,
@@ -213,7 +136,7 @@ def calibrate(
     found = bundle.read(bundle.find(model))
     cores = threads or physical_cores()
     raw = Estimator(replace(found, config=replace(found.config, calibration=None)), threads=cores)
-    faces = read_faces(data, folds, fold or ("val" if folds else None))
+    faces = read_faces(data, folds, fold, "val")
     with ProgressBar(2 * (len(faces) - faces.missing), quiet=quiet) as bar:
         answers = predict(raw, faces, threads=cores, progress=bar.advance)
         poor = predict_poor_views(raw, faces, threads=cores, progress=bar.advance)
@@ -244,6 +167,13 @@ def card(
     *,
     evaluation: Annotated[Path, typer.Option(help="What [b]mien evaluate --format json[/b] printed for it.")],
     on: Annotated[str, typer.Option(help="What it was evaluated on, in words.")],
+    collections: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="What [b]mien evaluate --collections --format json[/b] printed for it: home and abroad.",
+        ),
+    ] = None,
     copy: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the same card there too.")] = None,
 ) -> None:
     """Write the model's card, README.md in its folder, and its chief figures from an evaluation."""
@@ -251,24 +181,60 @@ def card(
     from mien.learn.card import write_card
 
     folder = bundle.find(model)
+    more = None
+    if collections is not None:
+        with needs_extra("collections"):
+            from mien.learn.abroad import saved
+        more = {"Home and abroad": saved(collections, bundle.read(folder).config.name).for_card()}
     try:
         report = json.loads(evaluation.read_text(encoding="utf-8"))
         with writing(folder):
-            typer.echo(str(write_card(folder, report, on, copy=copy)))
+            typer.echo(str(write_card(folder, report, on, more, copy=copy)))
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise DataError(f"{evaluation} is not what mien evaluate --format json prints: {error!r}") from error
 
 
-def read_faces(data: Path, folds: Path | None, fold: str | None) -> Manifest:
-    """The pictures of one fold; what is odd about the data is told on standard error."""
+def read_faces(
+    data: Path, folds: Path | None, fold: str | None, usual: str | None = None, *, only: str | None = None
+) -> Manifest:
+    """The pictures of one fold; what is odd about the data, or that the fold was not asked for, goes to standard error.
+
+    Args:
+        data: a folder or a table.
+        folds: table of folds.
+        fold: which to take; "all" for all of them; None: the usual one where the data have it, else all.
+        usual: the fold for the purpose, if there is one.
+        only: of a table the rows of this source.
+
+    Raises:
+        UsageError: there is no such fold or source, or a table of folds lacks the usual fold.
+    """
+    from mien.learn.folds import usual_fold
     from mien.learn.manifest import read
 
     faces = read(data, folds)
-    if fold is not None:
-        faces = faces.select(fold=fold)
+    if only is not None:
+        faces = faces.of_source(only)
+    taken = usual_fold(faces, fold or (usual if folds else None), usual)
+    there = sorted(set(faces.fold.tolist()) - {""})
+    listed = len(faces)
+    if taken is not None:
+        faces = faces.select(fold=taken)
+    if usual and fold is None and folds is None and there:
+        named = (
+            f"fold {taken}, {len(faces)} of {listed} pictures"
+            if taken
+            else f"all {listed} pictures, folds {_listed(there)}"
+        )
+        typer.echo(f"mien: {named} of {data} (choose with --fold, all for all)", err=True)
     if faces.problems:
         typer.echo(f"mien: {len(faces.problems)} problems in the data, first: {faces.problems[0]}", err=True)
     return faces
+
+
+def _listed(names: list[str]) -> str:
+    """Names with commas and an "and"."""
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 @contextmanager

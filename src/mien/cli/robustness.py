@@ -24,7 +24,7 @@ def robustness(
     data: Annotated[Path, typer.Option(help="Labelled chips: a folder or a CSV table.")],
     folds: Annotated[Path | None, typer.Option(help="CSV table of folds, and of labels if it has them.")] = None,
     fold: Annotated[
-        str | None, typer.Option(help="Fold to measure on.", show_default="test with --folds, else all pictures")
+        str | None, typer.Option(help="Fold to measure on.", show_default="test where the data have folds, else all")
     ] = None,
     only: Annotated[
         list[str] | None, typer.Option("--only", help="A corruption or a family of them; may be repeated.")
@@ -60,7 +60,7 @@ def robustness(
     if grid is not None:
         _save_grid(grid, photo, names, seed)
     cores = threads or physical_cores()
-    everyone = read_faces(data, folds, fold or ("test" if folds else None)).present()
+    everyone = read_faces(data, folds, fold, "test").present()
     some = everyone if full else stratified(everyone, faces, seed)
     estimator, name, prepare = open_model(model, some)
     with ProgressBar(chips(len(some), names), quiet=quiet) as bar:

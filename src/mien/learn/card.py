@@ -14,7 +14,7 @@ from typing import Any
 from mien.errors import DataError
 from mien.estimate import bundle
 from mien.estimate.bundle import Bundle, BundleConfig
-from mien.learn.evaluate import markdown
+from mien.learn.evaluate import FEW, markdown
 
 _NAMES = {
     "all": "all ages, 0-116",
@@ -130,16 +130,16 @@ def _rows(subsets: Mapping[str, Any]) -> list[tuple[str, ...]]:
                 _NAMES.get(name, name.replace("_", ", ")),
                 str(max(age["n"], gender["n"])),
                 _figure(age.get("mae"), "{:.2f}"),
-                _figure(age.get("cs5"), "{:.1%}"),
+                _figure(age.get("cs5"), "{:.1%}", age["n"]),
                 _figure(age.get("bias"), "{:+.2f}"),
-                _figure(gender.get("accuracy"), "{:.1%}"),
+                _figure(gender.get("accuracy"), "{:.1%}", gender["n"]),
             )
         )
     return rows
 
 
-def _figure(figure: Mapping[str, Any] | None, style: str) -> str:
-    if figure is None or figure["value"] is None:
+def _figure(figure: Mapping[str, Any] | None, style: str, faces: int = FEW) -> str:
+    if figure is None or figure["value"] is None or faces < FEW:
         return "-"
     if figure.get("low") is None:
         return style.format(figure["value"])

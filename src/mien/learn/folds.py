@@ -14,6 +14,24 @@ from mien.errors import DataError, UsageError
 from mien.learn.manifest import Manifest, split_groups
 
 COLUMNS = ("file", "age", "gender", "group", "fold", "coral")
+BOUNDS = ("age_low", "age_high")
+
+ALL = "all"
+"""What stands for all folds together, unless a fold is called so."""
+
+
+def usual_fold(manifest: Manifest, asked: str | None, usual: str | None = "test") -> str | None:
+    """The fold to take: what was asked for, else the usual one where there is such, else none, that is all rows.
+
+    Args:
+        manifest: the rows with their folds.
+        asked: a fold, or `ALL`; it need not exist.
+        usual: the fold for the purpose, if there is one.
+    """
+    there = set(manifest.fold.tolist())
+    if asked == ALL and ALL not in there:
+        return None
+    return asked or (usual if usual in there else None)
 
 
 def cut(manifest: Manifest, shares: Mapping[str, float], *, fold: str | None = None, seed: int = 0) -> Manifest:
@@ -47,7 +65,8 @@ def write(manifest: Manifest, path: Path) -> None:
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    bounded = bool((manifest.aged & np.isnan(manifest.age)).any())
+    writer.writerow(COLUMNS + BOUNDS if bounded else COLUMNS)
     for row in range(len(manifest)):
         age, female = manifest.age[row], int(manifest.female[row])
         writer.writerow(
@@ -58,6 +77,7 @@ def write(manifest: Manifest, path: Path) -> None:
                 manifest.group[row],
                 manifest.fold[row],
                 manifest.coral[row],
+                *(_years(manifest, row) if bounded else ()),
             ]
         )
     part = path.with_name(f".{path.name}.part")
@@ -66,3 +86,9 @@ def write(manifest: Manifest, path: Path) -> None:
         part.replace(path)
     except OSError as error:
         raise DataError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _years(manifest: Manifest, row: int) -> tuple[str, str]:
+    """The bounds of an age that is not known better, as two cells."""
+    low, high = manifest.age_low[row], manifest.age_high[row]
+    return ("", "") if np.isnan(low) else (f"{low:g}", f"{high:g}")

@@ -54,6 +54,8 @@ class Manifest:
         age_low: float32, years, where only bounds of the age are known (`age` is NaN there); else NaN. All NaN unless
             given.
         age_high: the upper bound likewise, at least `age_low`.
+        place: float32 [N, 2], a point x, y on the face that is meant, in pixels of the upright photograph; NaN where
+            none is stated. All NaN unless given.
     """
 
     files: Strings
@@ -70,11 +72,14 @@ class Manifest:
     problems: tuple[str, ...] = ()
     age_low: NDArray[np.float32] = field(default_factory=lambda: np.empty(0, np.float32))
     age_high: NDArray[np.float32] = field(default_factory=lambda: np.empty(0, np.float32))
+    place: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 2), np.float32))
 
     def __post_init__(self) -> None:
         for name in ("age_low", "age_high"):
             if len(getattr(self, name)) != len(self.paths):
                 object.__setattr__(self, name, np.full(len(self.paths), np.nan, np.float32))
+        if len(self.place) != len(self.paths):
+            object.__setattr__(self, "place", np.full((len(self.paths), 2), np.nan, np.float32))
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -94,6 +99,13 @@ class Manifest:
     def aged(self) -> NDArray[np.bool_]:
         """Whether an age or bounds of it are known, [N]."""
         return ~np.isnan(self.bounds[0])
+
+    @property
+    def middle(self) -> NDArray[np.float32]:
+        """The age, or the middle of its bounds, float32 [N]; NaN where nothing is known."""
+        low, high = self.bounds
+        middle: NDArray[np.float32] = ((low + high) / 2).astype(np.float32)
+        return middle
 
     def ageless(self) -> Manifest:
         """The same rows with all ages unknown."""
@@ -122,6 +134,12 @@ class Manifest:
         if not rows.any():
             raise UsageError.unknown("fold", fold, {str(name) for name in self.fold if name})
         return self.take(rows)
+
+    @property
+    def only_fold(self) -> str | None:
+        """The fold that all rows are of; None where they are of several, or of none."""
+        names = set(self.fold.tolist())
+        return (names.pop() or None) if len(names) == 1 else None
 
     def of_source(self, source: str) -> Manifest:
         """The rows of one source; "officials" takes "officials/mps" too, "mps" alone does as well.
@@ -160,6 +178,7 @@ _COLUMNS = (
     "coral_twin",
     "race",
     "source",
+    "place",
 )
 
 
@@ -241,7 +260,9 @@ def table(path: Path, root: Path | None = None) -> Manifest:
 
     Ages are whole years from 0 to 116; in place of `age`, or beside it for rows where that cell is empty, `age_low` and
     `age_high` state between which years the age lies, with or without decimals. A `source` column names the part of a
-    collection that a row is of. Genders are 0/1, m/f, male/female or man/woman in any case. An empty cell is
+    collection that a row is of. Genders are 0/1, m/f, male/female or man/woman in any case. In photographs of several
+    people `x` and `y` state a point on the face that is meant; a photograph may then be listed once for each of them,
+    and its second row is called "FILE#2". An empty cell is
     unknown.
 
     Args:
@@ -262,17 +283,21 @@ def table(path: Path, root: Path | None = None) -> Manifest:
         )
     if len({"age_low", "age_high"} & set(columns)) == 1:
         raise DataError(f"{path} has only one of the columns age_low and age_high: bounds need both")
+    if len({"x", "y"} & set(columns)) == 1:
+        raise DataError(f"{path} has only one of the columns x and y: a point on a face needs both")
     roots = (root,) if root is not None else (path.parent, path.parent / "images")
     rows: list[_Row] = []
     problems: list[str] = []
-    for where, cells in tables.rows(path, problems):
+    listed: set[str] = set()
+    for where, name, cells in tables.faces(path, problems):
+        listed.add(cells["file"])
         places = [place / cells["file"] for place in roots]
         found = next((place for place in places if place.is_file()), None)
         race = cells.get("race", "")
         age = tables.age(cells.get("age", ""), where, problems)
         bounds = tables.bounds(cells.get("age_low", ""), cells.get("age_high", ""), where, problems)
         row = _Row(
-            cells["file"],
+            name,
             found or places[-1],
             age,
             tables.gender(cells.get("gender", ""), where, problems),
@@ -283,11 +308,12 @@ def table(path: Path, root: Path | None = None) -> Manifest:
             exists=found is not None,
             bounds=None if age is not None else bounds,
             part=cells.get("source", ""),
+            place=tables.point(cells.get("x", ""), cells.get("y", ""), where, problems),
         )
         rows.append(row)
     if not any(row.exists for row in rows):
         raise DataError(f"none of the {len(rows)} pictures of {path} is in {' or '.join(map(str, roots))}")
-    if root is not None and (unlisted := set(_pictures(root)) - {row.file for row in rows}):
+    if root is not None and (unlisted := set(_pictures(root)) - listed):
         problems.append(f"{len(unlisted)} pictures of {root} are not in {path.name}, left out (e.g. {min(unlisted)})")
     return _manifest(rows, _source_name(root or path.parent), problems)
 
@@ -332,6 +358,7 @@ class _Row:
     exists: bool = True
     bounds: tuple[float, float] | None = None
     part: str = ""
+    place: tuple[float, float] | None = None
 
 
 def _manifest(rows: list[_Row], source: str, problems: Iterable[str]) -> Manifest:
@@ -351,6 +378,7 @@ def _manifest(rows: list[_Row], source: str, problems: Iterable[str]) -> Manifes
         problems=tuple(problems),
         age_low=np.array([row.bounds[0] if row.bounds else np.nan for row in rows], dtype=np.float32),
         age_high=np.array([row.bounds[1] if row.bounds else np.nan for row in rows], dtype=np.float32),
+        place=np.array([row.place or (np.nan, np.nan) for row in rows], dtype=np.float32).reshape(-1, 2),
     )
 
 

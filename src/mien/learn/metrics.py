@@ -3,6 +3,9 @@
 Every metric is a pure function `metric(prediction, truth, weights=None)` of arrays [N]. With weights [R, N], how often
 each row counts in each of R resamples, it returns R values at once; this is what makes a bootstrap of thousands of rows
 take well under a second.
+
+True ages may be known only within bounds: `truth` is then [N, 2], the lowest and the highest age that each face may
+have. An answer between them is right as far as the label says; outside, the nearer bound counts.
 """
 
 from __future__ import annotations
@@ -50,13 +53,31 @@ class Interval:
         return {name: round(value, 5) if math.isfinite(value) else None for name, value in values.items()}
 
 
+def distance(years: Array, ages: Array) -> Array:
+    """How many years each answer [N] lies above the true age [N], or outside of its bounds [N, 2]; below 0 if under.
+
+    >>> distance(np.array([25.0, 33.0]), np.array([[20, 29], [40, 49]])).tolist()
+    [0.0, -7.0]
+    """
+    return years - (ages if ages.ndim == 1 else np.clip(years, ages[:, 0], ages[:, 1]))
+
+
 def mae(years: Array, ages: Array, weights: Weights = None) -> Any:
     """Mean absolute error in years.
 
     >>> float(mae(np.array([20.0, 33.5]), np.array([21, 33])))
     0.75
     """
-    return _mean(np.abs(years - ages), weights)
+    return _mean(np.abs(distance(years, ages)), weights)
+
+
+def mae_of_middle(years: Array, ages: Array, weights: Weights = None) -> Any:
+    """Mean distance from the middle of bounds [N, 2], in years; where bounds are wide, most of it may be their width.
+
+    >>> float(mae_of_middle(np.array([25.0, 33.0]), np.array([[20, 29], [40, 49]])))
+    6.0
+    """
+    return _mean(np.abs(years - (ages if ages.ndim == 1 else ages.mean(axis=1))), weights)
 
 
 def mse(years: Array, ages: Array, weights: Weights = None) -> Any:
@@ -65,7 +86,7 @@ def mse(years: Array, ages: Array, weights: Weights = None) -> Any:
     >>> float(mse(np.array([20.0, 37.0]), np.array([21, 30])))
     25.0
     """
-    return _mean((years - ages) ** 2, weights)
+    return _mean(distance(years, ages) ** 2, weights)
 
 
 def rmse(years: Array, ages: Array, weights: Weights = None) -> Any:
@@ -83,7 +104,7 @@ def bias(years: Array, ages: Array, weights: Weights = None) -> Any:
     >>> float(bias(np.array([25.0, 33.0]), np.array([21, 35])))
     1.0
     """
-    return _mean(years - ages, weights)
+    return _mean(distance(years, ages), weights)
 
 
 def cs(years: Array, ages: Array, weights: Weights = None, *, k: float = 5) -> Any:
@@ -92,19 +113,20 @@ def cs(years: Array, ages: Array, weights: Weights = None, *, k: float = 5) -> A
     >>> float(cs(np.array([26.0, 41.0]), np.array([21, 35])))
     0.5
     """
-    return _mean(np.abs(years - ages) <= k, weights)
+    return _mean(np.abs(distance(years, ages)) <= k, weights)
 
 
 cs5 = partial(cs, k=5)
 
 
 def coverage(ends: Array, ages: Array, weights: Weights = None) -> Any:
-    """Share of ages within their interval [N, 2], ends included.
+    """Share of ages within their interval [N, 2], ends included; of bounds, of those that the interval reaches into.
 
     >>> float(coverage(np.array([[18.5, 30.0], [40.0, 44.0]]), np.array([30, 50])))
     0.5
     """
-    return _mean((ends[:, 0] <= ages) & (ages <= ends[:, 1]), weights)
+    low, high = (ages, ages) if ages.ndim == 1 else (ages[:, 0], ages[:, 1])
+    return _mean((ends[:, 0] <= high) & (low <= ends[:, 1]), weights)
 
 
 def width(ends: Array, ages: Array, weights: Weights = None) -> Any:

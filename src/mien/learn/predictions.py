@@ -25,6 +25,12 @@ from mien.photos.item import read_file
 T = TypeVar("T")
 Pixels = NDArray[np.uint8]
 
+ENDS = ("low", "high")
+"""Columns of a saved table that hold the intervals."""
+
+INTERVAL_LEVEL = 0.9
+"""Share of true ages that the kept intervals are to hold."""
+
 
 class ChipEstimator(Protocol):
     """What predicts: `mien.estimate.estimator.Estimator` or anything that looks like it."""
@@ -49,6 +55,9 @@ class Predictions:
         female: float32 [N].
         unreadable: pictures without an answer, and why.
         model: its name.
+        missed: pictures without an answer because no face was found in them, or not the one that is meant.
+        intervals: float32 [N, 2], the ends of the intervals that `mien predict` gives at `INTERVAL_LEVEL`, which knows
+            how good the view of each face was; None: they follow from pmf and a calibration.
     """
 
     files: Strings
@@ -56,12 +65,14 @@ class Predictions:
     female: NDArray[np.float32]
     unreadable: dict[str, str] = field(default_factory=dict)
     model: str = ""
+    missed: tuple[str, ...] = ()
+    intervals: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.files)
 
     def save(self, path: Path) -> None:
-        """Write Parquet: file, pmf (117 x float16), female (float32).
+        """Write Parquet: file, pmf (117 x float16), female (float32), low and high (float32) where there are intervals.
 
         Raises:
             MissingExtra: pyarrow is not installed.
@@ -73,7 +84,9 @@ class Predictions:
             "pmf": pa.FixedSizeListArray.from_arrays(mass, AGES),
             "female": pa.array(self.female, pa.float32()),
         }
-        notes = {"model": self.model, "unreadable": json.dumps(self.unreadable)}
+        if self.intervals is not None:
+            columns |= {name: pa.array(ends, pa.float32()) for name, ends in zip(ENDS, self.intervals.T, strict=True)}
+        notes = {"model": self.model, "unreadable": json.dumps(self.unreadable), "missed": json.dumps(self.missed)}
         parquet.write_table(pa.table(columns).replace_schema_metadata(notes), path, compression="zstd")
 
     @classmethod
@@ -92,10 +105,14 @@ class Predictions:
             files, female = rows["file"].to_pylist(), rows["female"].to_numpy()
             notes = {key.decode(): value.decode() for key, value in (rows.schema.metadata or {}).items()}
             unreadable, model = json.loads(notes["unreadable"]), notes["model"]
+            missed = tuple(json.loads(notes.get("missed", "[]")))
+            intervals = None
+            if set(ENDS) <= set(rows.column_names):
+                intervals = np.stack([rows[name].to_numpy() for name in ENDS], axis=1)
         except (OSError, KeyError, ValueError, pa.ArrowException) as error:
             raise DataError(f"{path} is no table of predictions: {error}") from error
         pmf /= pmf.sum(axis=1, keepdims=True)  # float16 rounds each of the 117 probabilities
-        return cls(np.array(files, dtype=np.str_), pmf, female, unreadable, model)
+        return cls(np.array(files, dtype=np.str_), pmf, female, unreadable, model, missed, intervals)
 
 
 def mean_answers(answers: Sequence[Predictions]) -> Predictions:

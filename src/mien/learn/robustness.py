@@ -54,10 +54,10 @@ def stratified(manifest: Manifest, n: int = FACES, seed: int = 0) -> Manifest:
         The chosen rows in the manifest's order.
     """
     faces = manifest.present()
-    faces = faces.take(np.isfinite(faces.age) | (faces.female >= 0))
+    faces = faces.take(faces.aged | (faces.female >= 0))
     if len(faces) <= n:
         return faces
-    band = np.digitize(np.nan_to_num(faces.age, nan=-1), [low for low, _ in BANDS])
+    band = np.digitize(np.nan_to_num(faces.middle, nan=-1), [low for low, _ in BANDS])
     _, stratum, sizes = np.unique(3 * band + faces.female + 1, return_inverse=True, return_counts=True)
     wanted = sizes * n / len(faces)
     take = np.maximum(np.floor(wanted), 1).astype(int)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import math
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,28 +29,39 @@ def rows(path: Path, problems: list[str]) -> Iterator[tuple[str, dict[str, str]]
 
     Args:
         path: UTF-8, commas, a header.
-        problems: takes a sentence for each row that is left out: without a file, with one listed before, or with more
-            cells than there are columns (a comma in a name moves every label).
+        problems: takes a sentence for each row that is left out: without a file, with one listed before (unless its
+            columns x and y state another point of it), or with more cells than there are columns (a comma in a name
+            moves every label).
 
     Yields:
         Where the row stands, for messages, and its cells by column.
     """
     lines = _lines(path)
     names = next(lines, (0, []))[1]
-    seen: set[str] = set()
+    seen: set[tuple[str, str, str]] = set()
     for number, cells in lines:
         where = f"{path.name} row {number}"
         row = dict(zip(names, cells, strict=False))
         file = row.get("file", "")
+        key = file, row.get("x", ""), row.get("y", "")
         if len(cells) > len(names):
             problems.append(f"{where}: {len(cells)} cells under {len(names)} columns, left out")
         elif not file:
             problems.append(f"{where}: no file name, left out")
-        elif file in seen:
+        elif key in seen:
             problems.append(f"{where}: {file} is listed before, left out")
         else:
-            seen.add(file)
+            seen.add(key)
             yield where, row
+
+
+def faces(path: Path, problems: list[str]) -> Iterator[tuple[str, str, dict[str, str]]]:
+    """The same rows, each with a name of its own: a photograph's second face is called "FILE#2"."""
+    times: Counter[str] = Counter()
+    for where, cells in rows(path, problems):
+        file = cells["file"]
+        times[file] += 1
+        yield where, file if times[file] == 1 else f"{file}#{times[file]}", cells
 
 
 def age(cell: str, where: str, problems: list[str]) -> int | None:
@@ -84,6 +97,24 @@ def bounds(low: str, high: str, where: str, problems: list[str]) -> tuple[float,
     if 0 <= years[0] <= years[1] <= OLDEST:
         return years
     problems.append(f"{where}: ages from {low!r} to {high!r} are no bounds within 0 to {OLDEST}, taken as unknown")
+    return None
+
+
+def point(x: str, y: str, where: str, problems: list[str]) -> tuple[float, float] | None:
+    """A point of a picture in pixels, or None where both cells are empty or (told in `problems`) state no such thing.
+
+    >>> point("120", "88.5", "row 2", []), point("", "", "row 2", [])
+    ((120.0, 88.5), None)
+    """
+    if not x and not y:
+        return None
+    try:
+        at = float(x), float(y)
+    except ValueError:
+        at = math.nan, math.nan
+    if all(math.isfinite(one) and one >= 0 for one in at):
+        return at
+    problems.append(f"{where}: x {x!r} and y {y!r} are no point of a picture in pixels, taken as unknown")
     return None
 
 

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
+
 from mien import __version__, overlay
-from mien.errors import ModelError
+from mien.errors import DataError, ModelError
 from mien.estimate.bundle import Bundle
 from mien.estimate.estimator import Estimator
 from mien.estimate.explain import METHODS, explain, make
 from mien.estimate.maps import MapMaker
 from mien.learn import evaluate, robustness, samples
+from mien.learn.abroad import Abroad
 from mien.learn.audit import age_checks, calibration, explanations, fairness, sections, speed, trust
+from mien.learn.audit.abroad_section import section as abroad_section
 from mien.learn.audit.calibration_page import sections as calibration_sections
 from mien.learn.audit.explanations_report import ExplanationReport
+from mien.learn.audit.groups import GROUPINGS, named, stated
 from mien.learn.audit.trust import Picture, Section
 from mien.learn.card import write_card
 from mien.learn.evaluate import markdown
@@ -39,6 +44,8 @@ class Everything:
         faces: Manifest,
         threads: int,
         progress: Callable[[int], None] = lambda done: None,
+        *,
+        abroad: Abroad | None = None,
     ) -> None:
         """Measure what all sections speak of.
 
@@ -48,12 +55,14 @@ class Everything:
             faces: their labels.
             threads: cores to use.
             progress: told how many chips were estimated since the last call.
+            abroad: the model's figures on several collections.
         """
         self._model = model
         self._predictions = predictions
         self._faces = faces
         self._threads = threads
         self._progress = progress
+        self._abroad = abroad
         self._calibration = model.calibration()
         self._whole = evaluate.evaluate(predictions, faces, calibration=self._calibration)
         self.reference: tuple[Predictions, Manifest] | None = None
@@ -61,6 +70,10 @@ class Everything:
     def accuracy(self) -> list[Section]:
         """How far off it is."""
         return [sections.accuracy(self._whole)]
+
+    def home_and_abroad(self) -> list[Section]:
+        """What it is worth on other people's photographs, where that was measured."""
+        return [] if self._abroad is None else [abroad_section(self._abroad)]
 
     def calibration(self) -> list[Section]:
         """What its intervals and probabilities are worth."""
@@ -123,25 +136,87 @@ class Everything:
             by: groups to tell of.
             copy: a file that is to hold the same card.
         """
-        groups = fairness.measure(self._predictions, self._faces, by=by, calibration=self._calibration)
-        more = {
-            f"By {name}, as the data state it (for audit only)": "\n".join(markdown(list(groups.group_rows(part))))
-            for name, part in groups.partitions.items()
-            if name in by
-        }
-        checks = age_checks.measure(self._predictions, self._faces, self._model.age_checks())
-        more["Age checks"] = checks.to_markdown().partition("\n\nLimit ")[0]
+        more = {} if self._abroad is None else {"Home and abroad": self._abroad.for_card()}
+        if by:
+            groups = fairness.measure(self._predictions, self._faces, by=by, calibration=self._calibration)
+            more |= {
+                f"By {name}, as the data state it (for audit only)": "\n".join(markdown(list(groups.group_rows(part))))
+                for name, part in groups.partitions.items()
+                if name in by
+            }
+        if not lacking(["age-checks"], self._model, self._faces, by):
+            checks = age_checks.measure(self._predictions, self._faces, self._model.age_checks())
+            more["Age checks"] = checks.to_markdown().partition("\n\nLimit ")[0]
         return write_card(self._model.folder, self._whole.to_dict(), on, more, copy=copy)
 
-    def page(self, parts: Sequence[Section], data: str) -> str:
-        """All sections as one page; `data` says in words what was measured on."""
+    def page(self, parts: Sequence[Section], data: str, left_out: Mapping[str, str] | None = None) -> str:
+        """All sections as one page.
+
+        Args:
+            parts: the sections.
+            data: what was measured on, in words.
+            left_out: parts that could not be made, and why.
+        """
         config = self._model.config
         lede = (
             f"Measured on {self._whole.counts['evaluated']:,} faces ({data}). Ages are how old a face looks, against "
             "stated ages, which are off by about two years themselves; gender is what the data call it."
         )
+        lede += "".join(f" Left out: {name}, since {reason}" for name, reason in (left_out or {}).items())
         method = f"Made by mien {__version__} with mien report {config.name}. Ends of figures are 95 % intervals."
         return trust.to_html(config.name, lede, sections.cards(self._whole), parts, method)
+
+
+def groups_to_tell(by: Sequence[str] | None, faces: Manifest) -> list[str]:
+    """What faces are grouped by: as asked for, else by all that the data state of some face.
+
+    Raises:
+        UsageError: an unknown grouping was asked for.
+        DataError: the data do not state one that was asked for.
+    """
+    if by:
+        stated(named(by), faces)
+        return named(by)
+    return [name for name in GROUPINGS if _states(name, faces)]
+
+
+def lacking(parts: Sequence[str], model: Bundle, faces: Manifest, groups: Sequence[str]) -> dict[str, str]:
+    """Which parts of a report cannot be made, and why, in words that follow "since" or a colon.
+
+    Args:
+        parts: names of parts.
+        model: that is reported on.
+        faces: labels of what is measured on.
+        groups: that the data state, see `groups_to_tell`.
+    """
+    there = faces.present()
+    exact, gendered = int(np.isfinite(there.age).sum()), int((there.female >= 0).sum())
+    least = calibration.LEAST_FACES
+    found = {}
+    if 0 < exact < least or 0 < gendered < least or not exact + gendered:
+        found["calibration"] = (
+            f"the data have {exact} faces of exactly known age and {gendered} of known gender, and below {least} of "
+            "either its figures would mean nothing."
+        )
+    try:
+        model.age_checks()
+    except ModelError as error:
+        found["age-checks"] = f"{error}."
+    if not exact:
+        found["age-checks"] = "the data state no exact age of any face."
+    if not groups:
+        found["fairness"] = "the data state no race, gender or exact age of any face, and none is ever guessed."
+    if not exact + gendered:
+        found["robustness"] = "the data state no exact age and no gender of any face."
+    return {name: found[name] for name in parts if name in found}
+
+
+def _states(grouping: str, faces: Manifest) -> bool:
+    try:
+        stated([grouping], faces)
+    except DataError:
+        return False
+    return True
 
 
 def _makers(estimator: Estimator) -> list[MapMaker]:

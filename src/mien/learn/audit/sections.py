@@ -35,8 +35,9 @@ def cards(report: evaluate.Report) -> list[Card]:
         told.append(
             Card("mean error of the age", f"{age['mae'].value:.2f}", "years", f"{_ends(age['mae'], '{:.2f}')} years")
         )
+    if "cs5" in age and report.subsets["all"].ages >= evaluate.FEW:
         told.append(Card("at most five years off", f"{age['cs5'].value:.0%}", "", "of all faces"))
-    if "coverage" in age:
+    if "coverage" in age and report.subsets["all"].ages >= evaluate.FEW:
         level = report.settings["interval_level"]
         told.append(
             Card(
@@ -46,7 +47,7 @@ def cards(report: evaluate.Report) -> list[Card]:
                 f"intervals of {age['width'].value:.1f} years on average",
             )
         )
-    if "accuracy" in gender:
+    if "accuracy" in gender and report.subsets["all"].genders >= evaluate.FEW:
         told.append(
             Card("gender named as labelled", f"{gender['accuracy'].value:.1%}", "", _ends(gender["accuracy"], "{:.1%}"))
         )
@@ -59,19 +60,22 @@ def accuracy(report: evaluate.Report) -> Section:
     bands = {name: report.subsets[name] for name in _band_names() if name in report.subsets}
     answer = []
     if "mae" in whole.age:
-        told = {name: band.age["mae"].value for name, band in bands.items() if "mae" in band.age}
-        best, worst = min(told, key=told.__getitem__), max(told, key=told.__getitem__)
-        answer.append(
-            f"On {whole.ages:,} faces the age is {whole.age['mae'].value:.1f} years off on average. It is best for "
-            f"ages of {best} ({told[best]:.1f} years) and worst for {worst} ({told[worst]:.1f} years)."
-        )
+        answer.append(f"On {whole.ages:,} faces the age is {whole.age['mae'].value:.1f} years off on average.")
+        told = {name: band.age["mae"].value for name, band in bands.items() if band.ages >= evaluate.FEW}
+        if len(told) > 1:
+            best, worst = min(told, key=told.__getitem__), max(told, key=told.__getitem__)
+            answer[-1] += (
+                f" It is best for ages of {best} ({told[best]:.1f} years) and worst for {worst} "
+                f"({told[worst]:.1f} years)."
+            )
     if "accuracy" in whole.gender:
-        right = {name: band.gender["accuracy"].value for name, band in bands.items() if "accuracy" in band.gender}
-        least = min(right, key=right.__getitem__)
-        answer.append(
-            f"The gender is named as labelled for {whole.gender['accuracy'].value:.1%}; least often at ages of {least} "
-            f"({right[least]:.1%})."
-        )
+        right = {name: one.gender["accuracy"].value for name, one in bands.items() if one.genders >= evaluate.FEW}
+        if whole.genders >= evaluate.FEW:
+            answer.append(f"The gender is named as labelled for {whole.gender['accuracy'].value:.1%}.")
+        if len(right) > 1:
+            least = min(right, key=right.__getitem__)
+            answer[-1] = answer[-1][:-1] + f"; least often at ages of {least} ({right[least]:.1%})."
+        answer += [f"Of fewer than {evaluate.FEW} faces no percentages are told."] if _few(whole, bands) else []
     picture = Picture.of(_bands_figure(bands), "Mean error of the age, and share of right genders, for each age band")
     return Section(
         "accuracy",
@@ -222,7 +226,8 @@ def _bands_figure(bands: dict[str, Subset]) -> Figure:
     left, right = figure.subplots(1, 2)
     names = list(bands)
     maes = [bands[name].age.get("mae") for name in names]
-    shares = [bands[name].gender.get("accuracy") for name in names]
+    enough = [bands[name].genders >= evaluate.FEW for name in names]
+    shares = [bands[name].gender.get("accuracy") if many else None for name, many in zip(names, enough, strict=True)]
     for axis, values, factor, title in (
         (left, maes, 1.0, "Mean error of the age, years"),
         (right, [_wrong(share) for share in shares], 100.0, "Wrong genders, %"),
@@ -248,13 +253,16 @@ def _bands_figure(bands: dict[str, Subset]) -> Figure:
     return figure
 
 
+def _few(whole: Subset, bands: dict[str, Subset]) -> bool:
+    return any(0 < max(one.ages, one.genders) < evaluate.FEW for one in (whole, *bands.values()))
+
+
 def _wrong(share: Interval | None) -> Interval | None:
     return None if share is None else Interval(1 - share.value, 1 - share.high, 1 - share.low)
 
 
 def _band_names() -> Iterable[str]:
-    last = evaluate.BANDS[-1]
-    return [f"{low}-{high}" if (low, high) != last else f"{low}+" for low, high in evaluate.BANDS]
+    return map(evaluate.band_name, evaluate.BANDS)
 
 
 def _ends(interval: Interval, style: str) -> str:
