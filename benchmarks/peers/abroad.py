@@ -74,6 +74,8 @@ def main() -> None:
     options = arguments()
     stated = collection.load(options.collections)
     chosen = options.collection or [name for name in MEASURED if name in stated]
+    if unknown := [name for name in chosen if name not in stated]:
+        sys.exit(f"{options.collections} states no collection {unknown[0]!r}, but {', '.join(stated)}")
     parts = collection.parts({name: stated[name] for name in chosen})
     pictures = [gather(part, options) for part in parts]
     record: dict[str, Any] = {
@@ -94,9 +96,11 @@ def main() -> None:
             except Failed as reason:
                 tell(f"{peer.name}: {reason}")
                 record["tools"][peer.key]["reason"] = str(reason)
+    if not runs:
+        sys.exit("nobody answered: there is nothing to compare")
     for one in pictures:
         found = {key: score.estimates(answers[one.part.name], one.chips) for key, answers in runs.items()}
-        judged = score.accuracy(found, {}, one.chips.labels, first=options.model[0])
+        judged = score.accuracy(found, {}, one.chips.labels, first=next(iter(found), ""))
         about: dict[str, Any] = {
             "kind": one.part.collection.kind,
             "home": one.part.collection.home,
@@ -126,7 +130,7 @@ def arguments() -> argparse.Namespace:
         "--seed", type=int, default=0, help="of the choice of faces, and of sizes and places in pictures"
     )
     parser.add_argument(
-        "--model", nargs="+", default=["mien-m"], help="mien's models, by name or folder; the first leads"
+        "--model", nargs="*", default=["mien-m"], help="mien's models, by name or folder; the first leads"
     )
     peers = [peer.key for peer in PEERS if peer.environment != "mien"]
     parser.add_argument("--only", nargs="*", choices=peers, help="these peers alone; none of them without a name")
