@@ -292,3 +292,35 @@ def test_the_age_temperature_is_that_of_scikit_learn() -> None:
     np.testing.assert_allclose(ours, theirs, atol=5e-4)
     assert log_loss(ages, normalised(ours)) == pytest.approx(log_loss(ages, theirs), abs=1e-5)
     assert log_loss(ages, theirs) < log_loss(ages, sharp)
+
+
+def test_weights_are_faces_that_count_more_than_once() -> None:
+    rng = np.random.default_rng(4)
+    score, weights = rng.random(200), rng.integers(1, 4, 200)
+    repeated = conformal_masses(np.repeat(score, weights))
+    for (level, mass), (same, wanted) in zip(conformal_masses(score, weights=weights), repeated, strict=True):
+        assert level == same
+        assert mass == pytest.approx(wanted, abs=0.02)  # a new face counts as much as the average one, not as 1
+    assert conformal_masses(score, weights=np.full(200, 7.0)) == conformal_masses(score)
+
+
+def test_collections_that_count_alike_share_what_intervals_lack() -> None:
+    """A small collection on which the model errs more is not drowned by a large one."""
+    rng = np.random.default_rng(5)
+    easy, hard = 3000, 300
+    pmf = np.stack([_bell(40.0, 5.0)] * (easy + hard))
+    ages = np.concatenate([rng.normal(40, 4, easy), rng.normal(40, 10, hard)]).round().clip(0, 116)
+    female, unknown = np.full(len(ages), 0.5), np.full(len(ages), -1)
+    weights = np.concatenate([np.full(easy, 1 / easy), np.full(hard, 1 / hard)])
+    held = []
+    for given in (None, weights):
+        calibration = fit(pmf, female, ages, unknown, weights=given)
+        low, high = intervals(calibration.apply(pmf, female)[0], 0.9, calibration)
+        inside = (low <= ages) & (ages <= high)
+        held.append((inside[:easy].mean(), inside[easy:].mean()))
+    assert sum(held[1]) / 2 == pytest.approx(0.9, abs=0.03)
+    assert held[1][1] > held[0][1] + 0.1
+
+
+def _bell(middle: float, spread: float) -> Array:
+    return normalised(np.exp(-((YEARS - middle) ** 2) / (2 * spread**2))[None])[0]

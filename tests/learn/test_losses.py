@@ -134,37 +134,51 @@ def test_both_forms_of_gender_are_the_same_entropy() -> None:
     assert one.item() == pytest.approx(two.item(), rel=1e-6)
 
 
-def test_ranks_are_cross_entropies_of_older_than_each_age() -> None:
-    ranks = loss_of(Answering("distribution", None), sigma=0.05, sigma_slope=0.0, divergence=0.0, l1=0.0, ordinal=0.5)
-    output = Output(torch.randn(2, AGES), None)
-    age = torch.tensor([0.0, 71.0])
-    assert output.age is not None
-    pmf = output.age.softmax(1).double().numpy()
-    wanted = 0.0
-    for row, label in enumerate(age.int().tolist()):
-        older = 1 - pmf[row].cumsum()[:-1]
-        is_older = label > np.arange(AGES - 1)
-        wanted -= np.log(np.where(is_older, older, 1 - older)).sum() / len(age)
-    assert ranks(output, age, torch.full((2,), -1)).item() == pytest.approx(0.5 * wanted, rel=1e-4)
+BOUNDED = {"sigma": 1.0, "sigma_slope": 0.0, "l1": 0.5, "gender": 0.0}
 
 
-def test_ranks_of_sure_answers_stay_finite() -> None:
-    ranks = loss_of(Answering("distribution", None), ordinal=1.0)
-    logits = torch.zeros(1, AGES)
-    logits[0, 3] = 500.0
-    logits.requires_grad_()
-    loss = ranks(Output(logits, None), torch.tensor([90.0]), torch.tensor([-1]))
-    loss.backward()  # type: ignore[no-untyped-call]
-    assert logits.grad is not None
-    assert torch.isfinite(loss)
-    assert torch.isfinite(logits.grad).all()
+def bounded(logits: torch.Tensor, low: float, high: float, loss: AgeGenderLoss | None = None) -> float:
+    """Loss of one face of which only bounds are known."""
+    loss = loss or loss_of(Answering(), **BOUNDED)
+    unknown, nobody = torch.tensor([math.nan]), torch.tensor([-1])
+    return loss(Output(logits, None), unknown, nobody, bounds=(torch.tensor([low]), torch.tensor([high]))).item()
 
 
-def test_squared_error_and_variance_are_those_of_the_answer() -> None:
-    plan = {"divergence": 0.0, "l1": 0.0}
-    logits = torch.full((1, AGES), -100.0)
-    logits[0, 30] = logits[0, 34] = 0.0  # mean 32, variance 4
-    output, age, nobody = Output(logits, None), torch.tensor([35.0]), torch.tensor([-1])
-    kinds = Answering("distribution", None)
-    assert loss_of(kinds, **plan, squared=0.2)(output, age, nobody).item() == pytest.approx(0.2 * 9 / 2)
-    assert loss_of(kinds, **plan, variance=0.5)(output, age, nobody).item() == pytest.approx(0.5 * 4)
+def sure_of(age: int) -> torch.Tensor:
+    return torch.full((1, AGES), -200.0).scatter(1, torch.tensor([[age]]), 0.0)
+
+
+@pytest.mark.parametrize("age", [40, 45, 50])
+def test_any_answer_within_the_bounds_is_right(age: int) -> None:
+    assert bounded(sure_of(age), 40, 50) == pytest.approx(0, abs=1e-5)
+
+
+@pytest.mark.parametrize(("age", "outside"), [(38, 2), (51, 1), (60, 10)])
+def test_an_answer_outside_the_bounds_pays_for_its_distance(age: int, outside: int) -> None:
+    assert bounded(sure_of(age), 40, 50) == pytest.approx(0.5 * outside + outside**2 / 2, rel=1e-4)
+
+
+def test_the_mass_within_bounds_counts() -> None:
+    even = torch.full((1, AGES), -200.0)
+    even[0, 20:60] = 0.0  # 40 years alike, of which 30 to 49 lie within, and some of the rest on the soft edges
+    near = sum(math.exp(-(d**2) / 2) for d in range(1, 11)) * 2
+    assert bounded(even, 30, 49) == pytest.approx(-math.log((20 + near) / 40), rel=1e-4)
+
+
+def test_exact_ages_bounds_and_unknown_ages_share_a_batch() -> None:
+    loss = loss_of(Answering(), **BOUNDED)
+    logits, nobody = torch.randn(3, AGES, generator=torch.Generator().manual_seed(1)), torch.full((3,), -1)
+    age = torch.tensor([30.0, math.nan, math.nan])
+    bounds = torch.tensor([math.nan, 40.0, math.nan]), torch.tensor([math.nan, 50.0, math.nan])
+    alone = [loss(Output(logits[:1], None), age[:1], nobody[:1]).item(), bounded(logits[1:2], 40, 50)]
+    together = loss(Output(logits, None), age, nobody, bounds=bounds).item()
+    assert together == pytest.approx(sum(alone) / 2, rel=1e-5)
+
+
+def test_a_teacher_speaks_beside_bounds() -> None:
+    loss = loss_of(Answering(), **BOUNDED, teacher=0.25)
+    logits, pmf = sure_of(60), loss.target(torch.tensor([50.0]))
+    unknown, nobody = torch.tensor([math.nan]), torch.tensor([-1])
+    taught = loss(Output(logits, None), unknown, nobody, pmf).item()
+    both = loss(Output(logits, None), unknown, nobody, pmf, bounds=(torch.tensor([40.0]), torch.tensor([50.0]))).item()
+    assert both == pytest.approx(0.25 * taught + 0.75 * bounded(logits, 40, 50), rel=1e-4)

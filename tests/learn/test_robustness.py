@@ -163,6 +163,25 @@ def test_a_recipe_decides_what_its_network_is_shown(faces: Manifest, estimator: 
         measure(estimator, faces, names=["fog"])
 
 
+def test_children_are_told_apart(tmp_path: Path) -> None:
+    for number, (age, value) in enumerate(((5, 40), (17, 60), (30, 100))):
+        Image.fromarray(np.full((64, 64, 3), value, np.uint8)).save(tmp_path / f"{age}-{number}.png")
+    rows = ("5-0.png,5", "17-1.png,17", "30-2.png,30")
+    (tmp_path / "labels.csv").write_text("file,age\n" + "\n".join(rows) + "\n")
+    faces = read(tmp_path)
+    report = measure(AgesOnly(), faces, names=["darker", "grey"], resamples=50)
+    black = [
+        (max(0.0, value - level * 255) - value) / 2.55 for level in (0.1, 0.2, 0.3, 0.4, 0.5) for value in (40, 60)
+    ]
+    assert report.children["darker"].faces == 2
+    assert report.children["darker"].years == pytest.approx(np.mean(black), abs=1)
+    assert report.children["darker"].absolute == pytest.approx(-report.children["darker"].years)
+    assert report.children["grey"].absolute == 0
+    assert RobustnessReport.from_dict(report.to_dict()).children["grey"] == report.children["grey"]
+    assert "2 children" in report.to_markdown()
+    assert not measure(AgesOnly(), faces.take(np.array([2])), names=["grey"], resamples=50).children
+
+
 @pytest.fixture
 def crowd() -> Callable[[NDArray[np.float32], NDArray[np.int8]], Manifest]:
     """A manifest of labels alone."""

@@ -16,6 +16,7 @@ from mien.learn.manifest import Manifest
 from mien.learn.network import build
 from mien.learn.optimiser import make_optimiser, parameter_groups
 from mien.learn.recipe import Model, load_recipe
+from mien.learn.train import run
 
 
 def test_loss_falls_and_a_run_leaves_what_it_should(settings: list[str], tmp_path: Path) -> None:
@@ -164,6 +165,35 @@ def test_a_run_goes_on_only_with_its_own_recipe(settings: list[str], tmp_path: P
     train.run(load_recipe("mien-m", [*settings, "optimiser.epochs=1"]), tmp_path)
     with pytest.raises(DataError, match="differs in loss, seed"):
         train.run(load_recipe("mien-m", [*settings, "loss.gender=9", "seed=8"]), tmp_path, resume=True)
+
+
+def test_several_sources_are_validated_each_for_itself(settings: list[str], chips_folder: Path, tmp_path: Path) -> None:
+    rows = (chips_folder / "labels.csv").read_text().splitlines()[1:]
+    lines = []
+    for number, row in enumerate(rows):  # the same chips, of which only bounds are known
+        file, age, gender, fold = row.split(",")
+        lines.append(f"{file},,{max(0, int(age) - 3)},{age},{gender},{fold},{'ab'[number % 2]}")
+    table = tmp_path / "bounds" / "labels.csv"
+    table.parent.mkdir()
+    table.write_text("file,age,age_low,age_high,gender,fold,source\n" + "\n".join(lines) + "\n")
+    for row in rows:
+        (table.parent / row.split(",")[0]).symlink_to(chips_folder / row.split(",")[0])
+    given = [
+        *settings,
+        f"data.train=[{{data: {table.parent}, fold: train, only: a, times: 2.5, balance: 0.3}}]",
+        f"data.val=[{{data: {chips_folder}, fold: val}}, {{data: {table.parent}, fold: val, only: b}}]",
+        "augment.old_print=0.5",
+        "optimiser.epochs=1",
+    ]
+    told: list[str] = []
+    run(load_recipe("mien-m", given), tmp_path / "run", report=told.append)
+    assert told[0].endswith(" faces to train on, 8 + 4 to validate on, 1 epochs")
+    assert 40 <= int(told[0].split()[0]) <= 60
+    with (tmp_path / "run" / "curves.csv").open() as curves:
+        (row_,) = csv.DictReader(curves)
+    parts = [float(row_[f"mae {name}"]) for name in (chips_folder.name, "bounds/b")]
+    assert float(row_["mae"]) == pytest.approx(sum(parts) / 2, abs=1e-4)
+    assert "bounds/b" in told[-1]
 
 
 def test_a_damaged_picture_is_named(settings: list[str], chips_folder: Path, tmp_path: Path) -> None:

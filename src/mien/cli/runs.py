@@ -103,9 +103,14 @@ def _is_number(text: str) -> bool:
 def crossfit(
     start: Annotated[Path, typer.Argument(help="Weights of a backbone: a file, a model's folder, or its name.")],
     *,
-    data: Annotated[Path, typer.Option(help="Labelled chips to answer for: a folder or a CSV table.")],
+    data: Annotated[
+        Path | None, typer.Option(help="Labelled chips to answer for: a folder or a CSV table.", show_default=False)
+    ] = None,
     folds: Annotated[Path | None, typer.Option(help="CSV table of folds, and of labels if it has them.")] = None,
     fold: Annotated[str | None, typer.Option(help="Fold to take.", show_default="train with --folds")] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="Answer for all faces that this recipe trains on, each once, instead of --data.")
+    ] = None,
     also: Annotated[Path | None, typer.Option(help="Further chips to answer for; their labels are not used.")] = None,
     output: Annotated[Path, typer.Option(help="Parquet file of the answers, for data.teacher of a recipe.")],
     size: Annotated[int, typer.Option(min=32, max=512, help="Side of the chips in pixels.")] = 192,
@@ -118,17 +123,24 @@ def crossfit(
         from mien.learn import crossfit as fitting
         from mien.learn.heads import AgeGenderNet
         from mien.learn.network import build
-        from mien.learn.recipe import Model
+        from mien.learn.recipe import Model, load_recipe
         from mien.learn.score import summary
+        from mien.learn.selection import each_once
     from mien.cores import physical_cores
     from mien.learn.manifest import Manifest
 
+    if (data is None) == (recipe is None):
+        raise UsageError("give the faces to answer for by --data or by --recipe, one of them")
     if not output.parent.is_dir():
         raise UsageError(f"there is no folder {output.parent} to save answers in")
     net = build(Model(init=start, size=size), _tell)
     assert isinstance(net, AgeGenderNet)
     cores = threads or physical_cores()
-    sets: list[Manifest] = [read_faces(data, folds, fold or ("train" if folds else None)).present()]
+    sets: list[Manifest] = []
+    if recipe is not None:
+        sets.append(each_once(load_recipe(recipe).data.train))
+    elif data is not None:
+        sets.append(read_faces(data, folds, fold or ("train" if folds else None)).present())
     sets += [] if also is None else [read_faces(also, None, None).present()]
     faces = [fitting.extract(net, manifest, size, threads=cores) for manifest in sets]
     answers = fitting.crossfit(*faces, parts=parts, seeds=seeds, report=_tell)

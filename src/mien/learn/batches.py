@@ -21,6 +21,8 @@ class Batch(NamedTuple):
         pmf: age distributions of the teacher, float32 [N, 117], NaN where it gave none; or None.
         soft: its probabilities of "female", float32 [N], NaN where it gave none; or None.
         features: that a guide's heads read, float32 [N, C]; or None.
+        low: float32 [N], the least whole years where only bounds of the age are known, else NaN; or None.
+        high: the most, likewise.
     """
 
     chips: Tensor
@@ -29,6 +31,13 @@ class Batch(NamedTuple):
     pmf: Tensor | None = None
     soft: Tensor | None = None
     features: Tensor | None = None
+    low: Tensor | None = None
+    high: Tensor | None = None
+
+    @property
+    def bounds(self) -> tuple[Tensor, Tensor] | None:
+        """Least and most whole years, each float32 [N]."""
+        return None if self.low is None or self.high is None else (self.low, self.high)
 
     def to(self, device: torch.device) -> Batch:
         """The same on a device."""
@@ -47,3 +56,5 @@ class Sample(NamedTuple):
     pmf: NDArray[np.float32] | None = None
     soft: float = math.nan
     features: NDArray[np.float32] | None = None
+    low: float = math.nan
+    high: float = math.nan

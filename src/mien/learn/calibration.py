@@ -41,12 +41,14 @@ def fit(
     is_female: NDArray[Any],
     *,
     band_faces: int = BAND_FACES,
+    weights: NDArray[Any] | None = None,
 ) -> Calibration:
     """Learn a calibration.
 
     The temperatures minimise the negative log likelihood. Then the masses are finite-sample quantiles of the scores,
     rank `ceil((n + 1) * level)` of `n`, over all faces and within each band of estimated ages. One temperature learned
-    from the same faces does not disturb them noticeably.
+    from the same faces does not disturb them noticeably. Weights make them quantiles of another mixture of the faces
+    (Tibshirani et al., "Conformal prediction under covariate shift", NeurIPS 2019), e.g. of collections alike.
 
     Args:
         pmf: [N, 117] raw age distributions.
@@ -54,6 +56,7 @@ def fit(
         ages: [N] true ages in whole years, NaN where unknown.
         is_female: [N] 1 female, 0 male, below 0 unknown.
         band_faces: least faces of a band of estimated ages.
+        weights: [N] how much each face counts, relative to others; None for all alike.
 
     Returns:
         The calibration; a part without any label stays as the model has it.
@@ -63,6 +66,7 @@ def fit(
     """
     ages, is_female = np.asarray(ages, np.float64), np.asarray(is_female)
     known, gendered = np.isfinite(ages), is_female >= 0
+    worth = np.ones(len(ages)) if weights is None else np.asarray(weights, np.float64)
     for what, count in (("ages", int(known.sum())), ("genders", int(gendered.sum()))):
         if 0 < count < LEAST_FACES:
             raise DataError(f"{count} faces with known {what} are too few to calibrate on: at least {LEAST_FACES}")
@@ -71,61 +75,71 @@ def fit(
     bands: tuple[Band, ...] = ()
     if gendered.any():
         log_odds = logit(np.asarray(female, np.float64)[gendered]) * np.where(is_female[gendered] > 0, 1, -1)
-        gender_temperature = _temperature(lambda t: float(np.logaddexp(0, -log_odds / t).mean()))
+        gender_temperature = _temperature(lambda t: float(worth[gendered] @ np.logaddexp(0, -log_odds / t)))
     if known.any():
         logs = np.log(np.maximum(np.asarray(pmf, np.float64)[known], FLOOR))
         label = ages[known].astype(np.intp)
         rows = np.arange(len(label))
-        age_temperature = _temperature(lambda t: -float(log_softmax(logs / t)[rows, label].mean()))
+        age_temperature = _temperature(lambda t: -float(worth[known] @ log_softmax(logs / t)[rows, label]))
         scaled = np.exp(log_softmax(logs / age_temperature))
         score = scores(scaled, ages[known])
-        masses = conformal_masses(score)
-        bands = _bands(score, expectation(scaled), masses, band_faces)
+        masses = conformal_masses(score, weights=worth[known])
+        bands = _bands(score, expectation(scaled), masses, band_faces, worth[known])
     return Calibration(age_temperature, gender_temperature, masses, bands)
 
 
-def with_doubtful(calibration: Calibration, pmf: Floats, ages: NDArray[Any]) -> Calibration:
+def with_doubtful(
+    calibration: Calibration, pmf: Floats, ages: NDArray[Any], weights: NDArray[Any] | None = None
+) -> Calibration:
     """The same calibration, with masses for faces of poor quality.
 
     Args:
         calibration: learned already.
         pmf: [N, 117] raw age distributions of poor views of held-out faces (`mien.learn.poor_views`).
         ages: [N] true ages in whole years, NaN where unknown.
+        weights: [N] as in `fit`.
     """
     known = np.isfinite(np.asarray(ages, np.float64))
+    worth = None if weights is None else np.asarray(weights)[known]
     if known.sum() < LEAST_FACES:
         return calibration
     scaled, _ = calibration.apply(np.asarray(pmf)[known], np.full(int(known.sum()), 0.5))
-    return replace(calibration, doubtful=conformal_masses(scores(scaled, np.asarray(ages)[known])))
+    return replace(calibration, doubtful=conformal_masses(scores(scaled, np.asarray(ages)[known]), weights=worth))
 
 
-def conformal_masses(score: Doubles, otherwise: Pairs = ()) -> Pairs:
+def conformal_masses(score: Doubles, otherwise: Pairs = (), weights: NDArray[Any] | None = None) -> Pairs:
     """Masses for each of `LEVELS`.
 
     Args:
         score: [N] conformal scores of held-out faces.
         otherwise: masses to take for levels that so few faces cannot warrant; without it they get 1: every age.
+        weights: [N] how much each face counts; None for all alike. A new face counts as much as the average one.
 
     Returns:
         Pairs (level, mass), ascending.
     """
-    ordered, fallback = np.sort(score), dict(otherwise)
+    order, fallback = np.argsort(score, kind="stable"), dict(otherwise)
+    worth = np.ones(len(score)) if weights is None else np.asarray(weights, np.float64)
+    held = np.cumsum(worth[order]) * len(score) / max(float(worth.sum()), FLOOR)  # faces up to each score
     pairs, least = [], 0.0
     for level in LEVELS:
-        rank = math.ceil((len(ordered) + 1) * level)
-        mass = fallback.get(level, 1.0) if rank > len(ordered) else float(ordered[rank - 1])
+        place = int(np.searchsorted(held, (len(score) + 1) * level - 1e-9))
+        mass = fallback.get(level, 1.0) if place == len(score) else float(score[order[place]])
         least = max(least, min(1.0, math.ceil(mass * 1e6) / 1e6))
         pairs.append((level, least))
     return tuple(pairs)
 
 
-def _bands(score: Doubles, years: Doubles, masses: Pairs, least: int) -> tuple[Band, ...]:
+def _bands(score: Doubles, years: Doubles, masses: Pairs, least: int, worth: Doubles) -> tuple[Band, ...]:
     """Masses within bands of estimated ages that begin at some of `EDGES` and hold at least so many faces each."""
     firsts = _merged(np.histogram(years, [*EDGES, np.inf])[0].tolist(), least)
     if len(firsts) < 2:
         return ()
     member = np.searchsorted(firsts, years, side="right") - 1
-    return tuple(Band(first, conformal_masses(score[member == number], masses)) for number, first in enumerate(firsts))
+    rows = [member == number for number in range(len(firsts))]
+    return tuple(
+        Band(first, conformal_masses(score[row], masses, worth[row])) for first, row in zip(firsts, rows, strict=True)
+    )
 
 
 def _merged(counts: Sequence[int], least: int) -> list[float]:

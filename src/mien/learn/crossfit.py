@@ -106,6 +106,7 @@ def fit_heads(features: Features, manifest: Manifest, seed: int, plan: Loss | No
     torch.manual_seed(seed)
     x = torch.from_numpy(features)
     age, female = torch.from_numpy(manifest.age), torch.from_numpy(manifest.female.astype(np.int64))
+    low, high = (torch.from_numpy(np.floor(bound)) for bound in (manifest.age_low, manifest.age_high))
     mean, spread = x[:, 0].mean(dim=0), x[:, 0].std(dim=0) + 1e-3
     net = nn.Sequential(
         nn.Dropout(DROPOUT / 2),
@@ -121,7 +122,8 @@ def fit_heads(features: Features, manifest: Manifest, seed: int, plan: Loss | No
     for _ in range(steps):
         rows, sides = torch.randint(0, len(x), (BATCH,)), torch.randint(0, x.shape[1], (BATCH,))
         answer = net((x[rows, sides] - mean) / spread)
-        value = loss(Output(answer[:, :AGES], answer[:, AGES]), age[rows], female[rows])
+        bounds = low[rows], high[rows]
+        value = loss(Output(answer[:, :AGES], answer[:, AGES]), age[rows], female[rows], bounds=bounds)
         optimiser.zero_grad(set_to_none=True)
         value.backward()  # type: ignore[no-untyped-call]
         optimiser.step()

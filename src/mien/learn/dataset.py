@@ -17,6 +17,7 @@ from torch.utils.data import Dataset
 from mien.errors import DataError, PhotoError
 from mien.estimate.calibrate import AGES
 from mien.faces.align import CropContract, resize_chip
+from mien.learn import prints
 from mien.learn.batches import Batch, Sample
 from mien.learn.corruptions import chosen, corrupt
 from mien.learn.crops import Boxes, find_boxes
@@ -119,17 +120,16 @@ class Chips(Dataset[Sample]):
         """The sample as an epoch without views shows it; with views, their numbers stand for those of epochs."""
         if self.augment is not None and self.guide is not None:
             return self._guided(index, self.augment, self.guide, self._chance(index, epoch))
-        age, female = self._label(index)
         pixels = self._stored(index)
         if self.augment is None:
-            return Sample(resize_chip(pixels, CropContract.utkface(self.size)), age, female)
-        chip = augment(pixels, self.size, self.augment, self._chance(index, epoch))
+            return self._labelled(index, resize_chip(pixels, CropContract.utkface(self.size)))
+        sample = self._labelled(index, augment(pixels, self.size, self.augment, self._chance(index, epoch)))
         if self.teacher is None:
-            return Sample(chip, age, female)
+            return sample
         row = self._taught.get(str(self.manifest.files[index]))
         if row is None:
-            return Sample(chip, age, female, np.full(AGES, np.nan, np.float32))
-        return Sample(chip, age, female, self.teacher.pmf[row], float(self.teacher.female[row]))
+            return sample._replace(pmf=np.full(AGES, np.nan, np.float32))
+        return sample._replace(pmf=self.teacher.pmf[row], soft=float(self.teacher.female[row]))
 
     def _stored(self, index: int) -> Chip:
         """What is shown of a chip, before any augmentation."""
@@ -139,28 +139,36 @@ class Chips(Dataset[Sample]):
             raise DataError(f"{self.manifest.paths[index]}: {error}") from None
         return self.view(str(self.manifest.files[index]), pixels)
 
-    def _label(self, index: int) -> tuple[float, int]:
-        return float(self.manifest.age[index]), int(self.manifest.female[index])
+    def _labelled(self, index: int, chip: Chip) -> Sample:
+        """A picture of a face with what is known of it."""
+        faces = self.manifest
+        low, high = (float(np.floor(bound[index])) for bound in (faces.age_low, faces.age_high))
+        return Sample(chip, float(faces.age[index]), int(faces.female[index]), low=low, high=high)
 
     def _chance(self, index: int, epoch: int) -> np.random.Generator:
         return np.random.default_rng([self.seed, epoch, index])
 
     def _guided(self, index: int, strength: Augment, guide: Guide, rng: np.random.Generator) -> Sample:
         """One chip, perhaps blended with another, and what the guide says of the same; a blend has no label."""
-        age, female = self._label(index)
         chip, clean = augment_with_clean(self._stored(index), self.size, guide.size, strength, rng)
         if rng.random() < strength.mix:
             other = self._stored(int(rng.integers(len(self))))
             share = float(rng.uniform())
             pair = augment_with_clean(other, self.size, guide.size, strength, rng)
             chip, clean = (blend(one, two, share) for one, two in zip((chip, clean), pair, strict=True))
-            age, female = math.nan, -1
-        return Sample(chip, age, female, *(guide.with_features(clean) if self.hinted else guide(clean)))
+            sample = Sample(chip, math.nan, -1)
+        else:
+            sample = self._labelled(index, chip)
+        if self.hinted:
+            pmf, soft, features = guide.with_features(clean)
+            return sample._replace(pmf=pmf, soft=soft, features=features)
+        pmf, soft = guide(clean)
+        return sample._replace(pmf=pmf, soft=soft)
 
     @staticmethod
     def collate(samples: list[Sample]) -> Batch:
         """Stack samples to a batch."""
-        chips, ages, genders, pmfs, softs, features = zip(*samples, strict=True)
+        chips, ages, genders, pmfs, softs, features, *bounds = zip(*samples, strict=True)
         taught, hinted = pmfs[0] is not None, features[0] is not None
         return Batch(
             torch.from_numpy(np.stack(chips)),
@@ -169,6 +177,7 @@ class Chips(Dataset[Sample]):
             torch.from_numpy(np.stack(pmfs)) if taught else None,
             torch.tensor(softs, dtype=torch.float32) if taught else None,
             torch.from_numpy(np.stack(features)) if hinted else None,
+            *(torch.tensor(bound, dtype=torch.float32) for bound in bounds),
         )
 
 
@@ -184,8 +193,7 @@ def augment(pixels: Chip, size: int, strength: Augment, rng: np.random.Generator
     Returns:
         RGB uint8 [size, size, 3].
     """
-    if strength.corrupt > 0 and rng.random() < strength.corrupt:
-        pixels = _corrupt(pixels, rng)
+    pixels = _spoil(pixels, strength, rng)
     return _degrade(_light(_warp(pixels, size, strength, rng), strength, rng), strength, rng)
 
 
@@ -197,9 +205,7 @@ def augment_with_clean(
     Returns:
         RGB uint8 [size, size, 3] and [clean_size, clean_size, 3].
     """
-    whole = pixels
-    if strength.corrupt > 0 and rng.random() < strength.corrupt:
-        pixels = _corrupt(pixels, rng)
+    whole, pixels = pixels, _spoil(pixels, strength, rng)
     same = copy.deepcopy(rng)
     clean = _light(_warp(whole, clean_size, strength, same), strength, same)
     return _degrade(_light(_warp(pixels, size, strength, rng), strength, rng), strength, rng), clean
@@ -218,10 +224,17 @@ def _degrade(chip: Chip, strength: Augment, rng: np.random.Generator) -> Chip:
     return chip
 
 
-def _corrupt(pixels: Chip, rng: np.random.Generator) -> Chip:
-    """One corruption of the robustness audit, before the warp, since occluders go by the geometry of the chip."""
-    name = _CORRUPT[rng.integers(len(_CORRUPT))]
-    return corrupt(pixels, name, int(rng.integers(1, 5)), rng)
+def _spoil(pixels: Chip, strength: Augment, rng: np.random.Generator) -> Chip:
+    """Now and then one corruption of the robustness audit, or the look of an old print, or both.
+
+    Before the warp, since occluders go by the geometry of the chip.
+    """
+    if strength.corrupt > 0 and rng.random() < strength.corrupt:
+        name = _CORRUPT[rng.integers(len(_CORRUPT))]
+        pixels = corrupt(pixels, name, int(rng.integers(1, 5)), rng)
+    if strength.old_print > 0 and rng.random() < strength.old_print:
+        pixels = prints.aged(pixels, float(rng.uniform(0.1, 0.9)), rng)
+    return pixels
 
 
 def _warp(pixels: Chip, size: int, strength: Augment, rng: np.random.Generator) -> Chip:

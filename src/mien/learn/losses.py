@@ -19,12 +19,8 @@ class AgeGenderLoss:
     distribution learning", IJCAI 2018). The spread grows with age, since old labels are less certain. Years take the
     mean absolute or squared error, classes and genders the cross-entropy.
 
-    Further terms of distributions, at a weight of 0 unless a recipe says otherwise: `ordinal`, the cross-entropies of
-    "older than k" summed over the ages k, as CORAL has them (Cao et al., "Rank consistent ordinal regression for neural
-    networks", 2020; here the ranks are consistent since one distribution gives them all); `squared`, half of the
-    expectation's squared error, and `variance`, the answer's own (Pan et al., "Mean-variance loss for deep age
-    estimation from a face", CVPR 2018). CORN's conditional ranks (Shi et al., 2021), where one distribution gives them
-    all, add up to its cross-entropy, which is the divergence with a `sigma` near 0.
+    Where only bounds of an age are known, the divergence is minus the logarithm of the mass within them, whose edges
+    are as soft as a label of that age, and the L1 term the distance of the expectation from them.
 
     Where a teacher answered, the target of a distribution or of a gender logit is a mixture: `plan.teacher` parts of
     its answer and the rest of the label; of a face without a label, the teacher's answer alone.
@@ -47,6 +43,7 @@ class AgeGenderLoss:
         soft: Tensor | None = None,
         *,
         features: Tensor | None = None,
+        bounds: tuple[Tensor, Tensor] | None = None,
     ) -> Tensor:
         """Mean loss of a batch.
 
@@ -57,12 +54,13 @@ class AgeGenderLoss:
             pmf: age distributions of a teacher [N, 117], NaN where it gave none.
             soft: probabilities of "female" of a teacher [N], NaN where it gave none.
             features: that a guide's heads read, [N, C], as many as the network's own.
+            bounds: least and most whole years [N] of faces whose age is NaN; NaN where nothing is known.
         """
         loss = torch.zeros((), device=age.device)
         if output.age is not None:
             known = ~torch.isnan(age)
             if self.age_kind == "distribution":
-                loss = loss + self._distribution(output.age.float(), age, pmf)
+                loss = loss + self._distribution(output.age.float(), age, pmf, bounds)
             elif known.any():
                 loss = loss + self.plan.age * self._number(output.age.float()[known], age[known])
         if output.gender is not None:
@@ -75,32 +73,52 @@ class AgeGenderLoss:
 
     def target(self, age: Tensor) -> Tensor:
         """Distributions [N, 117] around ages [N]."""
-        years = torch.arange(AGES, device=age.device, dtype=torch.float32)
-        sigma = (self.plan.sigma + self.plan.sigma_slope * age).clamp(max=self.plan.sigma_max)
-        return torch.softmax(-((years[None] - age[:, None]) ** 2) / (2 * sigma[:, None] ** 2), dim=1)
+        years = self._years(age)
+        return torch.softmax(-((years[None] - age[:, None]) ** 2) / (2 * self._sigma(age)[:, None] ** 2), dim=1)
 
-    def _distribution(self, logits: Tensor, age: Tensor, taught: Tensor | None) -> Tensor:
-        years = torch.arange(AGES, device=age.device, dtype=torch.float32)
-        known = ~torch.isnan(age)
-        target, expected = self.target(torch.nan_to_num(age)), age
+    def _distribution(
+        self, logits: Tensor, age: Tensor, taught: Tensor | None, bounds: tuple[Tensor, Tensor] | None
+    ) -> Tensor:
+        """Mean over the faces of which anything is known, by label or bounds or teacher."""
+        log_pmf = F.log_softmax(logits, dim=1)
+        exact, label = ~torch.isnan(age), torch.nan_to_num(age)
+        target, expected, aimed = self.target(label), age, exact
         if taught is not None and self.plan.teacher > 0:
-            target = _mix(target, taught, known[:, None], self.plan.teacher)
-            expected = _mix(age, taught @ years, known, self.plan.teacher)
-            known = ~torch.isnan(expected)
-        if not known.any():
-            return logits.new_zeros(())
-        log_pmf, target, expected = F.log_softmax(logits[known], dim=1), target[known], expected[known]
-        pmf = log_pmf.exp()
-        mean = pmf @ years
-        loss = self.plan.divergence * F.kl_div(log_pmf, target, reduction="batchmean")
-        loss = loss + self.plan.l1 * F.l1_loss(mean, expected)
-        if self.plan.ordinal > 0:
-            loss = loss + self.plan.ordinal * _ordinal(log_pmf, target)
-        if self.plan.squared > 0:
-            loss = loss + self.plan.squared * F.mse_loss(mean, expected) / 2
-        if self.plan.variance > 0:
-            loss = loss + self.plan.variance * (pmf * (years - mean[:, None]) ** 2).sum(dim=1).mean()
-        return loss
+            target = _mix(target, taught, exact[:, None], self.plan.teacher)
+            expected = _mix(age, taught @ self._years(taught), exact, self.plan.teacher)
+            aimed = ~torch.isnan(expected)
+        loss = torch.where(aimed, self._distance(log_pmf, torch.nan_to_num(target), torch.nan_to_num(expected)), 0.0)
+        known = aimed
+        if bounds is not None:
+            bounded = ~exact & ~torch.isnan(bounds[0])
+            low, high = (torch.nan_to_num(bound) for bound in bounds)
+            share = torch.where(aimed, self.plan.teacher, 0.0)  # of the teacher, where it answered for this face
+            outside = share * loss + (1 - share) * self._outside(log_pmf, low, high)
+            loss = torch.where(bounded, outside, loss)
+            known = aimed | bounded
+        return loss[known].sum() / known.sum().clamp_min(1)
+
+    def _distance(self, log_pmf: Tensor, target: Tensor, expected: Tensor) -> Tensor:
+        """Of answers from targets [N, 117] and their expectations [N], a face each."""
+        mean = log_pmf.exp() @ self._years(log_pmf)
+        divergence = F.kl_div(log_pmf, target, reduction="none").sum(dim=1)
+        return self.plan.divergence * divergence + self.plan.l1 * (mean - expected).abs()
+
+    def _outside(self, log_pmf: Tensor, low: Tensor, high: Tensor) -> Tensor:
+        """How far answers are from whole years low..high [N], a face each."""
+        years = self._years(log_pmf)
+        mean = log_pmf.exp() @ years
+        beyond = F.relu(low[:, None] - years) + F.relu(years - high[:, None])
+        softness = -(beyond**2) / (2 * self._sigma((low + high) / 2)[:, None] ** 2)
+        mass = torch.logsumexp(log_pmf + softness, dim=1)
+        return self.plan.l1 * (F.relu(low - mean) + F.relu(mean - high)) - self.plan.divergence * mass
+
+    def _sigma(self, age: Tensor) -> Tensor:
+        return (self.plan.sigma + self.plan.sigma_slope * age).clamp(max=self.plan.sigma_max)
+
+    @staticmethod
+    def _years(like: Tensor) -> Tensor:
+        return torch.arange(AGES, device=like.device, dtype=torch.float32)
 
     def _number(self, raw: Tensor, age: Tensor) -> Tensor:
         if self.age_kind == "classes":
@@ -117,14 +135,6 @@ class AgeGenderLoss:
         if not known.any():
             return raw.new_zeros(())
         return F.binary_cross_entropy_with_logits(raw[known], share[known])
-
-
-def _ordinal(log_pmf: Tensor, target: Tensor) -> Tensor:
-    """Mean over faces of the cross-entropies of "older than k", summed over k, of distributions [N, K]."""
-    younger = torch.logcumsumexp(log_pmf, dim=1)[:, :-1]
-    older = torch.logcumsumexp(log_pmf.flip(1), dim=1).flip(1)[:, 1:]
-    share = target.cumsum(dim=1)[:, :-1].clamp(max=1.0)
-    return -(share * younger + (1 - share) * older).sum(dim=1).mean()
 
 
 def _mix(label: Tensor, taught: Tensor, known: Tensor, weight: float) -> Tensor:

@@ -13,6 +13,9 @@ from mien.errors import UsageError
 from mien.learn.recipe_faults import in_words
 from mien.learn.systems import catalogue
 
+RETIRED_TERMS = frozenset({"ordinal", "squared", "variance"})
+"""Loss terms that brought nothing and are gone (docs/accuracy.md)."""
+
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -24,14 +27,30 @@ class DataSource(_Part):
     data: Path
     folds: Path | None = None
     fold: str | None = None
+    only: str | None = Field(default=None, description="take the rows of this source of a table alone, e.g. mps")
+    times: float = Field(
+        default=1.0,
+        gt=0,
+        le=100,
+        description="how often an epoch shows its faces, on average: its share of the training; not for val",
+    )
+    balance: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="show faces of rare ages more often, by this power of their rarity: 0 for all alike, 1 for "
+        "each age as often as any other; not for val",
+    )
     ages: bool = Field(default=True, description="false: take no ages from this data, e.g. if they are guesses")
 
 
 class Data(_Part):
-    """Training sources (joined) and the one source that validation is measured on."""
+    """Training sources (joined) and those that validation is measured on, each for itself."""
 
     train: tuple[DataSource, ...] = Field(min_length=1)
-    val: DataSource
+    val: DataSource | tuple[DataSource, ...] = Field(
+        description="one source, or several: each is measured for itself, and the mean of their figures counts"
+    )
     crop: Literal["chip", "haar", "mtcnn"] = Field(
         default="chip", description="the chip as it is, or what a detector finds in it; see `mien.learn.crops`"
     )
@@ -45,6 +64,7 @@ class Data(_Part):
     teacher: Path | tuple[Path, ...] | None = Field(
         default=None, description="answers for training faces (`mien crossfit`, `mien evaluate`); of several the mean"
     )
+    teacher_ages: bool = Field(default=True, description="false: the teacher speaks of genders alone")
     guide: Path | tuple[Path, ...] | None = Field(
         default=None,
         description="a model that answers for each picture as it is shown, of several the mean; see `mien.learn.guide`",
@@ -68,6 +88,17 @@ class Data(_Part):
     def _misses_need_a_detector(self) -> Data:
         if self.drop_misses and self.crop == "chip":
             raise ValueError("drop_misses needs a detector that can miss: set data.crop to haar or mtcnn")
+        return self
+
+    @property
+    def vals(self) -> tuple[DataSource, ...]:
+        """The sources of validation, one or several."""
+        return self.val if isinstance(self.val, tuple) else (self.val,)
+
+    @model_validator(mode="after")
+    def _some_to_validate_on(self) -> Data:
+        if not self.vals:
+            raise ValueError("data.val names no source to validate on")
         return self
 
     @model_validator(mode="after")
@@ -99,9 +130,6 @@ class Loss(_Part):
     sigma_max: float = Field(default=4.0, gt=0)
     divergence: float = Field(default=1.0, ge=0, description="weight of the distance from the label's distribution")
     l1: float = Field(default=0.5, ge=0, description="weight of the expected age's error, years")
-    ordinal: float = Field(default=0.0, ge=0, description='weight of the cross-entropies of "older than k", summed')
-    squared: float = Field(default=0.0, ge=0, description="weight of half the expected age's squared error")
-    variance: float = Field(default=0.0, ge=0, description="weight of the answer's own variance")
     gender: float = Field(default=2.0, ge=0)
     teacher: float = Field(default=0.0, ge=0, le=1, description="share of the teacher's answer in the targets")
     hint: float = Field(
@@ -109,6 +137,14 @@ class Loss(_Part):
         ge=0,
         description="weight of the squared distance from the guide's features, as a share of their variance",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_retired(cls, given: Any) -> Any:
+        """Recipes of older runs name terms that are gone; at a weight of 0 they took no part."""
+        if not isinstance(given, dict):
+            return given
+        return {key: value for key, value in given.items() if key not in RETIRED_TERMS or value != 0}
 
 
 class Augment(_Part):
@@ -125,6 +161,9 @@ class Augment(_Part):
     erase: float = Field(default=0.2, ge=0, le=1, description="probability")
     corrupt: float = Field(
         default=0.0, ge=0, le=1, description="probability of one corruption of the robustness audit, severity 1 to 4"
+    )
+    old_print: float = Field(
+        default=0.0, ge=0, le=1, description="probability of looking like the scan of an old print"
     )
     mix: float = Field(
         default=0.0, ge=0, le=1, description="probability of a blend with another face, for which data.guide answers"

@@ -31,12 +31,15 @@ from mien.learn.corruptions import CORRUPTIONS, SEVERITIES, chosen, corrupt
 from mien.learn.evaluate import BANDS
 from mien.learn.manifest import Manifest
 from mien.learn.predictions import ChipEstimator, Pixels, each_picture
-from mien.learn.robustness_report import Change, Figures, RobustnessReport
+from mien.learn.robustness_report import Change, Figures, RobustnessReport, Shift
 
 Doubles = NDArray[np.float64]
 Prepare = Callable[[str, Pixels], Pixels]
 
 FACES = 1000
+
+CHILDREN = (3, 17)
+"""Ages, both included, told apart: a child in an old print must not be taken for an old person."""
 
 
 def stratified(manifest: Manifest, n: int = FACES, seed: int = 0) -> Manifest:
@@ -138,6 +141,7 @@ def measure(
         clean.figures(),
         {name: tuple(errors.figures() for errors in row) for name, row in cells.items()},
         _changes(clean, cells, faces, resamples, level),
+        _children(clean, cells),
     )
 
 
@@ -148,11 +152,16 @@ def chips(n: int, names: Sequence[str] | None = None) -> int:
 
 @dataclass(frozen=True)
 class _Errors:
-    """Absolute errors in years [N] and wrong genders [N] as 0 or 1; NaN where label or answer is unknown."""
+    """Absolute errors in years [N] and wrong genders [N] as 0 or 1; NaN where label or answer is unknown.
+
+    With them the estimates in years [N], and the labels, NaN where unknown.
+    """
 
     files: NDArray[np.str_]
     age: Doubles
     wrong: Doubles
+    years: Doubles
+    truth: Doubles
 
     def figures(self) -> Figures:
         mae = None if np.isnan(self.age).all() else float(np.nanmean(self.age))
@@ -164,7 +173,20 @@ def _errors(files: NDArray[np.str_], pmf: NDArray[np.float32], female: NDArray[n
     labels = faces.take(np.array([row[file] for file in files.tolist()], dtype=np.intp))
     wrong = ((female >= 0.5) != (labels.female == 1)).astype(np.float64)
     wrong[np.isnan(female) | (labels.female < 0)] = np.nan
-    return _Errors(files, np.abs(expectation(pmf) - labels.age).astype(np.float64), wrong)
+    years, truth = expectation(pmf), labels.age.astype(np.float64)
+    return _Errors(files, np.abs(years - truth), wrong, years, truth)
+
+
+def _children(clean: _Errors, cells: dict[str, list[_Errors]]) -> dict[str, Shift]:
+    """How far the estimates of children move under each corruption, over its severities; none without children."""
+    low, high = CHILDREN
+    rows = (clean.truth >= low) & (clean.truth <= high) & np.isfinite(clean.years)
+    if not rows.any():
+        return {}
+    moved = {name: np.concatenate([e.years[rows] - clean.years[rows] for e in row]) for name, row in cells.items()}
+    return {
+        name: Shift(float(gaps.mean()), float(np.abs(gaps).mean()), int(rows.sum())) for name, gaps in moved.items()
+    }
 
 
 def _changes(

@@ -79,7 +79,7 @@ def score(run: Path, *, fold: str = "test", threads: int = 0, report: Report = l
 
     Args:
         run: the run's folder.
-        fold: of the data set that the recipe validates on.
+        fold: of the data set that the recipe validates on, of several the first.
         threads: cores to use, 0 for all; the time for one chip is always taken on one.
         report: takes lines of progress.
 
@@ -92,7 +92,7 @@ def score(run: Path, *, fold: str = "test", threads: int = 0, report: Report = l
     cores = threads or physical_cores()
     estimator = RunEstimator(run, cores)
     recipe = estimator.recipe
-    source = recipe.data.val
+    source = recipe.data.vals[0]
     manifest = read(source.data, source.folds).select(fold=fold).present()
     view = View.of(recipe.data, (manifest,), report)
     answers = Answers(estimator, 32)

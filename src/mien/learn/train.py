@@ -19,6 +19,7 @@ import math
 import random
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -132,9 +133,9 @@ class Trainer:
     def _read_data(self, data: Data) -> None:
         """Find the faces to train and validate on, and what is shown of each."""
         train = large_enough(of_gender(join(data.train, data.limit), data), data, self.report)
-        self.val_set = of_gender(join((data.val,), data.limit), data)
+        self.val_sets = [of_gender(join((source,), data.limit), data) for source in data.vals]
         with self.processes.local_main_process_first():  # the others read the boxes that it found
-            self.view = View.of(data, (train, self.val_set), self.report)
+            self.view = View.of(data, (train, *self.val_sets), self.report)
         self.train_set = seen(train, data, self.view.boxes, self.report)
         if data.doubt is not None:
             self.train_set = without_doubted(self.train_set, Predictions.load(data.doubt), data.unlikely, self.report)
@@ -151,10 +152,13 @@ class Trainer:
         """Train the epochs that are left; after each, validate and write the state."""
         epochs = self.recipe.optimiser.epochs
         size = self.recipe.model.size
-        self.report(f"{len(self.train_set)} faces to train on, {len(self.val_set)} to validate on, {epochs} epochs")
-        val = loader(Chips(self.val_set, size, view=self.view), self.recipe, shuffle_seed=None)
-        teachers, guides = _each(self.recipe.data.teacher), _each(self.recipe.data.guide)
+        to_validate = " + ".join(str(len(faces)) for faces in self.val_sets)
+        self.report(f"{len(self.train_set)} faces to train on, {to_validate} to validate on, {epochs} epochs")
+        vals = [loader(Chips(faces, size, view=self.view), self.recipe, shuffle_seed=None) for faces in self.val_sets]
+        teachers, guides = _named(self.recipe.data.teacher), _named(self.recipe.data.guide)
         answers = mean_answers([Predictions.load(file) for file in teachers]) if teachers else None
+        if answers is not None and not self.recipe.data.teacher_ages:
+            answers = replace(answers, pmf=np.full_like(answers.pmf, np.nan))
         guide = Guide(*guides) if guides else None
         hinted = guide.features_for(self.net) if guide is not None and self.recipe.loss.hint > 0 else 0
         kept = self.recipe.data.views
@@ -179,7 +183,7 @@ class Trainer:
             loss = self._train_epoch(self._share(chips))
             seconds = time.perf_counter() - start
             with self.average.applied(self.net):
-                metrics = validate(self.net, val, self.device, self.loss)
+                metrics = self._validate(vals)
             self.epoch += 1
             self.curves.append(
                 {
@@ -193,13 +197,33 @@ class Trainer:
             )
             if self.processes.is_main_process:
                 self._save()
-            told = [f"MAE {metrics['mae']:.3f} years"] if not math.isnan(metrics["mae"]) else []
-            told += [f"gender {metrics['gender']:.2%}"] if not math.isnan(metrics["gender"]) else []
+            told = [f"MAE {self._each('mae', metrics, '.3f')} years"] if not math.isnan(metrics["mae"]) else []
+            told += [f"gender {self._each('gender', metrics, '.2%')}"] if not math.isnan(metrics["gender"]) else []
             self.report(
                 f"epoch {self.epoch}/{epochs} at {chips.size} px: loss {loss:.3f}, validation loss "
                 f"{metrics['val_loss']:.3f}, {', '.join(told)}, {len(chips) / seconds:.0f} faces/s"
             )
         return self.output / "model.safetensors"
+
+    def _validate(self, vals: list[DataLoader[Any]]) -> dict[str, float]:
+        """Means over the sources, and where there are several the figures of each, as "mae appa"."""
+        found = [validate(self.net, val, self.device, self.loss) for val in vals]
+        if len(found) == 1:
+            return found[0]
+        means = {key: _mean_known([one[key] for one in found]) for key in found[0]}
+        named = zip(self._val_names(), found, strict=True)
+        return means | {f"{key} {name}": one[key] for name, one in named for key in ("mae", "gender")}
+
+    def _val_names(self) -> list[str]:
+        """A name for each source of validation, e.g. "appa" or "officials/mps"."""
+        names = ["+".join(dict.fromkeys(faces.source.tolist())) for faces in self.val_sets]
+        return [name if names.count(name) == 1 else f"{name} {at + 1}" for at, name in enumerate(names)]
+
+    def _each(self, key: str, metrics: dict[str, float], style: str) -> str:
+        """A figure in words, with those of each source behind the mean."""
+        parts = {name: metrics.get(f"{key} {name}", math.nan) for name in self._val_names()}
+        known = [f"{name} {format(value, style)}" for name, value in parts.items() if not math.isnan(value)]
+        return format(metrics[key], style) + (f" ({', '.join(known)})" if known else "")
 
     def _share(self, chips: Chips) -> DataLoader[Any]:
         """Shuffled batches; of each, every process takes an equal part."""
@@ -227,7 +251,7 @@ class Trainer:
             batch = given.to(self.device)
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
                 output = self.model(batch.chips)
-            loss = self.loss(output, *batch[1:5], features=batch.features)
+            loss = self.loss(output, *batch[1:5], features=batch.features, bounds=batch.bounds)
             if not torch.isfinite(loss):
                 raise DataError(f"the loss became {loss.item()} in epoch {self.epoch + 1}: lower the learning rate")
             self.optimiser.zero_grad(set_to_none=True)
@@ -355,11 +379,11 @@ def validate(net: nn.Module, batches: DataLoader[Any], device: torch.device, los
     for batch in _typed(batches):
         here = batch.to(device)
         output = net(here.chips)
-        total += loss(output, here.age, here.female).item() * len(here.chips)
+        total += loss(output, here.age, here.female, bounds=here.bounds).item() * len(here.chips)
         seen += len(here.chips)
         answers = dict(zip(deployed.names, deployed.answers(output), strict=True))
         if "age_pmf" in answers:
-            errors.append(((answers["age_pmf"] @ years).cpu() - batch.age).abs())
+            errors.append(_error((answers["age_pmf"] @ years).cpu(), batch))
         if "p_female" in answers:
             known = batch.female >= 0
             hits.append(((answers["p_female"].cpu() >= 0.5) == (batch.female > 0))[known].float())
@@ -370,7 +394,19 @@ def validate(net: nn.Module, batches: DataLoader[Any], device: torch.device, los
     }
 
 
-def _each(paths: Path | tuple[Path, ...] | None) -> tuple[Path, ...]:
+def _error(years: torch.Tensor, batch: Batch) -> torch.Tensor:
+    """Distance of estimates [N] from the age, or from its bounds where only they are known; else NaN."""
+    low, high = (batch.age, batch.age) if batch.bounds is None else batch.bounds
+    low, high = (torch.where(torch.isnan(batch.age), bound, batch.age) for bound in (low, high))
+    return torch.maximum(torch.maximum(low - years, years - high), torch.zeros(()))
+
+
+def _mean_known(values: list[float]) -> float:
+    known = [value for value in values if not math.isnan(value)]
+    return sum(known) / len(known) if known else math.nan
+
+
+def _named(paths: Path | tuple[Path, ...] | None) -> tuple[Path, ...]:
     """What a setting names that takes one path or several."""
     return () if paths is None else (paths,) if isinstance(paths, Path) else paths
 

@@ -48,7 +48,7 @@ class Views:
         self.count = count
         self._there = _room(count, faces, kind=torch.bool).zero_()
         self._chips = _room(count, faces, size, size, 3, kind=torch.uint8)
-        self._labels = _room(count, faces, 3, kind=torch.float32)  # age, gender, the guide's probability of "female"
+        self._labels = _room(count, faces, 5, kind=torch.float32)  # age, gender, guide's "female", bounds of the age
         self._pmf = _room(count, faces, AGES, kind=torch.float16)
         self._features = _room(count, faces, features, kind=torch.float16) if features else None
 
@@ -64,7 +64,7 @@ class Views:
     def get(self, view: int, face: int, *, mirrored: bool) -> Sample:
         """The sample that was put there, its picture mirrored if asked for."""
         chip = self._chips[view, face].numpy()
-        age, female, soft = self._labels[view, face].tolist()
+        age, female, soft, low, high = self._labels[view, face].tolist()
         return Sample(
             chip[:, ::-1].copy() if mirrored else chip.copy(),
             age,
@@ -72,12 +72,14 @@ class Views:
             self._pmf[view, face].float().numpy(),
             soft,
             None if self._features is None else self._features[view, face].float().numpy(),
+            low,
+            high,
         )
 
     def put(self, view: int, face: int, sample: Sample) -> None:
         """Keep a sample."""
         self._chips[view, face] = torch.from_numpy(sample.chip)
-        self._labels[view, face] = torch.tensor([sample.age, sample.female, sample.soft])
+        self._labels[view, face] = torch.tensor([sample.age, sample.female, sample.soft, sample.low, sample.high])
         self._pmf[view, face] = torch.from_numpy(np.full(AGES, np.nan) if sample.pmf is None else sample.pmf)
         if self._features is not None:
             assert sample.features is not None
