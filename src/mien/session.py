@@ -10,12 +10,28 @@ import ctypes
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 from weakref import WeakSet
 
 import onnxruntime as ort
 
 _OPEN: WeakSet[Session] = WeakSet()
+
+
+class Network(Protocol):
+    """What a `Session` looks like to who runs it."""
+
+    def run(self, names: Sequence[str] | None, feeds: Mapping[str, Any]) -> list[Any]:
+        """As `onnxruntime.InferenceSession.run`."""
+        ...
+
+    def get_inputs(self) -> list[Any]:
+        """As `onnxruntime.InferenceSession.get_inputs`."""
+        ...
+
+    def get_outputs(self) -> list[Any]:
+        """As `onnxruntime.InferenceSession.get_outputs`."""
+        ...
 
 
 class Session:

@@ -26,12 +26,14 @@ from mien.cli.learn import average, calibrate, card, evaluate, export, train
 from mien.cli.models import doctor, models
 from mien.cli.option_names import as_typed
 from mien.cli.predict import predict
-from mien.cli.process import INTERRUPTED, drop_output, say
+from mien.cli.interrupts import INTERRUPTED
+from mien.cli.process import drop_output, say
 from mien.cli.report import report
 from mien.cli.runs import combine, crossfit, graft, score, slim, split
 from mien.cli.serve import serve
 from mien.cli.video import video
 from mien.errors import MienError
+from mien.names import printable
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF, errno.EROFS}
 """What a disk says that takes no more, and what becomes of a stream that was closed."""
@@ -56,7 +58,8 @@ class _Edge(TyperGroup):
             if error.errno not in FULL:
                 raise
             drop_output()  # what is left there has no room either
-            say(f"the answers cannot be written: {error.strerror}")
+            what = "the answers" if error.filename is None else printable(str(error.filename))
+            say(f"{what} cannot be written: {error.strerror}")
             raise typer.Exit(1) from error
 
 

@@ -18,7 +18,7 @@ from mien.estimate.calibrate import AGES
 from mien.faces.align import CropContract
 from mien.names import plain_name, printable
 from mien.providers import providers
-from mien.session import Session
+from mien.session import Network, Session
 
 INPUT, OUTPUTS = "chips", ("age_pmf", "p_female")
 
@@ -67,7 +67,7 @@ class Estimator:
         self.mirror = mirror
         self.batch_size = batch_size
         self.threads = threads
-        self.session = Session(partial(_open, bundle.network.absolute(), threads))
+        self.session: Network = Session(partial(_open, bundle.network.absolute(), threads))
         names = [port.name for port in self.session.get_inputs()], [port.name for port in self.session.get_outputs()]
         if names[0] != [INPUT] or not set(OUTPUTS) <= set(names[1]):
             raise ModelError(f"{bundle.network} maps {names[0]} to {names[1]}, expected ['{INPUT}'] to {list(OUTPUTS)}")

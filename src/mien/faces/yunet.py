@@ -73,7 +73,7 @@ class YuNet:
 def _open(path: Path, threads: int) -> Session:
     refusal = f"{path} is no YuNet model: --weights must name a YuNet file, with outputs cls_8 to kps_32"
     try:
-        net = open_session(path.absolute().read_bytes, threads)
+        net = open_session(path.read_bytes(), threads)
     except NOT_A_MODEL as error:
         raise ModelError(refusal) from error
     if not set(OUTPUTS) <= {output.name for output in net.get_outputs()}:

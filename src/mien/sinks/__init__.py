@@ -123,7 +123,8 @@ def _opened(path: Path) -> BinaryIO:
     try:
         return path.open("wb")
     except OSError as error:
-        raise UsageError(f"cannot write to {printable(str(path.parent))}: {error.strerror}") from error
+        place = path if path.is_dir() else path.parent
+        raise UsageError(f"cannot write to {printable(str(place))}: {error.strerror}") from error
 
 
 def _renamed(part: Path, target: Path) -> None:
