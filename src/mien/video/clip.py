@@ -169,7 +169,7 @@ def _head(file: Path, given: str) -> bytes:
         raise VideoError(f"{name} may not be read: change its permissions") from None
     except (OSError, ValueError):
         if is_address(given) and not given.lower().startswith("file:"):
-            raise VideoError(f"{absent(given)}, or read it as it comes with --camera") from None
+            raise VideoError(f"{absent(given)}, or read it as it comes, as a camera (--camera)") from None
         raise VideoError(absent(given)) from None
     if not head:
         raise VideoError(f"{name} has no bytes")
