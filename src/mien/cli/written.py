@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import typer
@@ -26,4 +27,4 @@ def write(text: str, output: Path | None) -> None:
     except OSError as error:
         discard(part)
         raise UsageError(f"cannot write {output}: {error.strerror}") from error
-    typer.echo(str(output))
+    typer.echo(os.fsencode(output))  # names may be any bytes
