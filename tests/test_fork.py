@@ -42,8 +42,7 @@ print(status)
 """
 
 
-@pytest.mark.parametrize("use", ["use", "leave"])
-@pytest.mark.parametrize("threads", [1, 2, 3, 4, 8])
+@pytest.mark.parametrize(("threads", "use"), [(1, "use"), (2, "use"), (3, "use"), (4, "use"), (8, "use"), (3, "leave")])
 def test_a_forked_process_answers_and_ends(examples: Path, threads: int, use: str) -> None:
     arguments = [str(examples / "hopper.jpg"), "mien-s", str(threads), "mtcnn", use]
     done = subprocess.run(
@@ -103,6 +102,7 @@ def test_age_checkers_are_pickled_too(examples: Path) -> None:
     assert after(examples / "hopper.jpg").to_dict() == before(examples / "hopper.jpg").to_dict()
 
 
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")  # from Python 3.12 on
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_an_analyzer_is_sent_to_a_process_of_any_kind(analyzer: Analyzer, examples: Path, method: str) -> None:
     photo = str(examples / "hopper.jpg")

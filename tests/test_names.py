@@ -91,7 +91,7 @@ def test_a_broken_model_is_a_sentence(odd: Path) -> None:
 @pytest.mark.parametrize("prefix", ["", "sqlite:///"])
 def test_a_database_of_counts(odd: Path, prefix: str) -> None:
     database = f"{prefix}{ODD}.db"
-    assert mien("count", f"{ODD}.mp4", "--database", database).exit_code == 0
+    assert mien("count", f"{ODD}.mp4", "--birth", "1", "--min-face", "20", "--database", database).exit_code == 0
     done = mien("counts", database, "--output", f"{ODD}.csv")
     assert (done.exit_code, done.stderr) == (0, "")
     assert r"caf\udce9.mp4" in (odd / f"{ODD}.csv").read_text()
