@@ -8,7 +8,6 @@ import os
 import pickle
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -61,8 +60,8 @@ def test_so_it_does_with_other_detectors(examples: Path, detector: str) -> None:
 
 
 @pytest.fixture
-def analyzer(tiny_bundle: Path) -> Iterator[Analyzer]:
-    yield Analyzer(tiny_bundle, Options(threads=2, level=0.8))
+def analyzer(tiny_bundle: Path) -> Analyzer:
+    return Analyzer(tiny_bundle, Options(threads=2, level=0.8))
 
 
 @pytest.mark.parametrize("detector", ["mtcnn", "haar", "whole"])

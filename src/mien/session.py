@@ -1,7 +1,8 @@
 """Networks in ONNX Runtime that still work in a process that was forked after they were used.
 
 A session has threads of its own, and a forked process has not: in it a run waits for ever, and so does the destructor,
-which joins them. So a forked process leaves what it inherited where it is, and opens each network anew when it needs it.
+which joins them. So a forked process leaves what it inherited where it is, and opens each network anew when it needs
+it.
 """
 
 from __future__ import annotations

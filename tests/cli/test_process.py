@@ -43,7 +43,8 @@ def fixed(tiny_bundle: Path) -> str:
 
 
 @pytest.mark.parametrize(
-    ("closed", "code", "rows"), [("2>&-", 0, 1), ("<&-", 0, 1), ("<&- 2>&-", 0, 1), (">&-", 2, 0), ("<&- >&- 2>&-", 2, 0)]
+    ("closed", "code", "rows"),
+    [("2>&-", 0, 1), ("<&-", 0, 1), ("<&- 2>&-", 0, 1), (">&-", 2, 0), ("<&- >&- 2>&-", 2, 0)],
 )
 def test_rows_come_where_they_can(photo: Path, fixed: str, *, closed: str, code: int, rows: int) -> None:
     done = shell(f"{MIEN} predict {photo} {fixed} {closed}", photo.parent)

@@ -87,7 +87,9 @@ class NetworkCamera:
                 if number == self._stall_after:
                     self._ended.wait(30)
                     return
-                stream.write(b"--f\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(part) + part + b"\r\n")
+                stream.write(
+                    b"--f\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(part) + part + b"\r\n"
+                )
                 stream.flush()
                 time.sleep(self._pause)
         except OSError:

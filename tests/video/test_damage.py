@@ -139,7 +139,7 @@ def song_flac(picture: bytes) -> bytes:
 def test_sound_is_no_video(tmp_path: Path, name: str, data: bytes) -> None:
     wave = b"RIFF\x24\x10\0\0WAVEfmt \x10\0\0\0\1\0\1\0\x44\xac\0\0\x88\x58\1\0\2\0\x10\0data\0\x10\0\0" + bytes(4096)
     (tmp_path / name).write_bytes(data or wave)
-    with pytest.raises(VideoError, match="is sound with(out pictures| a picture on its cover), not a video"):
+    with pytest.raises(VideoError, match=r"is sound with(out pictures| a picture on its cover), not a video"):
         Clip(tmp_path / name)
 
 

@@ -147,14 +147,13 @@ class Dropping:
 
 
 @pytest.mark.parametrize("threads", [1, 3])
-def test_while_a_camera_is_lost_all_that_was_seen_is_told(
-    tiny_bundle: Path, clip: ModuleType, threads: int
-) -> None:
+def test_while_a_camera_is_lost_all_that_was_seen_is_told(tiny_bundle: Path, clip: ModuleType, threads: int) -> None:
     source = Dropping(clip.frames(1, size=(320, 240)) * 6, blanks=4)
-    told = []
     with video.analyze(source, Analyzer(tiny_bundle, Options(threads=threads))) as analysis:
-        for frame in analysis:
-            told.append((source.taken.count("again"), frame.index, len(frame.faces), [t.number for t in frame.ended]))
+        told = [
+            (source.taken.count("again"), frame.index, len(frame.faces), [track.number for track in frame.ended])
+            for frame in analysis
+        ]
         rest = analysis.rest()
     assert [entry[:3] for entry in told[:6]] == [(0, index, 2) for index in range(6)]  # none waits for the camera
     blanks = told[6:10]

@@ -27,9 +27,9 @@ from typing import IO, Any
 
 from mien import __version__
 from mien.batch.listing import Chunk
-from mien.names import discard, plain_name
 from mien.batch.work import METADATA, Tally, part_name, read_tally
 from mien.errors import UsageError
+from mien.names import discard, plain_name
 
 FORMAT = 1
 INSIDE = "_mien"

@@ -22,11 +22,11 @@ from mien.cli.compare import compare, systems
 from mien.cli.count import count, counts
 from mien.cli.explain import explain
 from mien.cli.figures import figures
+from mien.cli.interrupts import INTERRUPTED
 from mien.cli.learn import average, calibrate, card, evaluate, export, train
 from mien.cli.models import doctor, models
 from mien.cli.option_names import as_typed
 from mien.cli.predict import predict
-from mien.cli.interrupts import INTERRUPTED
 from mien.cli.process import drop_output, say
 from mien.cli.report import report
 from mien.cli.runs import combine, crossfit, graft, score, slim, split
@@ -119,4 +119,3 @@ app.command(rich_help_panel="Compare", no_args_is_help=True)(compare)
 app.command(rich_help_panel="Compare", no_args_is_help=True)(figures)
 app.command(rich_help_panel="Trust", no_args_is_help=True)(report)
 app.add_typer(audit, rich_help_panel="Trust")
-

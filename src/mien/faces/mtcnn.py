@@ -136,9 +136,7 @@ def _refine(net: Network, pyramid: Pyramid, squares: Floats) -> Floats:
     return _square(boxes[suppress(boxes, score[kept], R_OVERLAP)])
 
 
-def _decide(
-    net: Network, pyramid: Pyramid, squares: Floats, threshold: float
-) -> tuple[Floats, Floats, Floats]:
+def _decide(net: Network, pyramid: Pyramid, squares: Floats, threshold: float) -> tuple[Floats, Floats, Floats]:
     """O-Net: boxes [K, 4], scores [K] and landmarks [K, 5, 2] of the faces.
 
     Its score falls steeply when a face is off the centre. Looking again from the corrected box finds more than half of
@@ -175,9 +173,7 @@ def _look(net: Network, pyramid: Pyramid, squares: Floats) -> tuple[Floats, Floa
     return _shift(squares, offset), np.array(probability[:, 1]), landmarks
 
 
-def _classify(
-    net: Network, pyramid: Pyramid, squares: Floats, size: int, batch: int
-) -> tuple[Floats, ...]:
+def _classify(net: Network, pyramid: Pyramid, squares: Floats, size: int, batch: int) -> tuple[Floats, ...]:
     """All outputs of R-Net or O-Net for the squares, in batches of bounded size."""
     name = net.get_inputs()[0].name
     outputs = []

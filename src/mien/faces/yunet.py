@@ -81,9 +81,7 @@ def _open(path: Path, threads: int) -> Session:
     return net
 
 
-def _look(
-    net: Session, pixels: NDArray[np.uint8], scale: float, threshold: float
-) -> tuple[Floats, Floats, Floats]:
+def _look(net: Session, pixels: NDArray[np.uint8], scale: float, threshold: float) -> tuple[Floats, Floats, Floats]:
     """Boxes [N, 4], scores [N] and landmarks [N, 5, 2], in pixels of the picture, seen at one scale."""
     height, width = pixels.shape[:2]
     entry = net.get_inputs()[0]

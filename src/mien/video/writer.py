@@ -45,7 +45,9 @@ class AnnotatedVideo:
         if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
             raise UsageError(f"cannot write to {path.parent}: no such folder, or not yours to write to")
         self._target = path.resolve()
-        self._part = self._target.with_name(f".{printable(path.stem)}.{os.getpid()}.part{path.suffix}")  # FFmpeg reads the suffix
+        self._part = self._target.with_name(
+            f".{printable(path.stem)}.{os.getpid()}.part{path.suffix}"
+        )  # FFmpeg reads the suffix
         self._fourcc = cv2.VideoWriter.fourcc(*codec)
         self._rate = rate
         self._writer: cv2.VideoWriter | None = None
@@ -107,7 +109,9 @@ class AnnotatedVideo:
             file = str(Path(folder) / self._part.name)
             self._writer = cv2.VideoWriter(file, cv2.CAP_FFMPEG, self._fourcc, self._rate, self._size)
         if not self._writer.isOpened():
-            raise UsageError(f"cannot write a video of {self._size[0]}x{self._size[1]} to {printable(str(self._target))}")
+            raise UsageError(
+                f"cannot write a video of {self._size[0]}x{self._size[1]} to {printable(str(self._target))}"
+            )
 
 
 def annotated(frame: TrackedFrame, model: str, size: tuple[int, int]) -> NDArray[np.uint8]:
