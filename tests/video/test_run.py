@@ -118,7 +118,11 @@ def test_abstaining_holds_for_frames_and_averages_alike(tiny_bundle: Path, cross
 class Dropping:
     """A camera that is lost after some frames, for a while."""
 
-    name, rate, expected, shortfall, lost = "camera:0", 25.0, None, None, 0
+    name: str = "camera:0"
+    rate: float = 25.0
+    expected: int | None = None
+    shortfall: str | None = None
+    lost: int = 0
 
     def __init__(self, frames: list[np.ndarray], blanks: int) -> None:
         self.blanks = blanks

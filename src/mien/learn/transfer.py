@@ -48,7 +48,7 @@ def start_from(net: nn.Module, init: Path, report: Callable[[str], None] = lambd
     if not path.is_file():
         raise DataError(f"the start weights {path} do not exist: set model.init to a file or bundle, or to null")
     try:
-        with plain_name(path, DataError) as plain, safe_open(plain, framework="pt") as file:
+        with plain_name(path, DataError) as readable, safe_open(readable, framework="pt") as file:
             names = set(file.keys())
     except SafetensorError as error:
         raise DataError(f"{path} is not a safetensors file: {error}") from error
@@ -105,7 +105,7 @@ def mobilenet_options(init: Path) -> dict[str, Any]:
     if not path.is_file():
         raise DataError(f"the weights {path} do not exist: name a run, a model or a safetensors file")
     try:
-        with plain_name(path, DataError) as plain, safe_open(plain, framework="pt") as file:
+        with plain_name(path, DataError) as readable, safe_open(readable, framework="pt") as file:
             shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118 - no mapping
     except SafetensorError as error:
         raise DataError(f"{path} is not a safetensors file: {error}") from error
