@@ -207,6 +207,7 @@ def test_an_interrupted_prediction_points_to_batch(photo: Path, fixed: str) -> N
         (["predict", "{photo}", "--abstain", "2"], "mien: --abstain: "),
         (["check-age", "{photo}", "--max-false-pass", "0"], "mien: --max-false-pass is a share"),
         (["video", "--camera", "0", "--reconnect", "-1"], "mien: --reconnect: the seconds to try again"),
+        (["video", "{film}", "--reconnect", "3"], "mien: --reconnect is for cameras"),
         (["video", "{film}", "--max-frames", "0"], "mien: --max-frames: the number of frames"),
         (["video", "{film}", "--every", "0"], "mien: --every: "),
         (["count", "{film}", "--survive", "-1"], "mien: --survive: "),

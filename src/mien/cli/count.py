@@ -78,7 +78,7 @@ def count(
     from mien.video.run import Analysis
     from mien.video.tracker import TrackerOptions
 
-    stream.check_source(source, camera)
+    stream.check_source(source, camera, reconnect)
     if interval < 1:
         raise UsageError(f"an interval is 1 second or longer, not {interval}", option="interval")
     if start is not None and camera is not None:

@@ -20,12 +20,14 @@ if TYPE_CHECKING:
 SOME_FAILED = 3
 
 
-def check_source(file: Path | None, camera: str | None) -> None:
-    """Exactly one of the two.
+def check_source(file: Path | None, camera: str | None, reconnect: float = 0.0) -> None:
+    """Exactly one of the two, and no waiting for a file.
 
     Raises:
-        UsageError: none or both.
+        UsageError: none or both, or a file that is to be waited for.
     """
+    if camera is None and reconnect:
+        raise UsageError("--reconnect is for cameras: a file is there or not")
     if (file is None) == (camera is None):
         raise UsageError("name one video file, or a camera with --camera, e.g. --camera 0")
 

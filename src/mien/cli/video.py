@@ -76,7 +76,7 @@ def video(
 
     if records is None:
         check_output_is_open()
-    stream.check_source(source, camera)
+    stream.check_source(source, camera, reconnect)
     wanted = _rows(rows, terminal=records is None and stream.terminal())
     chosen = _format(form, records)
     for target in (output, records):

@@ -163,6 +163,8 @@ def _head(file: Path, given: str) -> bytes:
     try:
         if file.is_dir():
             raise VideoError(f"{name} is a folder, not a video")
+        if file.exists() and not file.is_file():
+            raise VideoError(f"{name} is a device or a pipe, not a file: read it as a camera (--camera)")
         with file.open("rb") as stream:
             head = stream.read(_HEAD)
     except PermissionError:
