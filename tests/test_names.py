@@ -16,8 +16,9 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from mien import names
+from mien.batch import tables
 from mien.cli import app
-from mien.errors import ModelError, PhotoMissing
+from mien.errors import ModelError, PhotoMissing, UsageError
 from mien.names import plain_name
 from mien.photos.item import read_file
 from mien.video.frames import Clip
@@ -139,3 +140,9 @@ def test_an_address_given_as_a_photo_is_told_so(tiny_bundle: Path, address: str)
     assert f"{address}, which is an address; mien reads files: download it first" in done.stdout
     with pytest.raises(PhotoMissing, match="which is an address"):
         read_file(address)
+
+
+@pytest.mark.parametrize("address", ["https://a.org/b.parquet", "s3://bucket/*.parquet"])
+def test_so_is_an_address_given_as_a_table(address: str) -> None:
+    with pytest.raises(UsageError, match="which is an address"):
+        tables.named(address)

@@ -31,6 +31,7 @@ class NetworkCamera:
         stall_after: int | None = None,
         most: int | None = None,
         pause: float = 0.02,
+        port: int = 0,
     ) -> None:
         """Begin to listen.
 
@@ -40,6 +41,7 @@ class NetworkCamera:
             stall_after: falls silent after so many frames.
             most: refuses connections after so many.
             pause: seconds between frames.
+            port: where to listen; 0 for a free one.
         """
         self.connections = 0
         self._parts = [_jpeg(frame) for frame in frames]
@@ -64,14 +66,18 @@ class NetworkCamera:
                 self.end_headers()
                 camera._send(self.wfile)
 
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self._server.daemon_threads = True
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
     @property
     def address(self) -> str:
         """Its URL, with a password."""
-        return f"http://admin:secret@127.0.0.1:{self._server.server_port}/video.mjpg"
+        return f"http://admin:secret@127.0.0.1:{self.port}/video.mjpg"
+
+    @property
+    def port(self) -> int:
+        return self._server.server_port
 
     def __enter__(self) -> NetworkCamera:
         return self

@@ -125,27 +125,14 @@ def test_patience_has_an_end(cameras: Any) -> None:
 
 
 def test_a_camera_may_come_later(cameras: Any) -> None:
-    sender = cameras.NetworkCamera(cameras.numbered(5))
-    address = sender.address
-    sender.__exit__()
+    with cameras.NetworkCamera(cameras.numbered(5)) as sender:
+        address, port = sender.address, sender.port
     with pytest.raises(VideoError, match="does not open"):
         Camera(address)
     later: list[Any] = []
-
-    def begin() -> None:
-        import http.server
-
-        port = int(address.rsplit(":", 1)[1].split("/")[0])
-        made = http.server.ThreadingHTTPServer
-        http.server.ThreadingHTTPServer = lambda _, handler: made(("127.0.0.1", port), handler)  # type: ignore[assignment,misc]
-        try:
-            later.append(cameras.NetworkCamera(cameras.numbered(5)))
-        finally:
-            http.server.ThreadingHTTPServer = made  # type: ignore[misc]
-
-    timer = threading.Timer(0.3, begin)
+    timer = threading.Timer(0.3, lambda: later.append(cameras.NetworkCamera(cameras.numbered(5), port=port)))
     timer.start()
-    camera = Camera(address, reconnect=10, max_frames=3)
+    camera = Camera(address, reconnect=20, max_frames=3)
     assert [frame.index for frame in watch(camera)][-1] == 2
     timer.join()
     later[0].__exit__()
