@@ -21,6 +21,7 @@ class NetworkCamera:
 
     Attributes:
         connections: how many there were.
+        silent: set once it has fallen silent.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class NetworkCamera:
             self._parts[number] = {"noise": os.urandom(len(whole)), "cut": whole[:40], "empty": b"\xff"}[fault]
         self._stall_after, self._most, self._pause = stall_after, most, pause
         self._ended = threading.Event()
+        self.silent = threading.Event()
         camera = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -91,6 +93,7 @@ class NetworkCamera:
         try:
             for number, part in enumerate(self._parts):
                 if number == self._stall_after:
+                    self.silent.set()
                     self._ended.wait(30)
                     return
                 stream.write(

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
+import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 
 from mien.errors import UsageError, VideoError
@@ -92,6 +96,35 @@ def test_a_silent_camera_can_be_stopped_at_once(cameras: Any, monkeypatch: pytes
         watch(camera)
         assert time.monotonic() - begun < 6
     assert camera.shortfall is None
+
+
+@pytest.mark.parametrize("with_command", [True, False])
+def test_a_process_ends_well_while_a_camera_is_silent(cameras: Any, tiny_bundle: Path, *, with_command: bool) -> None:
+    """Inside of OpenCV the thread that reads cannot be broken off; ending there would abort the process."""
+    script = (
+        "import sys, mien.video.camera as room\n"
+        "room.SILENCE = 3.0\n"
+        "frames = iter(room.Camera(sys.argv[1]))\n"
+        "print(next(frames).index, flush=True)\n"
+    )
+    ours = ["-c", script]
+    theirs = ["-m", "mien", "video", "--model", str(tiny_bundle), "--threads", "1", "--camera"]
+    with cameras.NetworkCamera([np.full((64, 64, 3), 99, np.uint8)] * 12, stall_after=10) as sender:
+        command = [sys.executable, *(theirs if with_command else ours), sender.address]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+            if with_command:
+                while not sender.silent.wait(0.1):
+                    pass
+                time.sleep(0.5)
+                begun = time.monotonic()
+                running.send_signal(signal.SIGINT)
+            errors = running.communicate(timeout=60)[1]
+    if with_command:
+        assert time.monotonic() - begun < 8
+        assert running.returncode == 130
+        assert errors == b"mien: interrupted: what was read until then is written\n"
+    else:
+        assert (running.returncode, b"terminate" in errors) == (0, False)
 
 
 def test_a_lost_camera_is_reached_again(cameras: Any) -> None:

@@ -20,12 +20,16 @@ def main() -> None:
 
     try:
         catch_interrupts()
-        from mien.cli.process import open_streams
+        from mien.cli.process import leave, open_streams
 
         open_streams()
         from mien.cli.commands import app
 
-        app(prog_name="mien")
+        try:
+            app(prog_name="mien")
+        except SystemExit as end:
+            leave(end.code)
+            raise
     except KeyboardInterrupt:
         from mien.cli.process import say
 
