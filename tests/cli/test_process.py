@@ -253,3 +253,13 @@ def test_a_video_given_as_a_photo_is_sent_on(tiny_bundle: Path, tmp_path: Path, 
     assert done.exit_code == 3
     assert "not_an_image" in done.stdout
     assert "mien video" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "text", ["https://example.org/a.jpg\n", "HTTP://example.org/a.jpg", "[InternetShortcut]\r\nURL=https://a.org/b\r\n"]
+)
+def test_a_file_with_an_address_in_it_is_told_so(tiny_bundle: Path, tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.jpg").write_text(text)
+    done = CliRunner().invoke(app, ["predict", str(tmp_path / "a.jpg"), "--model", str(tiny_bundle), "--threads", "1"])
+    assert done.exit_code == 3
+    assert "the address of something on the network: download that" in done.stdout

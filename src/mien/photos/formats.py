@@ -49,6 +49,7 @@ _FILM = {
     b"OggS\0": "a video or sound",
     b"\x30\x26\xb2\x75\x8e\x66\xcf\x11": "a video or sound",  # Windows Media
 }
+_ADDRESS = re.compile(rb"\s*(?:\[InternetShortcut\]\s*URL=)?(?:https?|ftp|s3|gs)://\S+\s*(?:\n|$)", re.IGNORECASE)
 _BINARY = re.compile(rb"[\0-\x08\x0e-\x1a\x1c-\x1f]")
 
 
@@ -115,6 +116,8 @@ def rejection(data: bytes) -> PhotoError:
     for magic, name in _UNSUPPORTED.items():
         if data.startswith(magic):
             return PhotoUnsupported(f"{name} pictures cannot be read: save it as JPEG or PNG")
+    if _ADDRESS.match(data[:4096]):
+        return NotAnImage("this is no picture, but the address of something on the network: download that")
     words = describe(data) or ("plain text" if is_text(data[:4096]) else "data of an unknown kind")
     if "video" in words:
         return NotAnImage(f"this is no picture, it looks like {words}: for videos there is the command mien video")
