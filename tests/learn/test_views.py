@@ -113,13 +113,14 @@ def test_a_hint_counts_the_distance_in_units_of_the_spread() -> None:
 
 def test_a_hinted_network_comes_to_give_its_guides_features(settings: list[str], tmp_path: Path) -> None:
     guide = Guide(Path("mien-s"))
-    front = [4, *[8] * 12, guide.features]  # of our own network, narrow up to its last map
+    front = [3, 6, 13, 13, 26, 26, *[51] * 6, 102, guide.features]  # a tenth of the channels up to the last map
     plan = [
         *settings,
         "data.guide=mien-s",
         "loss.teacher=0.5",
         "data.views=2",
         "optimiser.sizes={}",
+        "optimiser.layer_decay=0.95",
         f"model.options={{front: {front}}}",
     ]
     distances = []

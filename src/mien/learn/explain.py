@@ -45,8 +45,10 @@ COARSE = 2
 FINE_SIGHT = 2.0
 """How far around its middle a cell of the finer map sees, in cells: 30 to 33 of 192 pixels, measured as `SIGHT` was."""
 
-FORMER = {name: "{width: 0.5}" for name in ("mien-s-half-start", "mien-s-half-middle", "mien-s-half", "mien-s-guided")}
-"""Options of our own network in recipes that are gone, for models that name only their recipe."""
+HALF = frozenset({"mien-s-half-start", "mien-s-half-middle", "mien-s-half", "mien-s-guided"})
+"""Recipes that are gone, for models that name only their recipe: our own network with half of its channels."""
+LOW = frozenset({"mien-s-low", "mien-s-low-fresh"})
+"""Likewise: the network of mien-s."""
 
 TOLERANCE = 1e-3
 """Largest difference in probability between a model and its network in torch."""
@@ -156,9 +158,9 @@ def _architectures(bundle: Bundle) -> list[Model]:
         found = [plain.model_copy(update={"network": stated["network"], "options": stated["options"]})]
     else:
         recipe = str(config.made.get("recipe", ""))
-        changed = [f"model.options={FORMER[recipe]}"] if recipe in FORMER else []
-        known = "mien-s-low-many" if recipe in {*FORMER, "mien-s-low", "mien-s-low-fresh"} else recipe
-        found = [load_recipe(known, changed).model] if known in recipe_names() else []
+        known = "mien-s" if recipe in LOW else recipe
+        found = [load_recipe(known).model] if known in recipe_names() else []
+        found += [plain.model_copy(update={"options": {"width": 0.5}})] if recipe in HALF else []
         found.append(plain)
     return [model.model_copy(update={"size": config.contract.size}) for model in found]
 
