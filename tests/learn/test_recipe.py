@@ -121,7 +121,7 @@ def test_settings_that_are_gone_may_stand_at_what_turned_them_off(tmp_path: Path
     ("setting", "told"),
     [
         ("data.doubt=answers.parquet", "unknown setting 'data.doubt'"),
-        ("data.guide=[mien-s, mien-m]", "data.guide"),
+        ("data.guide=[mien-s, mien-m]", "data.guide names one model"),
         ("loss.ordinal=0.2", "unknown setting 'loss.ordinal'"),
     ],
 )

@@ -91,8 +91,10 @@ class Data(_Part):
             del kept["doubt"]
         if "doubt" not in kept:
             kept.pop("unlikely", None)
-        if isinstance(kept.get("guide"), list | tuple) and len(kept["guide"]) == 1:
-            (kept["guide"],) = kept["guide"]
+        if isinstance(guides := kept.get("guide"), list | tuple):
+            if len(guides) != 1:
+                raise ValueError("data.guide names one model, not a list of them")
+            kept["guide"] = guides[0]
         return kept
 
     @model_validator(mode="after")
