@@ -38,6 +38,7 @@ def test_config_survives_json() -> None:
         files={"model.onnx": "00"},
         figures={"MAE": 4.4},
         made={"recipe": "mien-m"},
+        architecture={"network": "mobilenet-v1", "options": {"width": 0.5}},
     )
     assert BundleConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
 

@@ -6,7 +6,7 @@ from safetensors.torch import save_file
 
 from mien.errors import DataError
 from mien.learn.backbones import MobileNetV1, SamePadConv
-from mien.learn.heads import AgeGenderNet, mobilenet_v1
+from mien.learn.heads import AgeGenderNet
 
 
 @pytest.mark.parametrize("side", [7, 8, 25])
@@ -68,49 +68,3 @@ def test_in_rgb_moves_order_and_division_into_the_first_convolution_and_changes_
         assert not moved.reverse
         assert not torch.equal(moved.backbone.stem.weight, net.backbone.stem.weight)
         assert torch.equal(net.in_rgb().backbone.stem.weight, moved.backbone.stem.weight), "the network stays as it was"
-
-
-@pytest.fixture
-def chips() -> torch.Tensor:
-    return torch.randint(0, 256, (32, 64, 64, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
-
-
-def answers(net: AgeGenderNet, chips: torch.Tensor) -> torch.Tensor:
-    with torch.inference_mode():
-        age: torch.Tensor = net.eval()(chips).age
-    return age
-
-
-def with_norms(plain: AgeGenderNet) -> AgeGenderNet:
-    net = mobilenet_v1(64, width=0.25, batch_norm=True)
-    net.load_state_dict(plain.state_dict(), strict=False)
-    return net
-
-
-def test_batch_norms_put_into_a_trained_network_change_nothing_at_first(chips: torch.Tensor) -> None:
-    torch.manual_seed(0)
-    plain = mobilenet_v1(64, width=0.25)
-    net = with_norms(plain).train()
-    net.keep_answers(chips[:16])
-    assert net.training
-    torch.testing.assert_close(answers(net, chips), answers(plain, chips), rtol=1e-4, atol=1e-6)
-    spreads = [norm.weight.detach().clone() for norm in net.backbone.norms()]
-    net.keep_answers(chips[16:])
-    assert all(torch.equal(a, b.weight) for a, b in zip(spreads, net.backbone.norms(), strict=True)), "only once"
-
-
-@pytest.mark.parametrize("ranks", [(), (3,) * 13])
-def test_batch_norms_fold_into_the_convolutions(chips: torch.Tensor, ranks: tuple[int, ...]) -> None:
-    torch.manual_seed(0)
-    net = mobilenet_v1(64, width=0.25, ranks=ranks, batch_norm=True).train()
-    with torch.no_grad():
-        for norm in net.backbone.norms():
-            norm.weight.uniform_(0.5, 1.5)
-            norm.bias.uniform_(-0.1, 0.5)
-        for _ in range(3):
-            net(chips)  # statistics
-    folded = net.without_norms()
-    assert folded.training
-    assert not folded.backbone.norms()
-    torch.testing.assert_close(answers(folded, chips), answers(net, chips), rtol=1e-3, atol=1e-5)
-    assert folded.without_norms() is folded

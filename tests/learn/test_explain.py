@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,13 @@ import torch
 from captum.attr import LayerGradCam, LayerIntegratedGradients
 from captum.attr import Occlusion as CaptumOcclusion
 from numpy.typing import NDArray
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from torchcam.methods import CAM, GradCAM, LayerCAM, SmoothGradCAMpp
 
 from mien.errors import ModelError, UsageError
 from mien.estimate import bundle
+from mien.estimate.bundle import Bundle, BundleConfig
 from mien.estimate.calibrate import Calibration
 from mien.estimate.class_activation import of_bundle
 from mien.estimate.estimator import Estimator
@@ -28,7 +31,16 @@ from mien.estimate.occlusion import GRID, Occlusion
 from mien.faces.align import CropContract
 from mien.learn import explain as module
 from mien.learn import samples
-from mien.learn.explain import METHODS, GradientMaps, TorchModel, class_activation, feature_layer, make, of_model
+from mien.learn.explain import (
+    METHODS,
+    GradientMaps,
+    TorchModel,
+    _rebuilt,
+    class_activation,
+    feature_layer,
+    make,
+    of_model,
+)
 from mien.learn.heads import AgeGenderNet, mobilenet_v1
 from mien.learn.network import build
 from mien.learn.recipe import Model
@@ -252,6 +264,32 @@ def test_what_cannot_be_explained_is_refused(
     monkeypatch.setattr(module, "_rebuilt", lambda found: rebuilt)
     with pytest.raises(ModelError, match="answers otherwise, by up to"):
         of_model(estimator)
+
+
+NARROW = {"width": 0.25, "front": [4]}
+
+
+@pytest.mark.parametrize(
+    ("options", "stated", "recipe"),
+    [
+        (NARROW, {"network": "mobilenet-v1", "options": NARROW}, "somebodys-own"),
+        ({"width": 0.5}, {}, "mien-s-half"),  # a recipe that is gone
+        ({}, {}, "somebodys-own"),
+        ({}, {}, "mien-s"),  # named like another network
+    ],
+)
+def test_a_network_is_what_its_bundle_says(
+    options: dict[str, Any], stated: dict[str, Any], recipe: str, tmp_path: Path
+) -> None:
+    net = mobilenet_v1(64, **options)
+    save_file(net.state_dict(), tmp_path / "model.safetensors")
+    config = BundleConfig("x", CropContract.utkface(64), "none", made={"recipe": recipe}, architecture=stated)
+    rebuilt = _rebuilt(Bundle(tmp_path, config))
+    assert isinstance(rebuilt, AgeGenderNet)
+    assert all(torch.equal(mine, theirs) for mine, theirs in zip(rebuilt.parameters(), net.parameters(), strict=True))
+    for wrong in ({"network": "mobilenet-v1", "options": {"width": 0.3}}, {"network": "unheard-of", "options": {}}):
+        with pytest.raises(ModelError, match="do not fit the network"):
+            _rebuilt(Bundle(tmp_path, replace(config, architecture=wrong)))
 
 
 def test_threads_may_share_a_network(small: TorchModel) -> None:

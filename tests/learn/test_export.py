@@ -87,6 +87,7 @@ def test_config_tells_what_the_bundle_is(exported: Path) -> None:
     assert made.config.name == "small"
     assert made.config.contract.size == 64
     assert made.config.parameters == sum(t.numel() for t in load_file(exported / "model.safetensors").values())
+    assert made.config.architecture == {"network": "mobilenet-v1", "options": {"dropout": 0.2}}
     assert made.config.licence == "LicenseRef-mien-weights-research-only"
     assert "non-commercial research" in (exported / "LICENSE").read_text()
     assert made.damaged() == []
@@ -182,34 +183,6 @@ def test_a_network_with_folded_batch_norm_is_exported_right(chips_folder: Path, 
     np.testing.assert_allclose(answers.female, female.numpy(), atol=1e-4)
     session = onnxruntime.InferenceSession(folder / "model.onnx", providers=["CPUExecutionProvider"])
     assert [port.name for port in session.get_outputs()] == ["age_pmf", "p_female"]  # its heads are not linear
-
-
-def test_batch_norms_are_folded_before_the_weights_are_stored(
-    run_folder: Path, chips_folder: Path, tmp_path: Path
-) -> None:
-    data = f"{{data: {chips_folder}, fold: train}}"
-    settings = [
-        f"data.train=[{data}]",
-        f"data.val={data}",
-        "data.workers=0",
-        f"model.init={run_folder}",
-        "data.teacher=null",
-        "model.options={batch_norm: true}",
-        "model.size=64",
-        "optimiser.epochs=1",
-        "optimiser.lr=1e-5",
-        "optimiser.head_lr=1e-5",
-        "optimiser.ema=0",
-    ]
-    told: list[str] = []
-    weights = train.run(load_recipe("mien-m", settings), tmp_path / "run", report=told.append)
-    assert any("norm" in name for name in load_file(weights))
-    folder = export.export_run(tmp_path / "run", tmp_path / "model", "folded")
-    assert load_file(folder / "model.safetensors").keys() == load_file(run_folder / "model.safetensors").keys()
-    assert (folder / "model.onnx").stat().st_size < 200_000, "the graph bears no weights of its own"
-    plain = export.export_run(run_folder, tmp_path / "plain", "plain")
-    small, before = (Estimator(bundle.read(path))(_chips(5)).pmf for path in (folder, plain))
-    assert np.abs(small - before).max() < 0.02, "a step of nearly no length leaves the answers nearly as they were"
 
 
 def test_weights_that_do_not_fit_the_recipe_are_refused(plain_folder: Path, tmp_path: Path) -> None:

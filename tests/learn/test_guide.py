@@ -12,7 +12,6 @@ from safetensors.torch import load_file
 from mien.errors import MienError, UsageError
 from mien.estimate.bundle import find, read
 from mien.estimate.estimator import Estimator
-from mien.faces.align import CropContract, resize_chip
 from mien.learn import train
 from mien.learn.dataset import Chips, augment, augment_with_clean, blend
 from mien.learn.guide import Guide
@@ -45,22 +44,6 @@ def test_a_guide_answers_as_the_model_does(guide: Guide, portrait: np.ndarray) -
     assert female == pytest.approx(float(expected.female[0]))
 
 
-def test_of_several_the_mean_answer_counts_each_at_its_size(guide: Guide, portrait: np.ndarray) -> None:
-    large = Guide(Path("mien-m"))
-    both = Guide(Path("mien-s"), Path("mien-m"))
-    assert both.size == large.size > guide.size
-    chip = np.asarray(Image.fromarray(portrait).resize((both.size, both.size)))
-    small_pmf, small_female = guide(resize_chip(chip, CropContract.utkface(guide.size)))
-    large_pmf, large_female = large(chip)
-    pmf, female, features = both.with_features(chip)
-    np.testing.assert_allclose(pmf, (small_pmf + large_pmf) / 2, atol=1e-6)
-    assert female == pytest.approx((small_female + large_female) / 2)
-    assert features.shape == (guide.features,)
-    np.testing.assert_array_equal(both(chip)[0], pmf)
-    with pytest.raises(UsageError, match="no model is named"):
-        Guide()
-
-
 def test_answers_that_are_no_numbers_are_an_error(portrait: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = Guide(Path("mien-s"))
     chip = np.asarray(Image.fromarray(portrait).resize((broken.size, broken.size)))
@@ -75,7 +58,7 @@ def test_answers_that_are_no_numbers_are_an_error(portrait: np.ndarray, monkeypa
             shapes = {"age_pmf": (1, 117), "p_female": (1,), "feature_map": (1, broken.features, 4, 4)}
             return [np.full(shapes[name], np.nan, np.float32) for name in names]
 
-    monkeypatch.setattr(broken._estimator(0), "session", Session())
+    monkeypatch.setattr(broken._estimator(), "session", Session())
     with pytest.raises(MienError, match="not a number"):
         broken.with_features(chip)
 
@@ -145,8 +128,8 @@ def test_a_blend_is_the_same_at_each_asking_and_another_in_the_next_epoch(chips_
 def test_a_guide_is_what_a_run_learns_from(
     settings: list[str], chips_folder: Path, guide: Guide, tmp_path: Path
 ) -> None:
-    plan = [*settings, "data.guide=[mien-s]", "loss.teacher=1", "augment.mix=0.5", "model.options.width=0.25"]
-    weights = train.run(load_recipe("mien-s-half", [*plan, "optimiser.sizes={}"]), tmp_path / "run")
+    plan = [*settings, "data.guide=[mien-s]", "loss.teacher=1", "augment.mix=0.5", "model.options={width: 0.25}"]
+    weights = train.run(load_recipe("mien-m", [*plan, "optimiser.sizes={}"]), tmp_path / "run")
     net = build_empty(load_recipe(str(tmp_path / "run" / "recipe.yaml")).model)
     net.load_state_dict(load_file(weights))
     train_set = read_manifest(chips_folder).select(fold="train")
@@ -165,7 +148,8 @@ def test_a_guide_is_what_a_run_learns_from(
         (["data.guide=mien-s", "data.teacher=x.parquet"], "not from both"),
         (["augment.mix=0.5"], "augment.mix needs a model that answers for blends: set data.guide"),
         (["data.guide=mien-s", "loss.teacher=0"], "not listened to"),
-        (["data.guide=[]"], "name one or several"),
+        (["data.teacher=[]"], "names one or several"),
+        (["data.guide=[mien-s, mien-m]"], "names one model"),
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(overrides: list[str], told: str) -> None:

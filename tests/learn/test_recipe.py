@@ -5,6 +5,7 @@ import pytest
 import yaml
 
 from mien.errors import UsageError
+from mien.learn.network import build_empty
 from mien.learn.recipe import Recipe, load_recipe, recipe_names
 
 
@@ -92,3 +93,48 @@ def test_missing_file() -> None:
 def test_yaml_output_holds_no_python_tags() -> None:
     assert isinstance(yaml.safe_load(load_recipe("mien-m").to_yaml()), dict)
     assert Recipe.model_validate(yaml.safe_load(load_recipe("mien-m").to_yaml())) == load_recipe("mien-m")
+
+
+RUNS = sorted(Path(__file__).parents[2].glob("docs/results/systems/*/recipe.yaml"))
+
+
+@pytest.mark.parametrize("path", RUNS, ids=lambda path: path.parent.name)
+def test_recipes_of_older_runs_are_read(path: Path) -> None:
+    tree = yaml.safe_load(path.read_text())
+    if "optimiser" not in tree:
+        pytest.skip("a baseline has a recipe of its own kind")
+    assert load_recipe(str(path)).name == tree["name"]
+
+
+def test_settings_that_are_gone_may_stand_at_what_turned_them_off(tmp_path: Path) -> None:
+    plan = load_recipe("mien-m", ["data.teacher=null", "data.guide=mien-s"])
+    tree = yaml.safe_load(plan.to_yaml())
+    tree["data"] |= {"doubt": None, "unlikely": 0.1, "guide": ["mien-s"]}
+    tree["model"]["options"] |= {"tail": [], "batch_norm": False, "places": False}
+    tree["loss"] |= {"ordinal": 0.0, "squared": 0.0, "variance": 0.0}
+    path = tmp_path / "old.yaml"
+    path.write_text(yaml.safe_dump(tree))
+    assert load_recipe(str(path)) == plan
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        ("data.doubt=answers.parquet", "unknown setting 'data.doubt'"),
+        ("data.guide=[mien-s, mien-m]", "data.guide names one model"),
+        ("loss.ordinal=0.2", "unknown setting 'loss.ordinal'"),
+    ],
+)
+def test_settings_that_are_gone_are_refused_where_they_did_something(setting: str, told: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(told)):
+        load_recipe("mien-m", ["data.teacher=null", setting])
+
+
+@pytest.mark.parametrize("option", ["tail: [768, 1024]", "batch_norm: true", "places: true"])
+def test_options_that_are_gone_are_refused_where_they_did_something(option: str) -> None:
+    with pytest.raises(UsageError, match=f"unknown option of mobilenet-v1 '{option.partition(':')[0]}'"):
+        build_empty(load_recipe("mien-m", [f"model.options={{{option}}}"]).model)
+
+
+def test_an_option_of_another_network_stays() -> None:
+    assert load_recipe("expert-men", ["model.options.batch_norm=false"]).model.options["batch_norm"] is False

@@ -113,18 +113,19 @@ def test_a_hint_counts_the_distance_in_units_of_the_spread() -> None:
 
 def test_a_hinted_network_comes_to_give_its_guides_features(settings: list[str], tmp_path: Path) -> None:
     guide = Guide(Path("mien-s"))
-    tail = [guide.features]
+    front = [3, 6, 13, 13, 26, 26, *[51] * 6, 102, guide.features]  # a tenth of the channels up to the last map
     plan = [
         *settings,
         "data.guide=mien-s",
         "loss.teacher=0.5",
         "data.views=2",
         "optimiser.sizes={}",
-        f"model.options={{width: 0.1, tail: {tail}}}",
+        "optimiser.layer_decay=0.95",
+        f"model.options={{front: {front}}}",
     ]
     distances = []
     for hint in (0, 30):
-        recipe = load_recipe("mien-s-half", [*plan, "data.teacher=null", f"loss.hint={hint}", "optimiser.epochs=8"])
+        recipe = load_recipe("mien-m", [*plan, "data.teacher=null", f"loss.hint={hint}", "optimiser.epochs=8"])
         trainer = train.Trainer(recipe, tmp_path / str(hint), lambda line: None)
         trainer.fit()
         chips = Chips(trainer.train_set, recipe.model.size, Augment(), guide=guide, hinted=True)
@@ -139,7 +140,7 @@ def test_a_hinted_network_comes_to_give_its_guides_features(settings: list[str],
 def test_a_network_with_other_features_is_told(settings: list[str], tmp_path: Path) -> None:
     plan = [*settings, "data.teacher=null", "data.guide=mien-s", "loss.hint=1", "model.options={width: 0.1}"]
     with pytest.raises(DataError, match="features and the network 102: set"):
-        train.run(load_recipe("mien-s-half", plan), tmp_path / "run")
+        train.run(load_recipe("mien-m", plan), tmp_path / "run")
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ from mien.cli.option_names import as_typed
 from mien.cli.predict import predict
 from mien.cli.process import drop_output, say
 from mien.cli.report import report
-from mien.cli.runs import combine, crossfit, graft, score, slim, split
+from mien.cli.runs import combine, crossfit, score, slim, split
 from mien.cli.serve import serve
 from mien.cli.video import video
 from mien.errors import MienError
@@ -110,7 +110,6 @@ app.command(rich_help_panel="Learn", no_args_is_help=True)(combine)
 app.command(rich_help_panel="Learn", no_args_is_help=True)(split)
 app.command(rich_help_panel="Learn", no_args_is_help=True)(crossfit)
 app.command(rich_help_panel="Learn", no_args_is_help=True)(slim)
-app.command(rich_help_panel="Learn", no_args_is_help=True)(graft)
 app.command(rich_help_panel="Learn", no_args_is_help=True)(score)
 app.command(rich_help_panel="Learn", no_args_is_help=True)(export)
 app.command(rich_help_panel="Learn", no_args_is_help=True)(card)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,13 +10,13 @@ import typer
 from mien.cli.answers import answers
 from mien.cli.learn import Data, Folds, Model, Threads, needs_extra
 from mien.cli.written import write
-from mien.errors import MissingExtra, UsageError
+from mien.errors import UsageError
 
 if TYPE_CHECKING:
     from mien.learn.audit.fairness_report import FairnessReport
 
-FORMATS = ("table", "json", "html")
-SUFFIXES = {".md": "table", ".json": "json", ".html": "html", ".htm": "html"}
+FORMATS = ("table", "json")
+SUFFIXES = {".md": "table", ".json": "json"}
 DRAWINGS = (".png", ".svg", ".pdf")
 
 
@@ -39,7 +38,7 @@ def fairness(
     ] = None,
     form: Annotated[
         str | None,
-        typer.Option("--format", help="table (Markdown), json or html.", show_default="as --output ends, else table"),
+        typer.Option("--format", help="table (Markdown) or json.", show_default="as --output ends, else table"),
     ] = None,
     output: Annotated[Path | None, typer.Option(help="File to write.", show_default="standard output")] = None,
     plot: Annotated[Path | None, typer.Option(help="Save the plot there, as PNG, SVG or PDF.")] = None,
@@ -70,15 +69,16 @@ def fairness(
             from mien.learn.audit.fairness_plots import plot as draw
         draw(report).savefig(plot, dpi=150)
     told = {"data": data, "folds": folds, "fold": fold, "predictions": predictions}
-    options: dict[str, Any] = {"by": groups, **told, "min_faces": min_faces, "level": level, "output": output}
-    write(_text(report, chosen_form, told, _command(model, options)), output)
+    write(_text(report, chosen_form, told), output)
 
 
 def _form(form: str | None, output: Path | None) -> str:
+    if form == "html" or (form is None and output is not None and output.suffix.lower() in {".html", ".htm"}):
+        raise UsageError("the page is made by mien report --part fairness; here give an --output in .md or .json")
     if form is None:
         form = "table" if output is None else SUFFIXES.get(output.suffix.lower(), "")
         if not form:
-            raise UsageError(f"{output} does not end in .html, .md or .json: say --format")
+            raise UsageError(f"{output} does not end in .md or .json: say --format")
     if form not in FORMATS:
         raise UsageError.unknown("format", form, FORMATS)
     return form
@@ -93,29 +93,11 @@ def _check_files(output: Path | None, plot: Path | None) -> None:
         raise UsageError.unknown("kind of drawing", plot.suffix, DRAWINGS)
 
 
-def _text(report: FairnessReport, form: str, told: dict[str, Any], command: str) -> str:
+def _text(report: FairnessReport, form: str, told: dict[str, Any]) -> str:
     from mien.sinks.records import encode
 
     if form == "table":
         return report.to_markdown()
-    if form == "json":
-        record = report.to_dict()
-        record["settings"] |= {name: value and str(value) for name, value in told.items()}
-        return encode(record).decode()
-    try:
-        from mien.learn.audit.fairness_page import to_html
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in {"matplotlib", "jinja2"}:
-            raise
-        raise MissingExtra.named("the page", "train") from error
-    return to_html(report, command)
-
-
-def _command(model: str, options: dict[str, Any]) -> str:
-    """The command that made a page."""
-    words = ["mien", "audit", "fairness", model]
-    for name, value in options.items():
-        for one in value if isinstance(value, list) else [value]:
-            if one is not None:
-                words += [f"--{name.replace('_', '-')}", str(one)]
-    return shlex.join(words)
+    record = report.to_dict()
+    record["settings"] |= {name: value and str(value) for name, value in told.items()}
+    return encode(record).decode()

@@ -1,4 +1,4 @@
-"""`mien split`, `crossfit`, `slim`, `graft`, `score` and `combine`: what comes before and after training runs."""
+"""`mien split`, `crossfit`, `slim`, `score` and `combine`: what comes before and after training runs."""
 
 from __future__ import annotations
 
@@ -157,18 +157,11 @@ def slim(
     fold: Annotated[str | None, typer.Option(help="Fold to take.", show_default="train with --folds")] = None,
     output: Annotated[Path, typer.Option(help="Weights of the narrow network, for model.init of a recipe.")],
     recipe: Annotated[
-        str | None,
+        str,
         typer.Option(
             help="Recipe to make start weights for: its model.size, and width, front and ranks of its options."
         ),
-    ] = None,
-    width: Annotated[
-        float | None, typer.Option(help="Share of the channels to keep.", show_default="0.5, or the recipe's")
-    ] = None,
-    size: Annotated[
-        int | None,
-        typer.Option(min=32, max=512, help="Side of the narrow network's chips.", show_default="112, or the recipe's"),
-    ] = None,
+    ],
     faces: Annotated[int, typer.Option(min=1, help="How many chips, at random.")] = 2000,
     threads: Threads = 0,
 ) -> None:
@@ -178,94 +171,41 @@ def slim(
         from safetensors.torch import save_file
 
         from mien.learn.heads import AgeGenderNet
-        from mien.learn.network import build
+        from mien.learn.network import build, build_empty
         from mien.learn.recipe import Model, load_recipe
         from mien.learn.slim import slim as slim_network
     from mien.cores import physical_cores
 
-    model = load_recipe(recipe).model if recipe else Model(size=112, options={"width": 0.5})
-    if recipe and (model.network != "mobilenet-v1" or model.options.get("tail")):
-        raise UsageError(f"recipe {recipe} is not for a network that mien slim makes: mobilenet-v1 without a tail")
-    share = width if width is not None else model.options.get("width", 1.0)
-    if not 0 < share <= 1:
-        raise UsageError(f"the width must be above 0 and at most 1, not {share}")
-    size = size or model.size
+    model = load_recipe(recipe).model
+    if model.network != "mobilenet-v1":
+        raise UsageError(f"recipe {recipe} is not for a network that mien slim makes, mobilenet-v1: name another one")
+    build_empty(model)  # options that it cannot have are told before any picture is read
     if not output.parent.is_dir():
         raise UsageError(f"there is no folder {output.parent} to save weights in")
-    wide = build(Model(init=start, size=size), _tell)
+    wide = build(Model(init=start, size=model.size), _tell)
     assert isinstance(wide, AgeGenderNet)
     cores = threads or physical_cores()
     torch.set_num_threads(cores)
-    (chips,) = _chips(read_faces(data, folds, fold or ("train" if folds else None)), faces, [size], cores)
+    chips = _chips(read_faces(data, folds, fold or ("train" if folds else None)), faces, model.size, cores)
     shape = {name: model.options.get(name, ()) for name in ("front", "ranks")}
-    narrow = slim_network(wide.eval(), share, torch.from_numpy(chips), **shape)
+    narrow = slim_network(wide.eval(), model.options.get("width", 1.0), torch.from_numpy(chips), **shape)
     save_file(narrow.state_dict(), output)
     _tell(f"fitted to {len(chips)} chips")
     typer.echo(str(output))
 
 
-def graft(
-    narrow: Annotated[Path, typer.Argument(help="The narrow network: a run, a model's folder or its name.")],
-    wide: Annotated[Path, typer.Argument(help="The wide network to fit to: likewise.")],
-    *,
-    data: Annotated[Path, typer.Option(help="Chips to fit to; their labels are not used.")],
-    folds: Annotated[Path | None, typer.Option(help="CSV table of folds.")] = None,
-    fold: Annotated[str | None, typer.Option(help="Fold to take.", show_default="train with --folds")] = None,
-    output: Annotated[Path, typer.Option(help="Weights of the new network, for model.init of a recipe.")],
-    tail: Annotated[list[int], typer.Option(min=1, help="Channels of the last blocks, once a block, in order.")],
-    size: Annotated[
-        int | None,
-        typer.Option(min=32, max=512, help="Side of the narrow network's chips.", show_default="its run's or model's"),
-    ] = None,
-    wide_size: Annotated[
-        int | None,
-        typer.Option(min=32, max=512, help="Side of the wide network's chips.", show_default="its run's or model's"),
-    ] = None,
-    faces: Annotated[int, typer.Option(min=1, help="How many chips, at random.")] = 1500,
-    threads: Threads = 0,
-) -> None:
-    """Give a narrow network new last blocks, fitted to what a wide one makes of the same faces."""
-    with needs_extra("grafting"):
-        import torch
-        from safetensors.torch import save_file
-
-        from mien.learn.heads import AgeGenderNet
-        from mien.learn.network import build
-        from mien.learn.recipe import Model
-        from mien.learn.slim import graft as graft_blocks
-        from mien.learn.transfer import chip_size, mobilenet_options
-    from mien.cores import physical_cores
-
-    if not output.parent.is_dir():
-        raise UsageError(f"there is no folder {output.parent} to save weights in")
-    options = [mobilenet_options(start) for start in (narrow, wide)]
-    sizes = [size or chip_size(narrow), wide_size or chip_size(wide)]
-    ours = build(Model(init=narrow, size=sizes[0], options=options[0]), _tell)
-    theirs = build(Model(init=wide, size=sizes[1], options=options[1]), _tell)
-    assert isinstance(ours, AgeGenderNet)
-    assert isinstance(theirs, AgeGenderNet)
-    cores = threads or physical_cores()
-    torch.set_num_threads(cores)
-    manifest = read_faces(data, folds, fold or ("train" if folds else None))
-    chips, larger = _chips(manifest, faces, sizes, cores)
-    grafted = graft_blocks(ours.eval(), theirs.eval(), tail, torch.from_numpy(chips), torch.from_numpy(larger))
-    save_file(grafted.state_dict(), output)
-    _tell(f"fitted to {len(chips)} chips; model.options of its recipe: {mobilenet_options(output)}")
-    typer.echo(str(output))
-
-
-def _chips(manifest: Manifest, faces: int, sizes: list[int], threads: int) -> list[NDArray[np.uint8]]:
-    """Some chips of a manifest at random, [N, S, S, 3] for each side asked for."""
+def _chips(manifest: Manifest, faces: int, size: int, threads: int) -> NDArray[np.uint8]:
+    """Some chips of a manifest at random, [N, size, size, 3]."""
     import numpy as np
 
     from mien.faces.align import CropContract, resize_chip
     from mien.learn.predictions import each_picture
 
-    contracts = [CropContract.utkface(size) for size in sizes]
+    contract = CropContract.utkface(size)
     present = manifest.present()
     some = present.take(np.random.default_rng(0).permutation(len(present))[:faces])
-    pictures = each_picture(some, lambda file, pixels: [resize_chip(pixels, each) for each in contracts], threads)
-    read = [chips for _, chips in pictures if not isinstance(chips, PhotoError)]
+    pictures = each_picture(some, lambda file, pixels: resize_chip(pixels, contract), threads)
+    read = [chip for _, chip in pictures if not isinstance(chip, PhotoError)]
     if not read:
         raise DataError("there is no chip to fit to: none of the pictures can be read")
-    return [np.stack(chips) for chips in zip(*read, strict=True)]
+    return np.stack(read)

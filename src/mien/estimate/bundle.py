@@ -52,6 +52,8 @@ class BundleConfig:
         files: SHA-256 of each file of the bundle, checked by `mien doctor`.
         figures: measured figures, e.g. {"all_mae": 4.4}, for `mien models`.
         made: where the model comes from: recipe, versions, date.
+        architecture: the "network" of `mien.learn.network` and its "options", for those who need it in torch; empty
+            where a model does not say, as those exported before 2026-12.
     """
 
     name: str
@@ -68,6 +70,7 @@ class BundleConfig:
     files: dict[str, str] = field(default_factory=dict)
     figures: dict[str, float] = field(default_factory=dict)
     made: dict[str, Any] = field(default_factory=dict)
+    architecture: dict[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON record; `from_dict` reads it back."""
@@ -85,6 +88,7 @@ class BundleConfig:
             "files": dict(self.files),
             "figures": dict(self.figures),
             "made": dict(self.made),
+            "architecture": dict(self.architecture),
         }
 
     @classmethod
@@ -108,6 +112,9 @@ class BundleConfig:
         contract = _take(_take(record, "input", dict), "contract", dict, "input.")
         calibration = _take(record, "calibration", dict, default={})
         data = _take(record, "data", list, default=[])
+        if architecture := _take(record, "architecture", dict, default={}):
+            _take(architecture, "network", str, "architecture.")
+            _take(architecture, "options", dict, "architecture.")
         return cls(
             name=_take(record, "name", str),
             contract=_parse("input.contract", CropContract.from_dict, contract),
@@ -123,6 +130,7 @@ class BundleConfig:
             files=_take(record, "files", dict, default={}),
             figures=_take(record, "figures", dict, default={}),
             made=_take(record, "made", dict, default={}),
+            architecture=architecture,
         )
 
 

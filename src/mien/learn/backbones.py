@@ -43,13 +43,12 @@ class SamePadConv(nn.Conv2d):
 class Stem(SamePadConv):
     """The first convolution, 3 to 32 channels (or another number) at stride 2, with its ReLU6."""
 
-    def __init__(self, channels_out: int = STEM, *, batch_norm: bool = False) -> None:
+    def __init__(self, channels_out: int = STEM) -> None:
         super().__init__(3, channels_out, stride=2)
-        self.norm = _norm(channels_out, batch_norm)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map [N, 3, H, W] to [N, C, H / 2, W / 2]."""
-        return F.relu6(self.norm(super().forward(x)), inplace=True)
+        return F.relu6(super().forward(x), inplace=True)
 
 
 class LowRankConv(nn.Module):
@@ -77,30 +76,22 @@ class MobileBlock(nn.Module):
         channels_out: of those it makes.
         stride: of the depthwise convolution.
         rank: of the pointwise one, see `LowRankConv`; 0 for a whole one.
-        batch_norm: put one behind each of the two.
     """
 
     pw: nn.Conv2d | LowRankConv
 
-    def __init__(
-        self, channels_in: int, channels_out: int, stride: int, rank: int = 0, *, batch_norm: bool = False
-    ) -> None:
+    def __init__(self, channels_in: int, channels_out: int, stride: int, rank: int = 0) -> None:
         super().__init__()
         self.dw = SamePadConv(channels_in, channels_in, stride, groups=channels_in)
         if rank:
             self.pw = LowRankConv(channels_in, channels_out, rank)
         else:
             self.pw = nn.Conv2d(channels_in, channels_out, 1)
-        self.dw_norm, self.pw_norm = _norm(channels_in, batch_norm), _norm(channels_out, batch_norm)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map [N, Cin, H, W] to [N, Cout, H / stride, W / stride]."""
-        x = F.relu6(self.dw_norm(self.dw(x)), inplace=True)
-        return F.relu6(self.pw_norm(self.pw(x)), inplace=True)
-
-
-def _norm(channels: int, batch_norm: bool) -> nn.Module:
-    return nn.BatchNorm2d(channels) if batch_norm else nn.Identity()
+        x = F.relu6(self.dw(x), inplace=True)
+        return F.relu6(self.pw(x), inplace=True)
 
 
 class MobileNetV1(nn.Module):
@@ -110,10 +101,7 @@ class MobileNetV1(nn.Module):
         width: factor of all numbers of channels (Howard et al. 2017 call it alpha), above 0 and up to 1.
         front: channels of the stem and the first blocks, one number each, where they are to be other than the width
             says. Their maps are large, so that fewer channels save much there.
-        tail: likewise of the last blocks, one number a block. Their maps are small, so that more channels cost little.
         ranks: of the pointwise convolutions of the blocks, one number a block, 0 for a whole one; see `LowRankConv`.
-        batch_norm: put one behind every convolution, as the original has it and the pretrained weights no longer do.
-            See `keep_answers` to put it into a trained network and `without_norms` to take it out again.
 
     Input is BGR float [N, 3, S, S] with the ImageNet channel means taken off, as the pretrained weights expect.
     """
@@ -122,24 +110,16 @@ class MobileNetV1(nn.Module):
     std_rgb = (1.0, 1.0, 1.0)
     channel_order = "bgr"
 
-    def __init__(
-        self,
-        width: float = 1.0,
-        *,
-        front: Sequence[int] = (),
-        tail: Sequence[int] = (),
-        ranks: Sequence[int] = (),
-        batch_norm: bool = False,
-    ) -> None:
+    def __init__(self, width: float = 1.0, *, front: Sequence[int] = (), ranks: Sequence[int] = ()) -> None:
         super().__init__()
-        self.width, self.front, self.tail, self.ranks = width, tuple(front), tuple(tail), tuple(ranks)
+        self.width, self.front, self.ranks = width, tuple(front), tuple(ranks)
         channels, *outs = self._channels()
-        self.stem = Stem(channels, batch_norm=batch_norm)
+        self.stem = Stem(channels)
         blocks = []
         for out, stride, rank in zip(outs, _STRIDES, self.ranks or (0,) * len(outs), strict=True):
             if rank > min(channels, out):
                 raise ValueError(f"a convolution from {channels} to {out} channels has no rank of {rank}")
-            blocks.append(MobileBlock(channels, out, stride, rank, batch_norm=batch_norm))
+            blocks.append(MobileBlock(channels, out, stride, rank))
             channels = out
         self.channels_out = channels
         self.blocks = nn.ModuleList(blocks)
@@ -163,17 +143,13 @@ class MobileNetV1(nn.Module):
         """
         if not 0 < self.width <= 1:
             raise ValueError(f"the width must be above 0 and at most 1, not {self.width}")
-        for name, numbers, most in (("front", self.front, len(WIDTHS) + 1), ("tail", self.tail, len(WIDTHS))):
-            if len(numbers) > most or not all(channels >= 1 for channels in numbers):
-                raise ValueError(
-                    f"the {name} takes up to {most} numbers of channels of at least 1, not {list(numbers)}"
-                )
-        if len(self.front) + len(self.tail) > len(WIDTHS) + 1:
-            raise ValueError(f"the front and the tail have {len(self.front) + len(self.tail)} parts, which is too many")
+        most = len(WIDTHS) + 1
+        if len(self.front) > most or not all(channels >= 1 for channels in self.front):
+            raise ValueError(f"the front takes up to {most} numbers of channels of at least 1, not {list(self.front)}")
         if self.ranks and (len(self.ranks) != len(WIDTHS) or not all(rank >= 0 for rank in self.ranks)):
             raise ValueError(f"the ranks are {len(WIDTHS)} numbers of at least 0, not {list(self.ranks)}")
         plain = [max(1, round(full * self.width)) for full in (STEM, *WIDTHS)]
-        return [*self.front, *plain[len(self.front) : len(plain) - len(self.tail)], *self.tail]
+        return [*self.front, *plain[len(self.front) :]]
 
     def _initialise(self) -> None:
         """He et al. 2015: without batch norm a signal reaches the end only from such a start."""
@@ -188,36 +164,6 @@ class MobileNetV1(nn.Module):
     def stages(self) -> list[nn.Module]:
         """The parts in order from the input, as freezing and layer-wise learning rates count them."""
         return [self.stem, *self.blocks]
-
-    def norms(self) -> list[nn.BatchNorm2d]:
-        """Its batch norms, if it has any."""
-        return [module for module in self.modules() if isinstance(module, nn.BatchNorm2d)]
-
-    @torch.no_grad()
-    def keep_answers(self, x: Tensor) -> None:
-        """Set batch norms that have seen nothing so that they change nothing: as on this input, [N, 3, S, S]."""
-        fresh = [norm for norm in self.norms() if norm.num_batches_tracked == 0]
-        hooks = [norm.register_forward_pre_hook(_set_to_undo_itself) for norm in fresh]
-        if fresh:
-            was = self.training
-            self.eval()(x)
-            self.train(was)
-        for hook in hooks:
-            hook.remove()
-
-    @torch.no_grad()
-    def without_norms(self) -> MobileNetV1:
-        """The same function in evaluation mode, with every batch norm folded into the convolution before it."""
-        plain = MobileNetV1(self.width, front=self.front, tail=self.tail, ranks=self.ranks)
-        for ours, theirs in zip(self.stages(), plain.stages(), strict=True):
-            if isinstance(ours, Stem) and isinstance(theirs, Stem):
-                _fold(ours, ours.norm, theirs)
-            elif isinstance(ours, MobileBlock) and isinstance(theirs, MobileBlock):
-                _fold(ours.dw, ours.dw_norm, theirs.dw)
-                if isinstance(ours.pw, LowRankConv) and isinstance(theirs.pw, LowRankConv):
-                    theirs.pw.down.weight.copy_(ours.pw.down.weight)
-                _fold(_last(ours.pw), ours.pw_norm, _last(theirs.pw))
-        return plain
 
     def load_hse(self, path: Path) -> None:
         """Load the HSE start, `model.safetensors` of shared/README.md.
@@ -238,35 +184,3 @@ class MobileNetV1(nn.Module):
                 )
             state[name] = stored[key].float()
         self.load_state_dict(state)
-
-
-def _set_to_undo_itself(norm: nn.Module, given: tuple[Tensor, ...]) -> None:
-    """Before a batch norm sees its first input: make it the identity, with the statistics of that input."""
-    assert isinstance(norm, nn.BatchNorm2d)
-    assert norm.running_mean is not None
-    assert norm.running_var is not None
-    assert norm.num_batches_tracked is not None
-    variance, mean = torch.var_mean(given[0], dim=(0, 2, 3))
-    norm.running_mean.copy_(mean)
-    norm.running_var.copy_(variance)
-    norm.weight.copy_((variance + norm.eps).sqrt())
-    norm.bias.copy_(mean)
-    norm.num_batches_tracked.fill_(1)
-
-
-def _last(pointwise: nn.Conv2d | LowRankConv) -> nn.Conv2d:
-    return pointwise.up if isinstance(pointwise, LowRankConv) else pointwise
-
-
-def _fold(conv: nn.Conv2d, norm: nn.Module, plain: nn.Conv2d) -> None:
-    """Write a convolution and the norm behind it into one convolution."""
-    assert conv.bias is not None
-    assert plain.bias is not None
-    weight, bias = conv.weight, conv.bias
-    if isinstance(norm, nn.BatchNorm2d):
-        assert norm.running_mean is not None
-        assert norm.running_var is not None
-        factor = norm.weight / (norm.running_var + norm.eps).sqrt()
-        weight, bias = weight * factor[:, None, None, None], (bias - norm.running_mean) * factor + norm.bias
-    plain.weight.copy_(weight)
-    plain.bias.copy_(bias)

@@ -21,17 +21,17 @@ from torch import Tensor, nn
 
 from mien.errors import MienError, ModelError, UsageError
 from mien.estimate import explain
-from mien.estimate.bundle import Bundle
+from mien.estimate.bundle import CONFIG, Bundle
 from mien.estimate.calibrate import AGES, FLOOR, Calibration
 from mien.estimate.class_activation import SIGHT, ClassActivation, LinearHeads
 from mien.estimate.estimator import Estimates, Estimator
 from mien.estimate.maps import Chips, Doubles, MapMaker, check_target, veiled
 from mien.estimate.occlusion import Occlusion
 from mien.faces.align import CropContract
-from mien.learn.heads import AgeGenderNet, mobilenet_v1
+from mien.learn.heads import AgeGenderNet
 from mien.learn.network import as_network, build_empty
 from mien.learn.outputs import age_pmf, female_probability
-from mien.learn.recipe import load_recipe
+from mien.learn.recipe import Model, load_recipe, recipe_names
 from mien.learn.weights import load_file
 
 METHODS = ("gradcam", "gradcam++", "layercam")
@@ -44,6 +44,11 @@ COARSE = 2
 """Likewise for the other two: the last map there is."""
 FINE_SIGHT = 2.0
 """How far around its middle a cell of the finer map sees, in cells: 30 to 33 of 192 pixels, measured as `SIGHT` was."""
+
+HALF = frozenset({"mien-s-half-start", "mien-s-half-middle", "mien-s-half", "mien-s-guided"})
+"""Recipes that are gone, for models that name only their recipe: our own network with half of its channels."""
+LOW = frozenset({"mien-s-low", "mien-s-low-fresh"})
+"""Likewise: the network of mien-s."""
 
 TOLERANCE = 1e-3
 """Largest difference in probability between a model and its network in torch."""
@@ -129,24 +134,35 @@ def of_model(estimator: Estimator) -> TorchModel:
 
 
 def _rebuilt(bundle: Bundle) -> nn.Module:
-    """Our own network if the weights are its, else that of the recipe named in the bundle."""
+    """The network that the bundle names, with its weights."""
     path = bundle.folder / "model.safetensors"
     if not path.is_file():
         raise _refusal(bundle, f"there is no {path.name}")
     state = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in load_file(path).items()}
-    net: nn.Module = mobilenet_v1(bundle.config.contract.size)
-    if {name: t.shape for name, t in net.state_dict().items()} != {name: t.shape for name, t in state.items()}:
-        recipe = str(bundle.config.made.get("recipe", ""))
+    fault: Exception | None = None
+    for model in _architectures(bundle):
         try:
-            part = load_recipe(recipe).model.model_copy(update={"size": bundle.config.contract.size})
-            net = build_empty(part)
-        except MienError as error:
-            raise _refusal(bundle, f"its recipe {recipe!r} is not known here") from error
-    try:
-        net.load_state_dict(state)
-    except RuntimeError as error:
-        raise _refusal(bundle, "its weights do not fit the network of its recipe") from error
-    return net
+            net = build_empty(model)
+            net.load_state_dict(state)
+        except (MienError, RuntimeError) as error:
+            fault = error
+        else:
+            return net
+    raise _refusal(bundle, f"its weights do not fit the network that its {CONFIG} names") from fault
+
+
+def _architectures(bundle: Bundle) -> list[Model]:
+    """What a bundle says of its network; where it does not, the recipe that it names, and our own at full width."""
+    config, plain = bundle.config, Model()
+    if stated := config.architecture:
+        found = [plain.model_copy(update={"network": stated["network"], "options": stated["options"]})]
+    else:
+        recipe = str(config.made.get("recipe", ""))
+        known = "mien-s" if recipe in LOW else recipe
+        found = [load_recipe(known).model] if known in recipe_names() else []
+        found += [plain.model_copy(update={"options": {"width": 0.5}})] if recipe in HALF else []
+        found.append(plain)
+    return [model.model_copy(update={"size": config.contract.size}) for model in found]
 
 
 def _refusal(bundle: Bundle, reason: str) -> ModelError:

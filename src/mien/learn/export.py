@@ -63,8 +63,6 @@ def export_run(run: Path, output: Path, name: str | None = None, *, dtype: str =
         raise DataError(f"{run} is not the folder of a run: it lacks recipe.yaml or model.safetensors")
     recipe = load_recipe(str(run / "recipe.yaml"))
     net = build_trained(recipe.model, run / "model.safetensors")
-    if isinstance(net, AgeGenderNet):
-        net = net.without_norms()
     net.load_state_dict({key: _stored(tensor, dtype).to(tensor.dtype) for key, tensor in net.state_dict().items()})
     net.eval()
     part = output.with_name(output.name + ".part")
@@ -186,6 +184,7 @@ def describe(recipe: Recipe, net: nn.Module, folder: Path, name: str, dtype: str
             "notes": list(recipe.about.notes),
             "date": datetime.now(UTC).date().isoformat(),
         },
+        architecture={"network": recipe.model.network, "options": recipe.model.options},
     )
 
 

@@ -16,6 +16,9 @@ from mien.learn.systems import catalogue
 RETIRED_TERMS = frozenset({"ordinal", "squared", "variance"})
 """Loss terms that brought nothing and are gone (docs/accuracy.md)."""
 
+RETIRED_OPTIONS = frozenset({"tail", "batch_norm", "places"})
+"""Likewise options of our own network, mobilenet-v1."""
+
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -65,16 +68,9 @@ class Data(_Part):
         default=None, description="answers for training faces (`mien crossfit`, `mien evaluate`); of several the mean"
     )
     teacher_ages: bool = Field(default=True, description="false: the teacher speaks of genders alone")
-    guide: Path | tuple[Path, ...] | None = Field(
-        default=None,
-        description="a model that answers for each picture as it is shown, of several the mean; see `mien.learn.guide`",
+    guide: Path | None = Field(
+        default=None, description="a model that answers for each picture as it is shown; see `mien.learn.guide`"
     )
-    doubt: Path | None = Field(
-        default=None,
-        description="answers of models that did not see the face (`mien crossfit`): labels that they hold for unlikely "
-        "are left out, and only teacher or guide speak for the face; see `mien.learn.doubts`",
-    )
-    unlikely: float = Field(default=0.05, gt=0, lt=1, description="labels of less probability than this are doubted")
     views: int = Field(
         default=0,
         ge=0,
@@ -83,6 +79,23 @@ class Data(_Part):
     )
     limit: int | None = Field(default=None, ge=1, description="use only the first so many faces of each: for trials")
     workers: int = Field(default=1, ge=0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_retired(cls, given: Any) -> Any:
+        """Recipes of older runs may name doubted labels, which are gone, as none, and their one guide in a list."""
+        if not isinstance(given, dict):
+            return given
+        kept = dict(given)
+        if kept.get("doubt", ...) is None:
+            del kept["doubt"]
+        if "doubt" not in kept:
+            kept.pop("unlikely", None)
+        if isinstance(guides := kept.get("guide"), list | tuple):
+            if len(guides) != 1:
+                raise ValueError("data.guide names one model, not a list of them")
+            kept["guide"] = guides[0]
+        return kept
 
     @model_validator(mode="after")
     def _misses_need_a_detector(self) -> Data:
@@ -105,8 +118,8 @@ class Data(_Part):
     def _one_who_teaches(self) -> Data:
         if self.guide is not None and self.teacher is not None:
             raise ValueError("a run learns from data.teacher or from data.guide, not from both: set one to null")
-        if () in (self.teacher, self.guide):
-            raise ValueError("data.teacher and data.guide name one or several; none is null")
+        if self.teacher == ():
+            raise ValueError("data.teacher names one or several; none is null")
         return self
 
 
@@ -118,6 +131,20 @@ class Model(_Part):
     init: Path | None = Field(default=None, description="start weights: a file, a model's folder, or its name")
     size: int = Field(default=192, ge=32, le=512, description="side of the input chip in pixels")
     freeze: int = Field(default=0, ge=0, description="stages that keep their weights, counted from the input")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_retired(cls, given: Any) -> Any:
+        """Recipes of older runs may turn off options of our own network that are gone."""
+        if not isinstance(given, dict) or given.get("network", "mobilenet-v1") != "mobilenet-v1":
+            return given
+        options = given.get("options")
+        if not isinstance(options, dict):
+            return given
+        return {
+            **given,
+            "options": {key: value for key, value in options.items() if key not in RETIRED_OPTIONS or value},
+        }
 
 
 class Loss(_Part):

@@ -1,4 +1,4 @@
-"""A small MobileNetV1 out of a large one, or new last blocks for one, fitted layer by layer to real chips.
+"""A small MobileNetV1 out of a large one, fitted layer by layer to real chips.
 
 Channel pruning by reconstruction (He, Zhang and Sun, "Channel pruning for accelerating very deep neural networks", ICCV
 2017): of each layer the channels are kept that later layers hear most of, and what the next layer makes of the rest is
@@ -25,8 +25,6 @@ from mien.learn.heads import AgeGenderNet, mobilenet_v1
 
 PLACES = 40_000
 """Places of the maps that each layer is fitted on."""
-AT_ONCE = 64
-"""Chips that go through the first blocks together."""
 RIDGE = 1e-4
 """Weight of the penalty, as a share of the mean power of a channel."""
 
@@ -72,95 +70,17 @@ def slim(
     narrow.backbone.stem.weight.copy_(whole.stem.weight[kept])
     _bias(narrow.backbone.stem).copy_(_bias(whole.stem)[kept])
     part = full[:, kept]
-    part, full = _fit_blocks(wide, narrow, 0, (part, full), kept=kept, generator=generator)
-    _fit_heads(wide, narrow, part, full)
-    return narrow.eval()
-
-
-@torch.inference_mode()
-def graft(
-    narrow: AgeGenderNet, wide: AgeGenderNet, tail: Sequence[int], chips: Tensor, larger: Tensor, *, seed: int = 0
-) -> AgeGenderNet:
-    """The first blocks of a narrow network, and last ones that are fitted to a wide network's maps of the same faces.
-
-    The faces come at the size of each network, and the wide network's maps are reduced to the narrow one's. A network
-    whose last features have died, as those behind a rectifier can in training, gets living ones again, and more.
-
-    Args:
-        narrow: over MobileNetV1, trained.
-        wide: the same at full width.
-        tail: channels of the last blocks, one number a block, at most those of the wide network's.
-        chips: uint8 [N, S, S, 3] of the narrow network's size.
-        larger: the same faces at the wide network's size.
-        seed: of the choice of places.
-
-    Raises:
-        UsageError: the tail has no block, or more blocks or channels than the wide network.
-    """
-    most = _channels(wide)[1:][-len(tail) :]
-    if not 0 < len(tail) <= len(most) or any(new > full for new, full in zip(tail, most, strict=True)):
-        raise UsageError(f"the last blocks take at most the channels of the wide network's, {most}, not {list(tail)}")
-    _whole(wide)
-    old = narrow.backbone
-    first = len(_blocks(narrow)) - len(tail)
-    grafted = mobilenet_v1(
-        chips.shape[1],
-        width=old.width,
-        front=old.front[: 1 + first],
-        tail=(*old.tail[: max(0, len(old.tail) - len(tail))], *tail),
-        ranks=(*old.ranks[:first], *[0] * len(tail)) if old.ranks else (),
-    )
-    for theirs, mine in zip(narrow.stages()[: 1 + first], grafted.stages()[: 1 + first], strict=True):
-        mine.load_state_dict(theirs.state_dict())
-    part = _through(grafted.stages()[: 1 + first], grafted, chips)
-    full = _through(wide.stages()[: 1 + first], wide, larger)
-    joint, old_joint = _blocks(grafted)[first].dw, _blocks(narrow)[first].dw
-    joint.load_state_dict(old_joint.state_dict())
-    generator = torch.Generator().manual_seed(seed)
-    part, full = _fit_blocks(wide, grafted, first, (part, full), generator=generator)
-    _fit_heads(wide, grafted, part, full)
-    return grafted.eval()
-
-
-def _through(stages: list[nn.Module], net: AgeGenderNet, chips: Tensor) -> Tensor:
-    """Maps behind the first stages of a network; a few chips at a time, since earlier maps are large."""
-    run = nn.Sequential(*stages)
-    return torch.cat([run(net.normalised(chips[at : at + AT_ONCE])) for at in range(0, len(chips), AT_ONCE)])
-
-
-def _fit_blocks(
-    wide: AgeGenderNet,
-    narrow: AgeGenderNet,
-    first: int,
-    maps: tuple[Tensor, Tensor],
-    *,
-    kept: Tensor | None = None,
-    generator: torch.Generator,
-) -> tuple[Tensor, Tensor]:
-    """Fit the blocks from `first` on to the wide network's, in order; the last maps of both.
-
-    Args:
-        wide: to fit to.
-        narrow: whose blocks are fitted, in place.
-        first: number of the first of them.
-        maps: what the first of them is given, [N, C, h, w], and the wide network's, which may be larger.
-        kept: numbers of the wide network's channels that those of the narrow one's map stand for; None: the first
-            depthwise convolution stays as it is.
-        generator: of the choice of places.
-    """
-    part, full = maps
-    for number in range(first, len(_blocks(wide))):
-        block, slimmed = _blocks(wide)[number], _blocks(narrow)[number]
-        if kept is not None:
-            slimmed.dw.weight.copy_(block.dw.weight[kept])
-            _bias(slimmed.dw).copy_(_bias(block.dw)[kept])
+    for number, (block, slimmed) in enumerate(zip(_blocks(wide), _blocks(narrow), strict=True)):
+        slimmed.dw.weight.copy_(block.dw.weight[kept])
+        _bias(slimmed.dw).copy_(_bias(block.dw)[kept])
         wanted = block.pw(F.relu6(block.dw(full)))
         given = F.relu6(slimmed.dw(part))
         full = F.relu6(wanted)
         kept = _loudest(full, _reader(wide, number + 1), _width(slimmed))
-        _fit(slimmed.pw, given, F.adaptive_avg_pool2d(wanted[:, kept], (given.shape[2], given.shape[3])), generator)
+        _fit(slimmed.pw, given, wanted[:, kept], generator)
         part = F.relu6(slimmed.pw(given))
-    return part, full
+    _fit_heads(wide, narrow, part, full)
+    return narrow.eval()
 
 
 def _fit_heads(wide: AgeGenderNet, narrow: AgeGenderNet, part: Tensor, full: Tensor) -> None:

@@ -39,11 +39,9 @@ from mien.estimate.calibrate import AGES
 from mien.learn import curves
 from mien.learn.batches import Batch
 from mien.learn.dataset import Chips, View
-from mien.learn.doubts import without_doubted
 from mien.learn.ema import Average
 from mien.learn.frozen import FrozenStages
 from mien.learn.guide import Guide
-from mien.learn.heads import AgeGenderNet
 from mien.learn.losses import AgeGenderLoss
 from mien.learn.network import as_network, build, freeze
 from mien.learn.optimiser import make_optimiser, rate_factor
@@ -117,8 +115,6 @@ class Trainer:
         self.fine_tuned = [p for stage in stages for p in stage.parameters() if p.requires_grad]
         self.loss = AgeGenderLoss(recipe.loss, as_network(self.net))
         self.optimiser = make_optimiser(self.net, recipe)
-        if state is None:
-            self._keep_answers()
         self.model = self.processes.prepare_model(self.net)  # the same, or wrapped to share gradients
         torch.manual_seed(recipe.seed + self.processes.process_index)  # each process drops other units
         self.average = Average(self.net, recipe.optimiser.ema)
@@ -137,16 +133,6 @@ class Trainer:
         with self.processes.local_main_process_first():  # the others read the boxes that it found
             self.view = View.of(data, (train, *self.val_sets), self.report)
         self.train_set = seen(train, data, self.view.boxes, self.report)
-        if data.doubt is not None:
-            self.train_set = without_doubted(self.train_set, Predictions.load(data.doubt), data.unlikely, self.report)
-
-    def _keep_answers(self) -> None:
-        """Fit batch norms that are new in a trained network to a few hundred faces."""
-        if isinstance(self.net, AgeGenderNet) and self.net.backbone.norms() and self.recipe.model.init is not None:
-            chosen = np.random.default_rng(self.recipe.seed).permutation(len(self.train_set))[:256]
-            chips = Chips(self.train_set.take(chosen), self.recipe.model.size, self.recipe.augment, view=self.view)
-            batch = Chips.collate([chips[at] for at in range(len(chips))])
-            self.net.keep_answers(batch.chips.to(self.device))
 
     def fit(self) -> Path:
         """Train the epochs that are left; after each, validate and write the state."""
@@ -155,11 +141,11 @@ class Trainer:
         to_validate = " + ".join(str(len(faces)) for faces in self.val_sets)
         self.report(f"{len(self.train_set)} faces to train on, {to_validate} to validate on, {epochs} epochs")
         vals = [loader(Chips(faces, size, view=self.view), self.recipe, shuffle_seed=None) for faces in self.val_sets]
-        teachers, guides = _named(self.recipe.data.teacher), _named(self.recipe.data.guide)
+        teachers = _named(self.recipe.data.teacher)
         answers = mean_answers([Predictions.load(file) for file in teachers]) if teachers else None
         if answers is not None and not self.recipe.data.teacher_ages:
             answers = replace(answers, pmf=np.full_like(answers.pmf, np.nan))
-        guide = Guide(*guides) if guides else None
+        guide = Guide(self.recipe.data.guide) if self.recipe.data.guide is not None else None
         hinted = guide.features_for(self.net) if guide is not None and self.recipe.loss.hint > 0 else 0
         kept = self.recipe.data.views
         chips = Chips(

@@ -9,22 +9,18 @@ error.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from mien.errors import DataError
 from mien.estimate import bundle
-from mien.learn.backbones import STEM, WIDTHS
 from mien.learn.heads import AgeGenderNet
 from mien.learn.outputs import Network
-from mien.learn.recipe import load_recipe
 from mien.learn.weights import load_file
-from mien.names import plain_name
 
 LEAST = 0.5
 """Share of the trunk that must be common to the network and the start."""
@@ -79,57 +75,6 @@ def weights_file(init: Path) -> Path:
     """The file that `model.init` of a recipe means; it need not exist."""
     folder = bundle.available().get(str(init), init)
     return folder / "model.safetensors" if folder.is_dir() else folder
-
-
-def chip_size(init: Path) -> int:
-    """Side in pixels of the chips that a run or a model takes.
-
-    Raises:
-        DataError: it is neither, so that nothing says the size.
-    """
-    folder = weights_file(init).parent
-    if (folder / bundle.CONFIG).is_file():
-        return bundle.read(folder).config.contract.size
-    if (folder / "recipe.yaml").is_file():
-        return load_recipe(str(folder / "recipe.yaml")).model.size
-    raise DataError(f"nothing beside {init} says what size of chip it takes: name a run or a model, or give the size")
-
-
-def mobilenet_options(init: Path) -> dict[str, Any]:
-    """What `model.options` says of the MobileNetV1 that start weights of ours are for: its width, and what is odd.
-
-    Raises:
-        DataError: there is no such file, or it holds no such network, or one with batch norms or weights of places.
-    """
-    path = weights_file(init)
-    if not path.is_file():
-        raise DataError(f"the weights {path} do not exist: name a run, a model or a safetensors file")
-    try:
-        with plain_name(path, DataError) as readable, safe_open(readable, framework="pt") as file:
-            shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118 - no mapping
-    except SafetensorError as error:
-        raise DataError(f"{path} is not a safetensors file: {error}") from error
-    if "backbone.stem.weight" not in shapes:
-        raise DataError(f"{path} holds no network of ours")
-    channels, ranks = [shapes["backbone.stem.weight"][0]], []
-    for number in range(len(WIDTHS)):
-        conv = f"backbone.blocks.{number}.pw"
-        last = f"{conv}.up.weight" if f"{conv}.up.weight" in shapes else f"{conv}.weight"
-        if last not in shapes:
-            raise DataError(f"{path} holds no network of ours")
-        channels.append(shapes[last][0])
-        ranks.append(0 if last == f"{conv}.weight" else shapes[last][1])
-    if "places.excess" in shapes or "backbone.stem.norm.weight" in shapes:
-        raise DataError(f"{path} has batch norms or weights of places: the channels alone do not describe it")
-    full = (STEM, *WIDTHS)
-    shares = Counter(has / most for has, most in zip(channels, full, strict=True))
-    width = shares.most_common(1)[0][0]
-    plain = [max(1, round(most * width)) for most in full]
-    odd = [number for number, pair in enumerate(zip(channels, plain, strict=True)) if pair[0] != pair[1]]
-    front = 1 + max((number for number in odd if number < len(full) // 2), default=-1)
-    tail = min((number for number in odd if number >= len(full) // 2), default=len(full))
-    found = {"front": channels[:front], "tail": channels[tail:], "ranks": ranks if any(ranks) else []}
-    return {"width": width} | {name: numbers for name, numbers in found.items() if numbers}
 
 
 def _common_trunk(net: nn.Module, stored: Collection[str], fitting: Collection[str]) -> float:
