@@ -52,7 +52,7 @@ def start_from(net: nn.Module, init: Path, report: Callable[[str], None] = lambd
     except SafetensorError as error:
         raise DataError(f"{path} is not a safetensors file: {error}") from error
     if "stem.weight" in names and isinstance(net, AgeGenderNet):
-        net.backbone.load_hse(path)
+        net.load_hse(path)
         return
     wanted = net.state_dict()
     stored = load_file(path)
