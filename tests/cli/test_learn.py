@@ -179,6 +179,35 @@ def test_age_checks_are_learned_from_cross_fitted_answers(model: Path, chips: Pa
     assert 0.5 < checks.rule(18, 0.05, 0.05).pass_above < 1
 
 
+def test_calibrating_on_several_collections(model: Path, chips: Path, tmp_path: Path) -> None:
+    rows = []
+    for at, path in enumerate(sorted(chips.glob("*.jpg"))):
+        shutil.copy(path, tmp_path / f"{at}.jpg")
+        age = int(path.name.split("_")[0])
+        rows.append(f"{at}.jpg,{max(0, age - 1)},{age + 1},{'near' if at % 2 else 'far'}")
+    (tmp_path / "labels.csv").write_text("\n".join(["file,age_low,age_high,source", *rows]))
+    (tmp_path / "all.yaml").write_text(
+        f"collections:\n  home: {{data: {chips}, folds: {chips / 'splits.csv'}, choose: [val], home: true}}\n"
+        f"  bounds: {{data: {tmp_path}, only: near, choose: [all]}}\n"
+        f"  unseen: {{data: {tmp_path}, only: far}}\n"
+    )
+    done = run("calibrate", model, "--collections", tmp_path / "all.yaml", "--threads", "1")
+    assert done.exit_code == 0, done.output
+    assert "home: 90 % intervals hold" in done.stderr
+    assert "bounds: 90 % intervals hold" in done.stderr
+    assert "unseen" not in done.stderr
+    calibration = bundle.read(model).config.calibration
+    assert calibration is not None
+    assert json.loads(done.stdout) == calibration.to_dict()
+
+
+@pytest.mark.parametrize("given", [(), ("--data", "x", "--collections", "y.yaml")])
+def test_calibrating_wants_one_source_of_faces(model: Path, given: tuple[str, ...]) -> None:
+    done = run("calibrate", model, *given)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "by --data or by --collections" in done.stderr
+
+
 def test_a_card_tells_the_figures(model: Path, chips: Path, tmp_path: Path) -> None:
     fold = ("--data", chips, "--folds", chips / "splits.csv", "--threads", "1")
     report = tmp_path / "report.json"

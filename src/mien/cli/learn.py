@@ -14,6 +14,10 @@ import typer
 from mien.errors import DataError, MissingExtra, ModelError, UsageError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from mien.learn.held_out import Learned
     from mien.learn.manifest import Manifest
 
 TRAIN_PACKAGES = frozenset(
@@ -105,10 +109,20 @@ def export(
 def calibrate(
     model: Model,
     *,
-    data: Data,
+    data: Annotated[
+        Path | None, typer.Option(help="Labelled chips: a folder or a CSV table.", show_default=False)
+    ] = None,
     folds: Folds = None,
     fold: Annotated[
         str | None, typer.Option(help="Fold to learn from: never one trained on.", show_default="val with --folds")
+    ] = None,
+    collections: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Learn from several collections that count alike, instead of --data: YAML, the folds that each lets "
+            "choose (see docs/training.md).",
+        ),
     ] = None,
     cross_fitted: Annotated[
         Path | None,
@@ -126,40 +140,68 @@ def calibrate(
     from mien.cores import physical_cores
     from mien.estimate import bundle
     from mien.estimate.estimator import Estimator
-    from mien.learn import age_checks
-    from mien.learn.calibration import fit, with_doubtful
-    from mien.learn.evaluate import paired
-    from mien.learn.manifest import read
-    from mien.learn.poor_views import predict_poor_views
-    from mien.learn.predictions import Predictions, predict
+    from mien.learn import age_checks, held_out
 
     found = bundle.read(bundle.find(model))
     cores = threads or physical_cores()
     raw = Estimator(replace(found, config=replace(found.config, calibration=None)), threads=cores)
-    faces = read_faces(data, folds, fold, "val")
-    with ProgressBar(2 * (len(faces) - faces.missing), quiet=quiet) as bar:
-        answers = predict(raw, faces, threads=cores, progress=bar.advance)
-        poor = predict_poor_views(raw, faces, threads=cores, progress=bar.advance)
-    pmf, female, labels = paired(answers, faces)
-    calibration = fit(pmf, female, labels.age, labels.female)
-    checked, ages = calibration.apply(pmf, female)[0], labels.age
-    source = f"{len(ages)} held-out faces"
-    pmf, _, labels = paired(poor, faces)
-    calibration = with_doubtful(calibration, pmf, labels.age)
-    if cross_fitted is not None:
-        pmf, female, labels = paired(Predictions.load(cross_fitted), read(data, folds))
-        checked, ages = fit(pmf, female, labels.age, labels.female).apply(pmf, female)[0], labels.age
-        source = f"{len(ages)} cross-fitted training faces"
+    parts = _to_calibrate_on(data, folds, fold, collections)
+    pictures = sum(len(faces) - faces.missing for faces in parts.values())
+    with ProgressBar(2 * pictures, quiet=quiet) as bar:
+        learned = held_out.learn(raw, list(parts.values()), threads=cores, progress=bar.advance)
+    for name, share in zip(parts, learned.held, strict=True):
+        if share is not None and len(parts) > 1:
+            typer.echo(f"{name}: 90 % intervals hold {share:.1%}", err=True)
     try:
-        checks = age_checks.fit(checked, ages, source=source)
+        pmf, ages, source = _checked_on(learned, cross_fitted, data, folds, collections)
+        checks = age_checks.fit(pmf, ages, source=source)
     except DataError as error:
         typer.echo(f"mien: no age checks: {error}", err=True)
         checks = None
     with writing(found.folder):
-        bundle.write_config(found.folder, replace(found.config, calibration=calibration))
+        bundle.write_config(found.folder, replace(found.config, calibration=learned.calibration))
         if checks is not None:
             bundle.write_age_checks(found.folder, checks)
-    typer.echo(json.dumps(calibration.to_dict()))
+    typer.echo(json.dumps(learned.calibration.to_dict()))
+
+
+def _to_calibrate_on(
+    data: Path | None, folds: Path | None, fold: str | None, collections: Path | None
+) -> dict[str, Manifest]:
+    """The faces of each collection, by name."""
+    if (data is None) == (collections is None):
+        raise UsageError("give the faces to learn from by --data or by --collections, one of them")
+    if data is not None:
+        return {"": read_faces(data, folds, fold, "val")}
+    from mien.learn.collection import load, parts
+
+    assert collections is not None
+    chosen = [part for part in parts(load(collections), choosing=True) if part.collection.kind == "chips"]
+    if not chosen:
+        raise UsageError(f"no collection of chips in {collections} has folds that may choose")
+    return {part.name: part.faces for part in chosen}
+
+
+def _checked_on(
+    learned: Learned, cross_fitted: Path | None, data: Path | None, folds: Path | None, collections: Path | None
+) -> tuple[NDArray[np.float32], NDArray[np.float32], str]:
+    """Calibrated age distributions, ages, and in words what they are: what age checks are learned from."""
+    from mien.learn import held_out
+    from mien.learn.calibration import fit
+    from mien.learn.collection import load
+    from mien.learn.manifest import read
+    from mien.learn.predictions import Predictions
+
+    if cross_fitted is None:
+        faces, calibration, source = learned.answered, learned.calibration, "held-out faces"
+    else:
+        pictures = [(data, folds)] if data is not None else []
+        if collections is not None:
+            pictures = list(dict.fromkeys((one.data, one.folds) for one in load(collections).values() if one.choose))
+        answers = Predictions.load(cross_fitted)
+        faces = held_out.answered([(answers, read(*where)) for where in pictures])
+        calibration, source = fit(faces.pmf, faces.female, faces.ages, faces.is_female), "cross-fitted training faces"
+    return calibration.apply(faces.pmf, faces.female)[0], faces.ages, f"{len(faces)} {source}"
 
 
 def card(
