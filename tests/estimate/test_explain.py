@@ -124,6 +124,23 @@ def test_the_slope_alone_does_not_add_up() -> None:
     assert steepest < 0.1 * (ends[0] - ends[1])
 
 
+@pytest.mark.parametrize("target", ["age", "gender"])
+def test_a_hidden_layer_is_averaged_over_too(target: str) -> None:
+    """Some of its rectifiers switch on the way from one point to the other, and the parts add up all the same."""
+    chance = np.random.default_rng(3)
+    hidden = chance.normal(size=(16, 5)), chance.normal(size=16)
+    age, gender = chance.normal(size=(AGES, 16)), chance.normal(size=16)
+    heads = Heads(age, chance.normal(size=AGES), gender, 0.3, Calibration(1.3, 0.7, ()), hidden)
+    ends = chance.normal(size=(2, 5))
+    on = heads.read(ends) > 0
+    assert (on[0] != on[1]).any()
+    years = heads.pmf(ends) @ np.arange(AGES)
+    female = heads.female(ends)
+    values = years if target == "age" else np.log(female / (1 - female)) / 0.7
+    parts = heads.direction(ends[0], ends[1], target) * (ends[0] - ends[1])
+    assert parts.sum() == pytest.approx(values[0] - values[1], rel=0.03, abs=0.05)
+
+
 def test_cells_share_what_their_features_change() -> None:
     heads = Heads(np.zeros((AGES, 2)), np.zeros(AGES), np.array([3.0, -1.0]), 0.5, Calibration(1.0, 2.0, ()))
     with_detail = np.array([[[1.0, 0.0], [0.0, 0.0]], [[0.0, 4.0], [0.0, 0.0]]], np.float32)
