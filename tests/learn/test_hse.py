@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,6 @@ from torch import Tensor
 
 from mien.errors import DataError
 from mien.estimate import bundle
-from mien.estimate.calibrate import AGES, expectation
 from mien.learn import train
 from mien.learn.export import licence_text
 from mien.learn.hse import CLASSES, HIDDEN, HSENet, hse_mobilenet
@@ -108,7 +106,14 @@ def test_the_licence_is_whole() -> None:
     about = load_recipe("mien-open").about
     assert about.licence == "Apache-2.0"
     text = licence_text(about)
-    for words in ("A. Savchenko", "VGGFace2", "IMDB-WIKI", "for you to judge", "TERMS AND CONDITIONS FOR USE", "END OF TERMS"):
+    for words in (
+        "A. Savchenko",
+        "VGGFace2",
+        "IMDB-WIKI",
+        "for you to judge",
+        "TERMS AND CONDITIONS FOR USE",
+        "END OF TERMS",
+    ):
         assert words in text
     assert (bundle.find("mien-open") / "LICENSE").read_text() == text
     assert licence_text(load_recipe("mien-m").about) == load_recipe("mien-m").about.licence_text

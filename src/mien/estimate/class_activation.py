@@ -8,8 +8,8 @@ therefore compared with the same cell of the veiled chip (`mien.estimate.maps.ve
 The expected age is not linear in the logits. What a logit is worth in years is therefore averaged over the straight way
 from the veiled chip's features to those of the chip (integrated gradients: Sundararajan et al., ICML 2017), and a map
 adds up to the difference between the two answers. The slope at the chip alone does not: it may say that nothing speaks
-for 82 years where the face is 57 years older than its veiled copy. A hidden layer between the mean and the heads bends the
-way once more, and is averaged over in the same steps.
+for 82 years where the face is 57 years older than its veiled copy. A hidden layer between the mean and the heads bends
+the way once more, and is averaged over in the same steps.
 """
 
 from __future__ import annotations

@@ -98,10 +98,10 @@ def to_markdown(model: Bundle, report: Mapping[str, Any], data: str, more: Mappi
             "",
             "## Intended use, and what it must not be used for",
             "",
-            "Research on age estimation, and aggregate statistics where a wrong answer harms nobody. Its licence allows "
-            f"{config.use}. It tells how old a face looks, not how old a person is, and which gender label the face "
-            "would have got in its training data, not a person's gender. It must not decide alone over anybody's access, "
-            "rights or treatment.",
+            "Research on age estimation, and aggregate statistics where a wrong answer harms nobody. Its licence "
+            f"allows {config.use}. It tells how old a face looks, not how old a person is, and which gender label the "
+            "face would have got in its training data, not a person's gender. It must not decide alone over anybody's "
+            "access, rights or treatment.",
             "",
             "## Figures",
             "",

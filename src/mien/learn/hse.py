@@ -79,7 +79,9 @@ class HSENet(AgeGenderNet):
         for head, shape in wanted.items():
             for name, size in ((f"{head}.weight", shape), (f"{head}.bias", shape[:1])):
                 if name not in stored or tuple(stored[name].shape) != size:
-                    raise DataError(f"{path} has no tensor {name!r} of this shape: it has not the heads of HSE_FaceRec_tf")
+                    raise DataError(
+                        f"{path} has no tensor {name!r} of this shape: it has not the heads of HSE_FaceRec_tf"
+                    )
         self.embed.weight.copy_(stored["embed.weight"])
         self.embed.bias.copy_(stored["embed.bias"])
         bias = stored["age.bias"] if self.prior else torch.zeros(CLASSES)
