@@ -32,9 +32,9 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, tensor in net.backbone.state_dict().items():
         number = name.split(".")[1] if name.startswith("blocks.") else ""
         tensors[name.replace(f"blocks.{number}.", f"block{int(number) + 1}.") if number else name] = tensor
-    tensors |= {"embed.weight": torch.randn(HIDDEN, 1024) / 8, "embed.bias": torch.randn(HIDDEN) / 8}
-    tensors |= {"age.weight": torch.randn(CLASSES, HIDDEN), "age.bias": torch.randn(CLASSES)}
-    tensors |= {"gender.weight": torch.randn(1, HIDDEN), "gender.bias": torch.randn(1)}
+    tensors |= {"embed.weight": torch.randn(HIDDEN, 1024) / 32, "embed.bias": torch.randn(HIDDEN) / 8}
+    tensors |= {"age.weight": torch.randn(CLASSES, HIDDEN) / 16, "age.bias": torch.randn(CLASSES)}
+    tensors |= {"gender.weight": torch.randn(1, HIDDEN) / 16, "gender.bias": torch.randn(1)}
     path = tmp_path_factory.mktemp("start") / "model.safetensors"
     save_file({name: tensor.half().contiguous() for name, tensor in tensors.items()}, path)
     return path
@@ -59,11 +59,11 @@ def test_its_answers_are_those_of_the_published_heads(start: Path, chips: Tensor
     classes = F.softmax(F.linear(hidden, stored["age.weight"], stored["age.bias"]), dim=1)
     male = torch.sigmoid(F.linear(hidden, stored["gender.weight"], stored["gender.bias"]))[:, 0]
     pmf, female = Deployed(net)(chips)
-    torch.testing.assert_close(pmf[:, 2:101], classes[:, 1:])
-    torch.testing.assert_close(pmf[:, 0], pmf[:, 1])
-    torch.testing.assert_close(pmf[:, 0] + pmf[:, 1], classes[:, 0])
+    torch.testing.assert_close(pmf[:, 2:101], classes[:, 1:], atol=1e-6, rtol=1e-3)
+    torch.testing.assert_close(pmf[:, 0], pmf[:, 1], atol=1e-6, rtol=1e-3)
+    torch.testing.assert_close(pmf[:, 0] + pmf[:, 1], classes[:, 0], atol=1e-6, rtol=1e-3)
     assert pmf[:, 101:].max() == 0
-    torch.testing.assert_close(female, 1 - male)
+    torch.testing.assert_close(female, 1 - male, atol=1e-5, rtol=1e-3)
 
 
 @torch.inference_mode()
@@ -72,7 +72,7 @@ def test_without_the_prior_each_age_is_as_likely_as_its_weights_say(start: Path,
     kept, left = (loaded(start, prior=prior)(chips).age for prior in (True, False))
     assert kept is not None
     assert left is not None
-    torch.testing.assert_close((kept - left)[:, 1:101], bias.expand(3, -1), atol=1e-4, rtol=0)
+    torch.testing.assert_close((kept - left)[:, 1:101], bias.expand(3, -1), atol=1e-3, rtol=0)
 
 
 @pytest.mark.parametrize("harm", ["absent", "shape"])

@@ -46,6 +46,8 @@ SIGHT = 1.25
 
 STEPS = 64
 """On the way from the veiled chip to the chip."""
+FINER = 8
+"""So many times more where rectifiers of a hidden layer switch on the way."""
 
 Features = Callable[[Chips], NDArray[np.float32]]
 """Chips uint8 [N, S, S, 3] -> last feature maps [N, C, h, w]."""
@@ -102,9 +104,10 @@ class Heads:
         Returns:
             Such that its product with `pooled - without` is the difference between the answers.
         """
-        way = without + (np.arange(STEPS)[:, None] + 0.5) / STEPS * (pooled - without)
+        steps = STEPS if self.hidden is None else FINER * STEPS
+        way = without + (np.arange(steps)[:, None] + 0.5) / steps * (pooled - without)
         if target == "gender":
-            slopes = np.broadcast_to(self.gender / self.calibration.gender_temperature, (STEPS, len(self.gender)))
+            slopes = np.broadcast_to(self.gender / self.calibration.gender_temperature, (steps, len(self.gender)))
         else:
             pmf = self.pmf(way)
             slopes = pmf * (np.arange(AGES) - expectation(pmf)[:, None]) @ self.age / self.calibration.age_temperature
@@ -175,7 +178,10 @@ def of_bundle(bundle: Bundle, threads: int = 1) -> ClassActivation:
 
 def _heads(weights: Path, calibration: Calibration) -> Heads:
     age, age_bias, gender, gender_bias = tensors(weights, NAMES)
-    hidden = tuple(tensors(weights, HIDDEN)) if set(HIDDEN) <= set(tensor_names(weights)) else None
+    hidden = None
+    if set(HIDDEN) <= set(tensor_names(weights)):
+        weight, bias = tensors(weights, HIDDEN)
+        hidden = weight, bias
     return Heads(age, age_bias, gender.reshape(-1), float(gender_bias.item()), calibration, hidden)
 
 

@@ -118,9 +118,10 @@ def learn(
         DataError: a collection has no face that can be used, or all of them together too few.
     """
     dated = [_dated(faces) for faces in collections]  # poor views serve the intervals of ages alone
-    clean, poor = (
-        answered([(work(estimator, faces, threads=threads, progress=progress), faces) for faces in parts])
-        for work, parts in ((predict, collections if temperatures else dated), (predict_poor_views, dated))
+    sure = collections if temperatures else dated
+    clean = answered([(predict(estimator, faces, threads=threads, progress=progress), faces) for faces in sure])
+    poor = answered(
+        [(predict_poor_views(estimator, faces, threads=threads, progress=progress), faces) for faces in dated]
     )
     calibration = fit(
         clean.pmf, clean.female, clean.ages, clean.is_female, weights=clean.weights, temperatures=temperatures
