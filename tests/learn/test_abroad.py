@@ -52,7 +52,7 @@ def stated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 collections:
   ours: {data: chips, home: true, choose: [val], report: [test]}
   theirs: {data: chips/away.csv, only: mps, where: {suspect: 0}, fold: val, choose: [val], note: other people}
-  album: {data: photos, kind: photos}
+  album: {data: photos, kind: photos, report: all}
 """)
     return folder / "several.yaml"
 
@@ -63,6 +63,7 @@ def test_the_folds_to_measure(stated: Path) -> None:
     assert (ours.fold, ours.chosen_on, len(ours.faces)) == ("test", False, 13)
     assert (theirs.fold, theirs.chosen_on, len(theirs.faces)) == ("val", True, 27)  # 30 mps, three of them suspect
     assert (album.fold, album.chosen_on, len(album.faces)) == (None, False, 3)
+    assert collections["album"].report == ("all",)
     choosing = parts(collections, choosing=True)
     assert [(part.name, part.fold) for part in choosing] == [("ours", "val"), ("theirs", "val")]
 

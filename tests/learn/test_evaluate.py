@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -13,6 +15,7 @@ from mien.errors import DataError, MissingExtra, PhotoError
 from mien.estimate.bundle import read as read_bundle
 from mien.estimate.calibrate import AGES, Calibration, expectation
 from mien.estimate.estimator import Estimator
+from mien.learn import metrics
 from mien.learn.evaluate import Predictions, Report, evaluate, predict
 from mien.learn.manifest import Manifest, read
 from mien.learn.predictions import each_picture
@@ -149,6 +152,71 @@ def test_median_is_an_option(tmp_path: Path) -> None:
     median = evaluate(answer, manifest, resamples=0, point="median")
     assert median.subsets["all"].age["mae"].value < 0.5
     assert median.settings["point"] == "median"
+
+
+def bounded(folder: Path, *rows: str) -> Manifest:
+    return table_of(folder, "file,age,age_low,age_high,gender", *rows)
+
+
+def table_of(folder: Path, header: str, *rows: str) -> Manifest:
+    for row in range(len(rows)):
+        Image.new("RGB", (4, 4)).save(folder / f"{row}.png")
+    (folder / "labels.csv").write_text("\n".join([header, *(f"{row}.png,{cells}" for row, cells in enumerate(rows))]))
+    return read(folder / "labels.csv")
+
+
+def test_an_answer_within_the_bounds_of_an_age_is_right(tmp_path: Path) -> None:
+    """Bounds of whole years reach half a year further: 39.4 still is 39."""
+    manifest = bounded(tmp_path, ",30,39,0", ",30,39,0", ",0,2,1", "50,,,1")
+    report = evaluate(predictions([35, 45, 2.5, 48], [0.1, 0.1, 0.9, 0.9]), manifest, resamples=5)
+    assert report.counts["ages_within_bounds"] == 3
+    everything = report.subsets["all"].age
+    assert everything["mae"].value == pytest.approx((0 + 5.5 + 0 + 2) / 4)
+    assert everything["bias"].value == pytest.approx((0 + 5.5 + 0 - 2) / 4)
+    assert everything["cs5"].value == 0.75
+    assert everything["mae_of_middle"].value == pytest.approx((0.5 + 10.5 + 1.5 + 2) / 4)
+    sizes = {name: subset.ages for name, subset in report.subsets.items() if "_" not in name}
+    assert sizes == {"all": 4, "female": 2, "male": 2, "0-2": 1, "30-39": 2, "50-59": 1}
+    assert "within bounds" in report.to_table()
+
+
+def test_bounds_with_decimals_are_exact_ages(tmp_path: Path) -> None:
+    """Of those 47.0 to 47.99 are labelled 47, so that they lie half a year above labels."""
+    manifest = bounded(tmp_path, ",47.2,49.2,0", ",60.0,60.0,0")
+    report = evaluate(predictions([48.7, 60], [0.1, 0.1]), manifest, resamples=0)
+    assert report.subsets["all"].age["bias"].value == pytest.approx(0.25)  # nothing, and half a year above 59.5
+
+
+@given(st.lists(st.tuples(st.floats(0, 116), st.integers(0, 116), st.integers(0, 116)), min_size=1, max_size=20))
+def test_the_distance_from_bounds_is_never_above_that_from_any_age_in_them(
+    faces: list[tuple[float, int, int]],
+) -> None:
+    years = np.array([year for year, _, _ in faces])
+    ends = np.sort(np.array([[low, high] for _, low, high in faces], np.float64), axis=1)
+    off = metrics.distance(years, ends)
+    for age in (ends[:, 0], ends[:, 1], ends.mean(axis=1)):
+        assert (np.abs(off) <= np.abs(metrics.distance(years, age)) + 1e-9).all()
+    outside = (years < ends[:, 0]) | (years > ends[:, 1])
+    assert ((off != 0) == outside).all()
+
+
+def test_an_interval_holds_an_age_whose_bounds_it_reaches(tmp_path: Path) -> None:
+    manifest = bounded(tmp_path, ",30,39,0", ",60,69,0", ",80,89,0")
+    answers = predictions([35, 35, 35], [0.1] * 3)
+    ends = np.array([[20, 29.6], [40, 50], [85, 100]], np.float32)
+    report = evaluate(Predictions(answers.files, answers.pmf, answers.female, intervals=ends), manifest, resamples=0)
+    assert report.subsets["all"].age["coverage"].value == pytest.approx(2 / 3)
+    assert report.subsets["all"].age["width"].value == pytest.approx((9.6 + 10 + 15) / 3, abs=1e-4)
+
+
+def test_of_few_faces_no_percentages_are_told(tmp_path: Path) -> None:
+    manifest = table_of(tmp_path, "file,age,gender", *["30,0"] * 9, *["45,1"] * 10)
+    report = evaluate(predictions([31] * 19, [0.1] * 9 + [0.9] * 10), manifest, resamples=20)
+    rows = {line.split("|")[1].strip(): line for line in report.to_table().splitlines() if line.startswith("|")}
+    assert "%" not in rows["30-39"]
+    assert "1.00 [1.00, 1.00]" in rows["30-39"]
+    assert "100.0%" in rows["40-49"]
+    assert "fewer than 10 faces no percentages" in report.to_table()
 
 
 def test_coverage_of_the_models_own_intervals(tmp_path: Path) -> None:

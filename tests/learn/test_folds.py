@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from mien.cli import app
 from mien.errors import DataError, UsageError
-from mien.learn.folds import cut, write
+from mien.learn.folds import cut, usual_fold, write
 from mien.learn.manifest import Manifest, read
 
 ROWS = [
@@ -66,6 +66,24 @@ def test_a_table_that_cannot_be_written_is_told(faces: Path, tmp_path: Path) -> 
     manifest: Manifest = read(faces)
     with pytest.raises(DataError, match="cannot write"):
         write(manifest, tmp_path / "nowhere" / "folds.csv")
+
+
+def test_bounds_of_ages_are_kept(tmp_path: Path) -> None:
+    for name in ("a.png", "b.png"):
+        (tmp_path / name).touch()
+    table = tmp_path / "labels.csv"
+    table.write_text("file,age,age_low,age_high,fold\na.png,,47.9,54.4,train\nb.png,30,,,train")
+    write(cut(read(table), {"one": 0.5, "two": 0.5}), tmp_path / "halves.csv")
+    again = read(tmp_path, tmp_path / "halves.csv")
+    assert [bounds.tolist() for bounds in again.bounds] == [pytest.approx([47.9, 30]), pytest.approx([54.4, 30])]
+    assert sorted(again.fold.tolist()) == ["one", "two"]
+
+
+def test_the_usual_fold(faces: Path) -> None:
+    manifest = read(faces)
+    assert [usual_fold(manifest, asked) for asked in (None, "train", "all")] == ["test", "train", None]
+    assert usual_fold(manifest, None, "val") is None
+    assert usual_fold(manifest, "tset") == "tset"  # selecting it will tell
 
 
 def test_the_command_cuts_and_counts(faces: Path, tmp_path: Path) -> None:

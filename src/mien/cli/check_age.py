@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from mien.cli.process import check_output_is_open
 from mien.errors import UsageError
 
 SOME_FAILED = 3
@@ -43,9 +44,11 @@ def check_age(
     """
     from mien.age_check import AgeCheck, AgeChecker
     from mien.analyzer import Analyzer, Options
+    from mien.names import printable
     from mien.photos.sources import items
     from mien.sinks.records import encode
 
+    check_output_is_open()
     form = form or ("table" if sys.stdout.isatty() else "jsonl")
     if form not in ("table", "jsonl"):
         raise UsageError.unknown("format", form, ("table", "jsonl"))
@@ -57,7 +60,7 @@ def check_age(
     def line(check: AgeCheck) -> str:
         if form == "jsonl":
             return encode(check.to_dict()).decode()
-        return f"{check.outcome:8}{check.photo.source}: {check.reason}"
+        return f"{check.outcome:8}{printable(check.photo.source)}: {check.reason}"
 
     failed = 0
     with closing(checker.stream(items(inputs))) as checks:

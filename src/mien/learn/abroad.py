@@ -176,6 +176,11 @@ class Abroad:
                 f"Faces of whole photographs were found by {self.detector}: the largest, or the one nearest to a given "
                 "point. The figures are of the faces found."
             )
+        for entry in self.entries:
+            counts = entry.report.counts
+            lacking = {"are missing": counts["missing_files"], "cannot be read": counts["unreadable_files"]}
+            if words := [f"{count} {what}" for what, count in lacking.items() if count]:
+                told.append(f"{entry.name}: of {counts['listed']} pictures {' and '.join(words)}.")
         told += [f"{entry.name}: {entry.note.strip()}" for entry in self.entries if entry.note.strip()]
         return told
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mien.errors import DataError
 from mien.estimate.calibrate import expectation
 from mien.learn import metrics
-from mien.learn.evaluate import CORAL_AGES, markdown
+from mien.learn.evaluate import CORAL_AGES, markdown, true_ages
 from mien.learn.manifest import Manifest
 from mien.learn.metrics import Interval, Metric
 from mien.learn.predictions import Predictions
@@ -136,12 +136,12 @@ def against(
             values = float(measure(first, labels)), float(measure(second, labels))
             found.append(Difference(subset, name, int(known.sum()), *values, change))
 
-    coral = faces.coral == "test"
+    coral, ages = faces.coral == "test", true_ages(faces)
     for subset, part in (("all", np.ones(len(faces), np.bool_)), ("coral", coral)):
-        aged = part & ~np.isnan(faces.age)
+        aged = part & faces.aged
         sides = years if subset == "all" else [np.clip(side, *CORAL_AGES) for side in years]
-        add(subset, ("mae", metrics.mae), sides, faces.age, aged)
-        add(subset, ("cs5", metrics.cs5), sides, faces.age, aged)
+        add(subset, ("mae", metrics.mae), sides, ages, aged)
+        add(subset, ("cs5", metrics.cs5), sides, ages, aged)
         add(subset, ("accuracy", metrics.accuracy), female, faces.female, part & (faces.female >= 0))
     return Against(before.model or "the other model", after.model or "this model", tuple(found))
 

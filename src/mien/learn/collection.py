@@ -29,7 +29,7 @@ from typing import Literal
 
 import numpy as np
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from mien.errors import DataError, UsageError
 from mien.learn import tables
@@ -57,6 +57,11 @@ class Collection(BaseModel):
     choose: tuple[str, ...] = Field(default=(), description="folds that may choose; all for data without folds")
     report: tuple[str, ...] = Field(default=(), description="folds that only report")
     note: str = ""
+
+    @field_validator("choose", "report", mode="before")
+    @classmethod
+    def _one_or_several(cls, given: object) -> object:
+        return (given,) if isinstance(given, str) else given
 
     @model_validator(mode="after")
     def _one_use_a_fold(self) -> Collection:

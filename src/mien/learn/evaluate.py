@@ -31,7 +31,8 @@ Point = Literal["expectation", "median"]
 
 WITHIN_BOUNDS = (
     "Where an age is known only within bounds, an answer is off by as much as it lies outside of them, and an interval "
-    "holds the age that reaches into them; by age, such a face belongs where their middle lies."
+    "holds the age that reaches into them: the wider the bounds, the more both flatter. By age, such a face belongs "
+    "where their middle lies."
 )
 
 FEW = 10

@@ -19,7 +19,7 @@ import onnx
 import onnxruntime
 import torch
 from onnx import TensorProto, helper, numpy_helper
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import Tensor, nn
 
 import mien
@@ -32,6 +32,7 @@ from mien.learn.network import build_trained
 from mien.learn.onnx_export import to_proto
 from mien.learn.outputs import Deployed
 from mien.learn.recipe import About, Recipe, load_recipe
+from mien.learn.weights import load_file
 
 TOLERANCE = 1e-4
 """Largest difference allowed between ONNX Runtime and torch, in probability."""

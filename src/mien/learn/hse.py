@@ -13,7 +13,6 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from mien.errors import DataError
@@ -21,6 +20,7 @@ from mien.estimate.calibrate import AGES
 from mien.learn.backbones import MobileNetV1
 from mien.learn.heads import AgeGenderNet
 from mien.learn.outputs import Output
+from mien.learn.weights import load_file
 
 CLASSES = 100
 """Classes of its age head: whole years from 1 on."""

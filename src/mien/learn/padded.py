@@ -23,7 +23,7 @@ from mien.estimate.calibrate import expectation
 from mien.faces import Detection, Detector
 from mien.faces.align import align, resize_chip
 from mien.learn import metrics
-from mien.learn.evaluate import markdown
+from mien.learn.evaluate import markdown, true_ages
 from mien.learn.manifest import Manifest
 from mien.learn.metrics import Interval, Metric
 from mien.learn.predictions import Answers, ChipEstimator, Pixels, Predictions, each_picture
@@ -210,7 +210,7 @@ def compare(
     faces = manifest.take(np.array([row[file] for file in whole.files.tolist()], dtype=np.intp))
     parts = {"found": ~np.isin(whole.files, np.array(missed, dtype=np.str_)), "all": np.ones(len(faces), np.bool_)}
     years = expectation(whole.pmf), expectation(through.pmf)
-    female = whole.female, through.female
+    female, ages = (whole.female, through.female), true_ages(faces)
 
     def pair(metric: Metric, sides: tuple[NDArray[Any], NDArray[Any]], labels: NDArray[Any], known: Mask) -> Comparison:
         before, after = (side[known].astype(np.float64) for side in sides)
@@ -223,8 +223,8 @@ def compare(
     mae: dict[str, Comparison] = {}
     accuracy: dict[str, Comparison] = {}
     for name, rows in parts.items():
-        if (aged := rows & ~np.isnan(faces.age)).any():
-            mae[name] = pair(metrics.mae, years, faces.age, aged)
+        if (aged := rows & faces.aged).any():
+            mae[name] = pair(metrics.mae, years, ages, aged)
         if (gendered := rows & (faces.female >= 0)).any():
             accuracy[name] = pair(metrics.accuracy, female, faces.female, gendered)
     return ThroughReport(detector, len(faces), missed, whole, mae, accuracy)

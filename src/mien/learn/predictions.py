@@ -19,6 +19,7 @@ from mien.estimate.calibrate import AGES
 from mien.estimate.estimator import Estimates
 from mien.faces.align import CropContract, resize_chip
 from mien.learn.manifest import Manifest, Strings
+from mien.names import absent, plain_name
 from mien.photos.decode import decode
 from mien.photos.item import read_file
 
@@ -87,7 +88,8 @@ class Predictions:
         if self.intervals is not None:
             columns |= {name: pa.array(ends, pa.float32()) for name, ends in zip(ENDS, self.intervals.T, strict=True)}
         notes = {"model": self.model, "unreadable": json.dumps(self.unreadable), "missed": json.dumps(self.missed)}
-        parquet.write_table(pa.table(columns).replace_schema_metadata(notes), path, compression="zstd")
+        with path.open("wb") as stream:
+            parquet.write_table(pa.table(columns).replace_schema_metadata(notes), stream, compression="zstd")
 
     @classmethod
     def load(cls, path: Path) -> Predictions:
@@ -99,7 +101,8 @@ class Predictions:
         """
         pa, parquet = _arrow()
         try:
-            rows = parquet.read_table(path)
+            with plain_name(path, DataError) as name:
+                rows = parquet.read_table(name)
             pmf = rows["pmf"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
             pmf = pmf.astype(np.float32).reshape(len(rows), AGES)
             files, female = rows["file"].to_pylist(), rows["female"].to_numpy()
@@ -109,6 +112,8 @@ class Predictions:
             intervals = None
             if set(ENDS) <= set(rows.column_names):
                 intervals = np.stack([rows[name].to_numpy() for name in ENDS], axis=1)
+        except FileNotFoundError:
+            raise DataError(absent(str(path))) from None
         except (OSError, KeyError, ValueError, pa.ArrowException) as error:
             raise DataError(f"{path} is no table of predictions: {error}") from error
         pmf /= pmf.sum(axis=1, keepdims=True)  # float16 rounds each of the 117 probabilities
