@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from mien.errors import ModelError, UsageError
 from mien.estimate import bundle, class_activation
 from mien.estimate.calibrate import AGES, Calibration
-from mien.estimate.class_activation import ClassActivation, LinearHeads, of_bundle, tensors
+from mien.estimate.class_activation import ClassActivation, Heads, of_bundle, tensors
 from mien.estimate.estimator import Estimates, Estimator
 from mien.estimate.explain import Explanation, Region, explain, make
 from mien.estimate.maps import Chips, Doubles, pixels, values, veiled
@@ -114,7 +114,7 @@ def test_the_slope_alone_does_not_add_up() -> None:
     """Why years are averaged over the way: a feature takes the answer from one age to another, far apart."""
     age = np.full((AGES, 1), -50.0)
     age[[20, 80], 0] = [-10.0, 10.0]
-    heads = LinearHeads(age, np.zeros(AGES), np.ones(1), 0.0, Calibration.identity())
+    heads = Heads(age, np.zeros(AGES), np.ones(1), 0.0, Calibration.identity())
     maps = ClassActivation(lambda chips: np.array([[[[1.0]]], [[[-1.0]]]], np.float32), heads)
     chips = np.zeros((1, 8, 8, 3), np.uint8)
     ends = heads.pmf(np.array([[1.0], [-1.0]])) @ np.arange(AGES)
@@ -124,8 +124,25 @@ def test_the_slope_alone_does_not_add_up() -> None:
     assert steepest < 0.1 * (ends[0] - ends[1])
 
 
+@pytest.mark.parametrize("target", ["age", "gender"])
+def test_a_hidden_layer_is_averaged_over_too(target: str) -> None:
+    """Some of its rectifiers switch on the way from one point to the other, and the parts add up all the same."""
+    chance = np.random.default_rng(3)
+    hidden = chance.normal(size=(16, 5)), chance.normal(size=16)
+    age, gender = chance.normal(size=(AGES, 16)), chance.normal(size=16)
+    heads = Heads(age, chance.normal(size=AGES), gender, 0.3, Calibration(1.3, 0.7, ()), hidden)
+    ends = chance.normal(size=(2, 5))
+    on = heads.read(ends) > 0
+    assert (on[0] != on[1]).any()
+    years = heads.pmf(ends) @ np.arange(AGES)
+    female = heads.female(ends)
+    values = years if target == "age" else np.log(female / (1 - female)) / 0.7
+    parts = heads.direction(ends[0], ends[1], target) * (ends[0] - ends[1])
+    assert parts.sum() == pytest.approx(values[0] - values[1], rel=0.03, abs=0.05)
+
+
 def test_cells_share_what_their_features_change() -> None:
-    heads = LinearHeads(np.zeros((AGES, 2)), np.zeros(AGES), np.array([3.0, -1.0]), 0.5, Calibration(1.0, 2.0, ()))
+    heads = Heads(np.zeros((AGES, 2)), np.zeros(AGES), np.array([3.0, -1.0]), 0.5, Calibration(1.0, 2.0, ()))
     with_detail = np.array([[[1.0, 0.0], [0.0, 0.0]], [[0.0, 4.0], [0.0, 0.0]]], np.float32)
     maps = ClassActivation(lambda chips: np.stack([with_detail, np.zeros_like(with_detail)]), heads)
     cells = maps(np.zeros((1, 8, 8, 3), np.uint8), "gender")[0]
@@ -159,7 +176,7 @@ def test_heads_that_do_not_fit_are_refused(
 
     monkeypatch.setattr(class_activation, "tensors", halved)
     maps = of_bundle(shipped.bundle)
-    with pytest.raises(ModelError, match="not linear in the mean of its feature map"):
+    with pytest.raises(ModelError, match="not those of its heads on the mean"):
         maps(portraits, "age")
     monkeypatch.undo()
     monkeypatch.setattr(class_activation, "WEIGHTS", "none.safetensors")

@@ -37,7 +37,7 @@ def test_a_resolved_recipe_reads_back_as_itself(tmp_path: Path) -> None:
     ("override", "told"),
     [
         ("optimiser.epochs", "key=value"),
-        ("optimiser.epochs=0", "optimiser.epochs: Input should be greater"),
+        ("optimiser.epochs=-1", "optimiser.epochs: Input should be greater"),
         (
             "optimiser.epoch=3",
             "unknown setting 'optimiser.epoch': did you mean 'optimiser.epochs'? choices in optimiser:",

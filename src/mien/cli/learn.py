@@ -132,6 +132,22 @@ def calibrate(
             "learned from these, since a fold holds few faces near each limit.",
         ),
     ] = None,
+    temperatures: Annotated[
+        bool,
+        typer.Option(
+            "--temperatures/--no-temperatures",
+            help="Learn how sure the model is of its answers, or only how wide its intervals must be: where the faces "
+            "are easier than those it will see.",
+        ),
+    ] = True,
+    checking: Annotated[
+        bool,
+        typer.Option(
+            "--age-checks/--no-age-checks",
+            help="Learn thresholds of age checks too, or leave the model without any: where ages are known only "
+            "within bounds, or nobody is near the limits that matter.",
+        ),
+    ] = True,
     threads: Threads = 0,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
 ) -> None:
@@ -146,22 +162,27 @@ def calibrate(
     cores = threads or physical_cores()
     raw = Estimator(replace(found, config=replace(found.config, calibration=None)), threads=cores)
     parts = _to_calibrate_on(data, folds, fold, collections)
-    pictures = sum(len(faces) - faces.missing for faces in parts.values())
-    with ProgressBar(2 * pictures, quiet=quiet) as bar:
-        learned = held_out.learn(raw, list(parts.values()), threads=cores, progress=bar.advance)
+    pictures = sum(held_out.pictures(faces, temperatures=temperatures) for faces in parts.values())
+    with ProgressBar(pictures, quiet=quiet) as bar:
+        learned = held_out.learn(
+            raw, list(parts.values()), temperatures=temperatures, threads=cores, progress=bar.advance
+        )
     for name, share in zip(parts, learned.held, strict=True):
         if share is not None and len(parts) > 1:
             typer.echo(f"{name}: 90 % intervals hold {share:.1%}", err=True)
-    try:
-        pmf, ages, source = _checked_on(learned, cross_fitted, data, folds, collections)
-        checks = age_checks.fit(pmf, ages, source=source)
-    except DataError as error:
-        typer.echo(f"mien: no age checks: {error}", err=True)
-        checks = None
+    checks = None
+    if checking:
+        try:
+            pmf, ages, source = _checked_on(learned, cross_fitted, data, folds, collections)
+            checks = age_checks.fit(pmf, ages, source=source)
+        except DataError as error:
+            typer.echo(f"mien: no age checks: {error}", err=True)
     with writing(found.folder):
         bundle.write_config(found.folder, replace(found.config, calibration=learned.calibration))
         if checks is not None:
             bundle.write_age_checks(found.folder, checks)
+        elif not checking:
+            (found.folder / bundle.AGE_CHECKS).unlink(missing_ok=True)  # of an earlier calibration
     typer.echo(json.dumps(learned.calibration.to_dict()))
 
 

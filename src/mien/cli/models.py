@@ -39,7 +39,7 @@ Format = Annotated[str, typer.Option("--format", help="table or json.")]
 
 
 def models(form: Format = "table") -> None:
-    """List the models that come with mien."""
+    """List the models that come with mien, and what each may be used for."""
     from mien.estimate import bundle
 
     _check(form)
@@ -48,11 +48,13 @@ def models(form: Format = "table") -> None:
     if form == "json":
         _print_json(records)
         return
-    rows: list[tuple[str, ...]] = [("model", "size", "weights", "figures, on the data that its card names", "licence")]
+    head = ("model", "size", "weights", "figures, on the data that its card names", "may be used for", "licence")
+    rows: list[tuple[str, ...]] = [head]
     for record in records:
         figures = ", ".join(_figure(*item) for item in record["figures"].items()) or "-"
         size = f"{record['bytes'] / 1e6:.1f} MB"
-        rows.append((record["name"], size, f"{record['parameters'] / 1e6:.2f} M", figures, record["licence"]))
+        weights = f"{record['parameters'] / 1e6:.2f} M"
+        rows.append((record["name"], size, weights, figures, record["use"], record["licence"]))
     _print_rows(rows)
 
 
@@ -112,6 +114,7 @@ def _summary(model: Bundle) -> dict[str, Any]:
         "parameters": config.parameters,
         "multiply_adds": config.multiply_adds,
         "chip": config.contract.size,
+        "use": config.use,
         "licence": config.licence,
         "data": list(config.data),
         "calibrated": config.calibration is not None,

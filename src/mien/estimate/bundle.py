@@ -30,6 +30,13 @@ AGE_CHECKS = "age_checks.json"
 MODELS = Path(__file__).resolve().parents[1] / "models"
 """Folder of the models that come with the package."""
 
+USES = {
+    "LicenseRef-mien-weights-research-only": "non-commercial research only",
+    "Apache-2.0": "any use, commercial too, as far as its authors' licence goes",
+    "MIT": "any use, commercial too",
+}
+"""Licence -> what a model may be used for, in words."""
+
 T = TypeVar("T")
 
 
@@ -71,6 +78,11 @@ class BundleConfig:
     figures: dict[str, float] = field(default_factory=dict)
     made: dict[str, Any] = field(default_factory=dict)
     architecture: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def use(self) -> str:
+        """What the weights may be used for, in words."""
+        return USES.get(self.licence, f"what its {self.licence_file} says")
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON record; `from_dict` reads it back."""

@@ -8,7 +8,8 @@ therefore compared with the same cell of the veiled chip (`mien.estimate.maps.ve
 The expected age is not linear in the logits. What a logit is worth in years is therefore averaged over the straight way
 from the veiled chip's features to those of the chip (integrated gradients: Sundararajan et al., ICML 2017), and a map
 adds up to the difference between the two answers. The slope at the chip alone does not: it may say that nothing speaks
-for 82 years where the face is 57 years older than its veiled copy.
+for 82 years where the face is 57 years older than its veiled copy. A hidden layer between the mean and the heads bends
+the way once more, and is averaged over in the same steps.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ FEATURES = "feature_map"
 
 WEIGHTS = "model.safetensors"
 NAMES = ("age.weight", "age.bias", "gender.weight", "gender.bias")
+HIDDEN = ("embed.weight", "embed.bias")
+"""A layer between the mean of the map and the heads, which some networks have."""
 TOLERANCE = 1e-3
 """Largest difference in probability between the network's answer and that of its heads on the mean feature map."""
 
@@ -45,21 +48,24 @@ SIGHT = 1.25
 
 STEPS = 64
 """On the way from the veiled chip to the chip."""
+FINER = 8
+"""So many times more where rectifiers of a hidden layer switch on the way."""
 
 Features = Callable[[Chips], NDArray[np.float32]]
 """Chips uint8 [N, S, S, 3] -> last feature maps [N, C, h, w]."""
 
 
 @dataclass(frozen=True)
-class LinearHeads:
-    """Two linear layers on pooled features, in float64.
+class Heads:
+    """Two linear layers on pooled features, or on a hidden layer of rectifiers on them, in float64.
 
     Attributes:
-        age: [117, C].
+        age: [117, C], or [117, H].
         age_bias: [117].
-        gender: [C].
+        gender: [C], or [H].
         gender_bias: of the logit of "female".
         calibration: whose temperatures divide the logits.
+        hidden: weight [H, C] and bias [H] of the hidden layer; None without one.
     """
 
     age: Doubles
@@ -67,15 +73,25 @@ class LinearHeads:
     gender: Doubles
     gender_bias: float
     calibration: Calibration
+    hidden: tuple[Doubles, Doubles] | None = None
+
+    @property
+    def channels(self) -> int:
+        """How many features they read."""
+        return int((self.age if self.hidden is None else self.hidden[0]).shape[1])
+
+    def read(self, pooled: Doubles) -> Doubles:
+        """What the linear layers are given for pooled features [N, C]."""
+        return pooled if self.hidden is None else np.maximum(pooled @ self.hidden[0].T + self.hidden[1], 0)
 
     def pmf(self, pooled: Doubles, *, calibrated: bool = True) -> Doubles:
         """Age distributions [N, 117] of pooled features [N, C]."""
         heat = self.calibration.age_temperature if calibrated else 1.0
-        return np.exp(log_softmax((pooled @ self.age.T + self.age_bias) / heat))
+        return np.exp(log_softmax((self.read(pooled) @ self.age.T + self.age_bias) / heat))
 
     def female(self, pooled: Doubles) -> Doubles:
         """Probabilities [N] of "female", not calibrated."""
-        return 1 / (1 + np.exp(-(pooled @ self.gender + self.gender_bias)))
+        return 1 / (1 + np.exp(-(self.read(pooled) @ self.gender + self.gender_bias)))
 
     def direction(self, pooled: Doubles, without: Doubles, target: str) -> Doubles:
         """What a feature is worth between two points, [C]: years or log-odds, calibrated.
@@ -90,23 +106,27 @@ class LinearHeads:
         Returns:
             Such that its product with `pooled - without` is the difference between the answers.
         """
+        steps = STEPS if self.hidden is None else FINER * STEPS
+        way = without + (np.arange(steps)[:, None] + 0.5) / steps * (pooled - without)
         if target == "gender":
-            return self.gender / self.calibration.gender_temperature
-        way = (np.arange(STEPS)[:, None] + 0.5) / STEPS
-        pmf = self.pmf(without + way * (pooled - without))
-        slopes = pmf * (np.arange(AGES) - expectation(pmf)[:, None])
-        worth: Doubles = slopes.mean(axis=0) @ self.age / self.calibration.age_temperature
+            slopes = np.broadcast_to(self.gender / self.calibration.gender_temperature, (steps, len(self.gender)))
+        else:
+            pmf = self.pmf(way)
+            slopes = pmf * (np.arange(AGES) - expectation(pmf)[:, None]) @ self.age / self.calibration.age_temperature
+        worth: Doubles = slopes.mean(axis=0)
+        if self.hidden is not None:
+            worth = (slopes * (self.read(way) > 0)).mean(axis=0) @ self.hidden[0]
         return worth
 
 
 class ClassActivation:
-    """Class activation maps by feature maps and linear heads."""
+    """Class activation maps by feature maps and heads."""
 
     method = "cam"
     signed = True
     spread = SIGHT
 
-    def __init__(self, features: Features, heads: LinearHeads) -> None:
+    def __init__(self, features: Features, heads: Heads) -> None:
         """Take both; `of_bundle` finds them in a model."""
         self._features = features
         self._heads = heads
@@ -133,7 +153,7 @@ def of_bundle(bundle: Bundle, threads: int = 1) -> ClassActivation:
         threads: cores that one call may use.
 
     Raises:
-        ModelError: the model does not show its feature map, or its answers are not linear in the mean of it.
+        ModelError: the model does not show its feature map, or its answers are not its heads' on the mean of it.
     """
     settings = ort.SessionOptions()
     settings.intra_op_num_threads = threads
@@ -149,9 +169,7 @@ def of_bundle(bundle: Bundle, threads: int = 1) -> ClassActivation:
     if FEATURES not in [port.name for port in session.get_outputs()]:
         raise _refusal(bundle, f"its network has no output {FEATURES!r}")
     try:
-        age, age_bias, gender, gender_bias = tensors(bundle.folder / WEIGHTS, NAMES)
-        calibration = bundle.config.calibration or Calibration.identity()
-        heads = LinearHeads(age, age_bias, gender.reshape(-1), float(gender_bias.item()), calibration)
+        heads = _heads(bundle.folder / WEIGHTS, bundle.config.calibration or Calibration.identity())
     except (OSError, KeyError, ValueError) as error:
         raise _refusal(bundle, f"the weights of its heads cannot be read ({error!r})") from error
 
@@ -159,16 +177,26 @@ def of_bundle(bundle: Bundle, threads: int = 1) -> ClassActivation:
         pmf, female, maps = session.run([*OUTPUTS, FEATURES], {INPUT: chips})
         pooled = maps.mean(axis=(2, 3), dtype=np.float64)
         if not _agrees(heads, pooled, pmf, female):
-            raise _refusal(bundle, "its answers are not linear in the mean of its feature map")
+            raise _refusal(bundle, "its answers are not those of its heads on the mean of its feature map")
         out: NDArray[np.float32] = maps
         return out
 
     return ClassActivation(features, heads)
 
 
-def _agrees(heads: LinearHeads, pooled: Doubles, pmf: NDArray[Any], female: NDArray[Any]) -> bool:
+def _heads(weights: Path, calibration: Calibration) -> Heads:
+    age, age_bias, gender, gender_bias = tensors(weights, NAMES)
+    hidden = None
+    if set(HIDDEN) <= set(tensor_names(weights)):
+        weight, bias = tensors(weights, HIDDEN)
+        hidden = weight, bias
+    return Heads(age, age_bias, gender.reshape(-1), float(gender_bias.item()), calibration, hidden)
+
+
+def _agrees(heads: Heads, pooled: Doubles, pmf: NDArray[Any], female: NDArray[Any]) -> bool:
     """Whether the heads on the pooled features give the network's own answers."""
-    if heads.age.shape != (AGES, pooled.shape[1]) or heads.gender.shape != pooled.shape[1:]:
+    width = heads.channels if heads.hidden is None else len(heads.hidden[1])
+    if heads.channels != pooled.shape[1] or heads.age.shape != (AGES, width) or heads.gender.shape != (width,):
         return False
     away = np.abs(heads.pmf(pooled, calibrated=False) - pmf).max(), np.abs(heads.female(pooled) - female).max()
     return bool(max(away) < TOLERANCE)
@@ -188,9 +216,8 @@ def tensors(path: Path, names: tuple[str, ...]) -> list[Doubles]:
         KeyError: the file has no tensor of that name, or not in a type of floats that numpy knows.
     """
     found = []
+    header, length = _header(path)
     with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        header = json.loads(file.read(length))
         for name in names:
             kind = {"F16": "<f2", "F32": "<f4", "F64": "<f8"}[header[name]["dtype"]]
             start, end = header[name]["data_offsets"]
@@ -198,3 +225,15 @@ def tensors(path: Path, names: tuple[str, ...]) -> list[Doubles]:
             stored = np.frombuffer(file.read(end - start), kind).reshape(header[name]["shape"])
             found.append(stored.astype(np.float64))
     return found
+
+
+def tensor_names(path: Path) -> list[str]:
+    """Names of the tensors in a safetensors file."""
+    return list(_header(path)[0])
+
+
+def _header(path: Path) -> tuple[dict[str, Any], int]:
+    """What a safetensors file says of its tensors, and in how many bytes."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        return json.loads(file.read(length)), length

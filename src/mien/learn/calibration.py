@@ -42,6 +42,7 @@ def fit(
     *,
     band_faces: int = BAND_FACES,
     weights: NDArray[Any] | None = None,
+    temperatures: bool = True,
 ) -> Calibration:
     """Learn a calibration.
 
@@ -57,6 +58,8 @@ def fit(
         is_female: [N] 1 female, 0 male, below 0 unknown.
         band_faces: least faces of a band of estimated ages.
         weights: [N] how much each face counts, relative to others; None for all alike.
+        temperatures: false: leave both at 1 and learn masses alone. A temperature takes a model's doubt from these
+            faces to all others; learned on easy ones, it makes wrong answers sure.
 
     Returns:
         The calibration; a part without any label stays as the model has it.
@@ -73,14 +76,15 @@ def fit(
     age_temperature = gender_temperature = 1.0
     masses: Pairs = ()
     bands: tuple[Band, ...] = ()
-    if gendered.any():
+    if gendered.any() and temperatures:
         log_odds = logit(np.asarray(female, np.float64)[gendered]) * np.where(is_female[gendered] > 0, 1, -1)
         gender_temperature = _temperature(lambda t: float(worth[gendered] @ np.logaddexp(0, -log_odds / t)))
     if known.any():
         logs = np.log(np.maximum(np.asarray(pmf, np.float64)[known], FLOOR))
         label = ages[known].astype(np.intp)
         rows = np.arange(len(label))
-        age_temperature = _temperature(lambda t: -float(worth[known] @ log_softmax(logs / t)[rows, label]))
+        if temperatures:
+            age_temperature = _temperature(lambda t: -float(worth[known] @ log_softmax(logs / t)[rows, label]))
         scaled = np.exp(log_softmax(logs / age_temperature))
         score = scores(scaled, ages[known])
         masses = conformal_masses(score, weights=worth[known])

@@ -88,6 +88,7 @@ def to_markdown(model: Bundle, report: Mapping[str, Any], data: str, more: Mappi
             f"| parameters | {config.parameters / 1e6:.2f} million |",
             f"| multiply-adds a chip | {config.multiply_adds / 1e6:.0f} million |",
             f"| size on disk | {model.size() / 1e6:.1f} MB, weights stored as {config.made.get('stored', 'unknown')} |",
+            f"| may be used for | {config.use} |",
             f"| licence of the weights | {config.licence}, see [{config.licence_file}]({config.licence_file}) |",
             f"| made | {', '.join(f'{key} {value}' for key, value in config.made.items() if key != 'notes')} |",
             "",
@@ -97,9 +98,10 @@ def to_markdown(model: Bundle, report: Mapping[str, Any], data: str, more: Mappi
             "",
             "## Intended use, and what it must not be used for",
             "",
-            "Research on age estimation, and aggregate statistics where a wrong answer harms nobody. It tells how old "
-            "a face looks, not how old a person is, and which gender label the face would have got in its training "
-            "data, not a person's gender. It must not decide alone over anybody's access, rights or treatment.",
+            "Research on age estimation, and aggregate statistics where a wrong answer harms nobody. Its licence "
+            f"allows {config.use}. It tells how old a face looks, not how old a person is, and which gender label the "
+            "face would have got in its training data, not a person's gender. It must not decide alone over anybody's "
+            "access, rights or treatment.",
             "",
             "## Figures",
             "",

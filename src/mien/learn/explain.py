@@ -23,12 +23,13 @@ from mien.errors import MienError, ModelError, UsageError
 from mien.estimate import explain
 from mien.estimate.bundle import CONFIG, Bundle
 from mien.estimate.calibrate import AGES, FLOOR, Calibration
-from mien.estimate.class_activation import SIGHT, ClassActivation, LinearHeads
+from mien.estimate.class_activation import SIGHT, ClassActivation, Heads
 from mien.estimate.estimator import Estimates, Estimator
 from mien.estimate.maps import Chips, Doubles, MapMaker, check_target, veiled
 from mien.estimate.occlusion import Occlusion
 from mien.faces.align import CropContract
 from mien.learn.heads import AgeGenderNet
+from mien.learn.hse import HSENet
 from mien.learn.network import as_network, build_empty
 from mien.learn.outputs import age_pmf, female_probability
 from mien.learn.recipe import Model, load_recipe, recipe_names
@@ -205,11 +206,15 @@ def class_activation(model: TorchModel) -> ClassActivation:
         with model.lock, torch.inference_mode():
             return net.features(torch.from_numpy(chips)).numpy()
 
-    age, gender = (
-        [tensor.detach().double().numpy() for tensor in (head.weight, head.bias)] for head in (net.age, net.gender)
-    )
-    heads = LinearHeads(age[0], age[1], gender[0][0], float(gender[1][0]), model.calibration)
+    age, gender = _doubles(net.age), _doubles(net.gender)
+    hidden = _doubles(net.embed) if isinstance(net, HSENet) else None
+    heads = Heads(age[0], age[1], gender[0][0], float(gender[1][0]), model.calibration, hidden)
     return ClassActivation(features, heads)
+
+
+def _doubles(layer: nn.Linear) -> tuple[Doubles, Doubles]:
+    weight, bias = (tensor.detach().double().numpy() for tensor in (layer.weight, layer.bias))
+    return weight, bias
 
 
 class GradientMaps:

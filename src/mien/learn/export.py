@@ -10,6 +10,7 @@ import hashlib
 import json
 import shutil
 from datetime import UTC, datetime
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from mien.learn.heads import AgeGenderNet
 from mien.learn.network import build_trained
 from mien.learn.onnx_export import to_proto
 from mien.learn.outputs import Deployed
-from mien.learn.recipe import Recipe, load_recipe
+from mien.learn.recipe import About, Recipe, load_recipe
 from mien.learn.weights import load_file
 
 TOLERANCE = 1e-4
@@ -76,12 +77,20 @@ def export_run(run: Path, output: Path, name: str | None = None, *, dtype: str =
     difference = parity(net, part / "model.onnx", recipe.model.size)
     if difference > TOLERANCE:
         raise DataError(f"the exported network differs from torch by {difference:.2g} (at most {TOLERANCE:g} allowed)")
-    (part / "LICENSE").write_text(recipe.about.licence_text, encoding="utf-8")
+    (part / "LICENSE").write_text(licence_text(recipe.about), encoding="utf-8")
     config = describe(recipe, net, part, name or recipe.name, dtype)
     bundle.write_config(part, config)
     shutil.rmtree(output, ignore_errors=True)
     part.rename(output)
     return output
+
+
+def licence_text(about: About) -> str:
+    """What a bundle's LICENSE says: the recipe's words, and under them the whole licence where mien has its text."""
+    whole = files("mien.learn") / "licences" / f"{about.licence}.txt"
+    if not whole.is_file():
+        return about.licence_text
+    return f"{about.licence_text.rstrip()}\n\n{whole.read_text(encoding='utf-8')}"
 
 
 def to_onnx(net: nn.Module, size: int) -> onnx.ModelProto:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from pathlib import Path
 from typing import cast
 
 import torch
@@ -82,6 +83,10 @@ class AgeGenderNet(nn.Module):
         pooled = features.mean(dim=(2, 3))
         read = self.dropout(pooled)
         return Output(self.age(read).float(), self.gender(read).squeeze(1).float(), pooled)
+
+    def load_hse(self, path: Path) -> None:
+        """Load of the HSE start what this network has in common with it, see `MobileNetV1.load_hse`."""
+        self.backbone.load_hse(path)
 
     def stages(self) -> list[nn.Module]:
         """Stages of the backbone."""

@@ -70,6 +70,13 @@ def whole_ages(faces: Manifest) -> NDArray[np.float32]:
     return ages
 
 
+def pictures(faces: Manifest, *, temperatures: bool = True) -> int:
+    """How many pictures `learn` goes through for a collection."""
+    there = faces.present()
+    dated = _dated(there)
+    return len(there if temperatures else dated) + len(dated)
+
+
 def answered(found: Sequence[tuple[Predictions, Manifest]]) -> Answered:
     """Answers beside labels, the collections one after another.
 
@@ -93,6 +100,7 @@ def learn(
     collections: Sequence[Manifest],
     *,
     level: float = 0.9,
+    temperatures: bool = True,
     threads: int = 2,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Learned:
@@ -102,19 +110,30 @@ def learn(
         estimator: the model with its raw answers.
         collections: at least one; faces that it was not trained on.
         level: of the intervals that `Learned.held` tells of.
+        temperatures: false: learn masses alone, see `mien.learn.calibration.fit`; only faces with ages serve then.
         threads: that decode.
-        progress: told how many pictures were done since the last call; each is done twice.
+        progress: told how many pictures were done since the last call; those with ages are done twice.
 
     Raises:
         DataError: a collection has no face that can be used, or all of them together too few.
     """
-    clean, poor = (
-        answered([(work(estimator, faces, threads=threads, progress=progress), faces) for faces in collections])
-        for work in (predict, predict_poor_views)
+    dated = [_dated(faces) for faces in collections]  # poor views serve the intervals of ages alone
+    sure = collections if temperatures else dated
+    clean = answered([(predict(estimator, faces, threads=threads, progress=progress), faces) for faces in sure])
+    poor = answered(
+        [(predict_poor_views(estimator, faces, threads=threads, progress=progress), faces) for faces in dated]
     )
-    calibration = fit(clean.pmf, clean.female, clean.ages, clean.is_female, weights=clean.weights)
+    calibration = fit(
+        clean.pmf, clean.female, clean.ages, clean.is_female, weights=clean.weights, temperatures=temperatures
+    )
     calibration = with_doubtful(calibration, poor.pmf, poor.ages, poor.weights)
     return Learned(calibration, clean, _held(clean, calibration, level))
+
+
+def _dated(faces: Manifest) -> Manifest:
+    """The faces whose age is known; all where none is."""
+    known = np.isfinite(whole_ages(faces))
+    return faces.take(known) if known.any() else faces
 
 
 def _held(faces: Answered, calibration: Calibration, level: float) -> tuple[float | None, ...]:

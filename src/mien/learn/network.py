@@ -18,6 +18,7 @@ from mien.learn.weights import load_file
 
 NETWORKS: dict[str, str] = {
     "mobilenet-v1": "mien.learn.heads:mobilenet_v1",
+    "hse-mobilenet": "mien.learn.hse:hse_mobilenet",
     "compact-cnn": "mien.learn.systems.compact:CompactCNN",
     "regularised-cnn": "mien.learn.systems.regularised:RegularisedCNN",
     "four-conv-gender": "mien.learn.systems.gender:FourConvGender",

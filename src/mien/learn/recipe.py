@@ -207,7 +207,7 @@ class Optimiser(_Part):
     patience: int | None = Field(
         default=None, ge=1, description="stop after so many epochs without a lower validation loss, and keep the best"
     )
-    epochs: int = Field(ge=1)
+    epochs: int = Field(ge=0, description="0 trains nothing: the start weights become a run as they are")
     head_epochs: int = Field(default=0, ge=0, description="first epochs that train the heads alone")
     batch: int = Field(default=64, ge=1)
     lr: float = Field(default=3e-4, gt=0, description="of the last stage of the backbone")

@@ -162,6 +162,12 @@ class Trainer:
         if self.processes.is_main_process:
             self.output.mkdir(parents=True, exist_ok=True)
             (self.output / "recipe.yaml").write_text(self.recipe.to_yaml(), encoding="utf-8")
+        if epochs == 0 and not self.curves:
+            metrics = self._validate(vals)
+            self.curves.append({"epoch": 0, "size": size, "loss": math.nan, **metrics, "seconds": 0.0, "rate": 0.0})
+            if self.processes.is_main_process:
+                self._save()
+            self.report(f"nothing is trained, the start weights are the run: {self._told(metrics)}")
         while self.epoch < epochs and not self._settled():
             chips.epoch = self.epoch
             chips.size = self._size_now()
@@ -183,11 +189,9 @@ class Trainer:
             )
             if self.processes.is_main_process:
                 self._save()
-            told = [f"MAE {self._each('mae', metrics, '.3f')} years"] if not math.isnan(metrics["mae"]) else []
-            told += [f"gender {self._each('gender', metrics, '.2%')}"] if not math.isnan(metrics["gender"]) else []
             self.report(
-                f"epoch {self.epoch}/{epochs} at {chips.size} px: loss {loss:.3f}, validation loss "
-                f"{metrics['val_loss']:.3f}, {', '.join(told)}, {len(chips) / seconds:.0f} faces/s"
+                f"epoch {self.epoch}/{epochs} at {chips.size} px: loss {loss:.3f}, {self._told(metrics)}, "
+                f"{len(chips) / seconds:.0f} faces/s"
             )
         return self.output / "model.safetensors"
 
@@ -204,6 +208,13 @@ class Trainer:
         """A name for each source of validation, e.g. "appa" or "officials/mps"."""
         names = ["+".join(dict.fromkeys(faces.source.tolist())) for faces in self.val_sets]
         return [name if names.count(name) == 1 else f"{name} {at + 1}" for at, name in enumerate(names)]
+
+    def _told(self, metrics: dict[str, float]) -> str:
+        """What validation found, in words."""
+        told = [f"validation loss {metrics['val_loss']:.3f}"]
+        told += [f"MAE {self._each('mae', metrics, '.3f')} years"] if not math.isnan(metrics["mae"]) else []
+        told += [f"gender {self._each('gender', metrics, '.2%')}"] if not math.isnan(metrics["gender"]) else []
+        return ", ".join(told)
 
     def _each(self, key: str, metrics: dict[str, float], style: str) -> str:
         """A figure in words, with those of each source behind the mean."""

@@ -21,6 +21,7 @@ from mien.estimate import bundle
 from mien.learn.heads import AgeGenderNet
 from mien.learn.outputs import Network
 from mien.learn.weights import load_file
+from mien.names import plain_name
 
 LEAST = 0.5
 """Share of the trunk that must be common to the network and the start."""
@@ -49,7 +50,7 @@ def start_from(net: nn.Module, init: Path, report: Callable[[str], None] = lambd
     except SafetensorError as error:
         raise DataError(f"{path} is not a safetensors file: {error}") from error
     if "stem.weight" in names and isinstance(net, AgeGenderNet):
-        net.backbone.load_hse(path)
+        net.load_hse(path)
         return
     wanted = net.state_dict()
     stored = load_file(path)

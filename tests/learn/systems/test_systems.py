@@ -39,6 +39,7 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "separate age": ("separate-cnn", SEPARATE),
     "separate gender": ("separate-cnn", {**SEPARATE, "task": "gender"}),
     "mien": ("mobilenet-v1", {"width": 1 / 16}),
+    "hse": ("hse-mobilenet", {"width": 1 / 16}),
 }
 
 COMBINED: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -62,6 +63,7 @@ ANSWERS = {
     "separate age": ((5,), None),
     "separate gender": (None, (5,)),
     "mien": ((5, 117), (5,)),
+    "hse": ((5, 117), (5,)),
 }
 
 
