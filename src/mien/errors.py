@@ -41,6 +41,7 @@ class UsageError(MienError):
         "unknown detector 'mtcn': did you mean 'mtcnn'? choices: haar, mtcnn"
         """
         known = sorted(choices)
+        name = name if len(name) <= 100 else f"{name[:99]}…"
         near = difflib.get_close_matches(name, known, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
         return cls(f"unknown {what} {name!r}: {hint}choices: {', '.join(known) or 'none'}")

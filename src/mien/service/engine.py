@@ -2,7 +2,8 @@
 
 Every thread does both kinds of work, so that no core waits while there is some. A batch is begun when it is full, when
 no photo is left to look at, or when its first face has waited long enough. So a lone request is answered at once, and
-many at once share the network's runs.
+many at once share the network's runs. Callers take turns (`mien.service.turns`), and a photo with a crowd on it gives
+way to others after each batch of its faces.
 """
 
 from __future__ import annotations
@@ -14,16 +15,25 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from mien.analyzer import Analyzer, Draft
 from mien.cores import physical_cores
 from mien.errors import MienError, PhotoError
+from mien.estimate.estimator import Estimates
 from mien.results import Failure, Photo
+from mien.service.turns import Flow, Turns
 
 log = logging.getLogger("mien.service")
 
 T = TypeVar("T")
+
+CROWD = 4
+"""Faces of a photo, in full batches, from which on these are separate pieces of work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +47,7 @@ class Order:
         level: share of true ages that intervals are to hold; None for the analyzer's.
         abstain: probability below which a gender is "uncertain"; None for the analyzer's.
         max_faces: keep only so many, the largest; None for all.
+        caller: who asked; callers take turns.
     """
 
     analyzer: Analyzer
@@ -45,6 +56,7 @@ class Order:
     level: float | None = None
     abstain: float | None = None
     max_faces: int | None = None
+    caller: str = ""
 
 
 @dataclass(slots=True)
@@ -55,6 +67,7 @@ class _Job:
     future: Future[tuple[Photo, Draft]] = field(default_factory=Future)
     draft: Draft | None = None
     ready: float = 0.0
+    parts: list[Estimates] = field(default_factory=list)
 
     @property
     def faces(self) -> int:
@@ -84,7 +97,7 @@ class Engine:
         self._max_wait = max_wait
         self._on_batch = on_batch
         self._change = threading.Condition()
-        self._waiting: deque[_Job | Callable[[], None]] = deque()
+        self._waiting: Turns[_Job | Callable[[], None]] = Turns()
         self._seen: deque[_Job] = deque()
         self._closed = False
         self._threads = [
@@ -118,11 +131,16 @@ class Engine:
             costs no work.
         """
         job = _Job(order)
-        self._add(job)
+        self._add(job, Flow(order.caller))
         return job.future
 
-    def run(self, task: Callable[[], T]) -> Future[T]:
-        """Have other work done by one of the threads."""
+    def delay(self, caller: str, kind: str, pieces: int = 1) -> float:
+        """Seconds until that many more pieces of work of a caller would be done, as far as can be told."""
+        with self._change:
+            return self._waiting.delay(Flow(caller, kind), pieces) / len(self._threads)
+
+    def run(self, task: Callable[[], T], caller: str = "", kind: str = "photo") -> Future[T]:
+        """Have other work done by one of the threads; work of one caller and kind shares its turns."""
         future: Future[T] = Future()
 
         def work() -> None:
@@ -132,7 +150,7 @@ class Engine:
                 except BaseException as error:  # noqa: BLE001 - it is raised where the result is asked for
                     future.set_exception(error)
 
-        self._add(work)
+        self._add(work, Flow(caller, kind))
         return future
 
     def close(self, seconds: float | None = None) -> None:
@@ -151,11 +169,11 @@ class Engine:
             self._waiting.clear()
             self._seen.clear()
 
-    def _add(self, work: _Job | Callable[[], None]) -> None:
+    def _add(self, work: _Job | Callable[[], None], flow: Flow) -> None:
         with self._change:
             if self._closed:
                 raise RuntimeError("the engine is closed")
-            self._waiting.append(work)
+            self._waiting.add(flow, work)
             self._change.notify()
 
     def _work(self) -> None:
@@ -165,13 +183,18 @@ class Engine:
                     if self._closed:
                         return
                     self._change.wait()
-                work = None if batch else self._waiting.popleft()
+                if not batch:
+                    flow, work = self._waiting.take()
             if batch:
                 self._answer(batch)
-            elif isinstance(work, _Job):
+                continue
+            begun = time.perf_counter()
+            if isinstance(work, _Job):
                 self._look(work)
-            elif work is not None:
+            else:
                 work()
+            with self._change:
+                self._waiting.done(flow, time.perf_counter() - begun)
 
     def _take_batch(self) -> list[_Job]:
         """The jobs of the next run of the network; none where it is better to look at another photo first."""
@@ -210,7 +233,9 @@ class Engine:
             for found in (draft.detections, draft.chips, draft.qualities):
                 del found[order.max_faces :]
         job.draft, job.ready = draft, time.monotonic()
-        if draft.chips:
+        if job.faces > CROWD * self._max_batch:
+            self._answer_crowd(job)
+        elif draft.chips:
             with self._change:
                 self._seen.append(job)
                 self._change.notify()
@@ -233,6 +258,33 @@ class Engine:
         for (job, draft), photo in zip(wanted, photos, strict=True):
             if job.future.set_running_or_notify_cancel():
                 job.future.set_result((photo, draft))
+
+    def _answer_crowd(self, job: _Job) -> None:
+        """Estimate one batch of a photo's many faces, and take a new turn for the next one."""
+        draft, order = job.draft, job.order
+        if draft is None or job.future.cancelled():
+            return
+        begin = sum(len(part.female) for part in job.parts)
+        try:
+            part = order.analyzer.estimator(np.stack(draft.chips[begin : begin + self._max_batch]))
+            job.parts.append(part)
+            self._on_batch(len(part.female))
+            if begin + len(part.female) < job.faces:
+                with self._change:  # even where it is closed: what was begun is finished
+                    self._waiting.add(Flow(order.caller), partial(self._answer_crowd, job), first=True)
+                    self._change.notify()
+                return
+            whole = Estimates(*(np.concatenate(column) for column in zip(*map(_columns, job.parts), strict=True)))
+            (photo,) = order.analyzer.put(whole, [draft])
+        except Exception as error:  # noqa: BLE001 - told to who waits for it
+            _fail(job, error)
+            return
+        if job.future.set_running_or_notify_cancel():
+            job.future.set_result((photo, draft))
+
+
+def _columns(part: Estimates) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    return part.pmf, part.female
 
 
 def _fail(job: _Job, error: BaseException) -> None:

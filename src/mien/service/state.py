@@ -11,6 +11,7 @@ from mien.photos.decode import DecodeOptions
 from mien.service.engine import Engine
 from mien.service.gate import Gate
 from mien.service.metrics import Metrics
+from mien.service.places import Places
 from mien.service.settings import Settings
 from mien.service.uploads import Reader
 
@@ -50,7 +51,7 @@ class State:
                 "max_photos": settings.max_photos,
                 "max_pixels": settings.max_pixels,
             },
-            "key_needed": bool(settings.api_keys),
+            "key_needed": self.gate.keys.needed,
         }
 
 
@@ -74,13 +75,15 @@ def load(settings: Settings, metrics: Metrics | None = None) -> State:
         if analyzers.setdefault(analyzer.config.name, analyzer) is not analyzer:
             raise UsageError(f"two of the models have the name {analyzer.config.name!r}")
     metrics = metrics or Metrics()
-    gate, reader = Gate(settings), Reader(settings)
+    places = Places(settings)
+    gate, reader = Gate(settings, places), Reader(settings, places)
     engine = Engine(
         settings.workers, max_batch=settings.max_batch, max_wait=settings.max_wait, on_batch=metrics.batches.observe
     )
     metrics.watch("mien_queue_photos", "Photos that no thread has begun.", lambda: engine.waiting)
-    metrics.watch("mien_requests_inside", "Requests that are worked on.", lambda: gate.inside)
-    metrics.watch("mien_held_bytes", "Bytes of the requests that are worked on.", lambda: reader.held)
+    metrics.watch("mien_requests_inside", "Requests that were let in and are not answered.", lambda: len(places))
+    metrics.watch("mien_bodies_arriving", "Requests of those whose bodies are on their way.", lambda: places.arriving)
+    metrics.watch("mien_held_bytes", "Bytes of the requests that are worked on.", lambda: places.held)
     return State(settings, analyzers, engine, gate, reader, metrics)
 
 
