@@ -9,7 +9,6 @@ from contextlib import closing
 from dataclasses import dataclass, field, fields
 from itertools import islice
 from pathlib import Path
-from threading import Lock
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -70,7 +69,7 @@ class Options:
         if self.threads < 0:
             raise UsageError(f"threads must be 0 (all cores) or more, not {self.threads}")
         if self.batch_size < 1:
-            raise UsageError(f"the batch size must be 1 or more, not {self.batch_size}")
+            raise UsageError(f"the batch size must be 1 or more, not {self.batch_size}", option="batch_size")
 
 
 def check_level(level: float) -> None:
@@ -80,7 +79,7 @@ def check_level(level: float) -> None:
         UsageError: it does not lie between 0 and 1.
     """
     if not 0 < level < 1:
-        raise UsageError(f"the level of age intervals must lie between 0 and 1, not {level}")
+        raise UsageError(f"the level of age intervals must lie between 0 and 1, not {level}", option="level")
 
 
 def check_abstain(abstain: float) -> None:
@@ -90,7 +89,7 @@ def check_abstain(abstain: float) -> None:
         UsageError: it does not lie between 0.5 and 1.
     """
     if not 0.5 <= abstain <= 1:
-        raise UsageError(f"the probability to abstain below must lie between 0.5 and 1, not {abstain}")
+        raise UsageError(f"the probability to abstain below must lie between 0.5 and 1, not {abstain}", option="abstain")
 
 
 @dataclass(slots=True)
@@ -145,7 +144,6 @@ class Analyzer:
             batch_size=self.options.batch_size,
         )
         self._single: Estimator | None = None
-        self._lock = Lock()
         self.detector = create(
             self.options.detector,
             DetectorOptions(
@@ -246,11 +244,10 @@ class Analyzer:
 
     def _network_of_one_core(self) -> Estimator:
         """The model a second time, loaded when the first stream asks for it."""
-        with self._lock:
-            if self._single is None:
-                ours = self.estimator
-                self._single = Estimator(ours.bundle, mirror=ours.mirror, batch_size=ours.batch_size)
-            return self._single
+        if self._single is None:  # two threads may both load it, which harms less than a lock that a fork inherits
+            ours = self.estimator
+            self._single = Estimator(ours.bundle, mirror=ours.mirror, batch_size=ours.batch_size)
+        return self._single
 
     def _entries(self, photos: Iterable[Input] | Input) -> Iterator[tuple[str, Any]]:
         """Names and photos, with folders, globs and archives unfolded into the items inside."""

@@ -33,6 +33,16 @@ class UsageError(MienError):
     kind = "usage"
     exit_code = 2
 
+    def __init__(self, sentence: str, *, option: str | None = None) -> None:
+        """Say it.
+
+        Args:
+            sentence: what is wrong and what to do.
+            option: name of the option in Python, where the sentence does not name it.
+        """
+        super().__init__(sentence)
+        self.option = option
+
     @classmethod
     def unknown(cls, what: str, name: str, choices: Iterable[str]) -> UsageError:
         """Sentence for an unknown name: the nearest match and all choices.

@@ -27,6 +27,7 @@ from typing import IO, Any
 
 from mien import __version__
 from mien.batch.listing import Chunk
+from mien.names import discard, plain_name
 from mien.batch.work import METADATA, Tally, part_name, read_tally
 from mien.errors import UsageError
 
@@ -247,18 +248,20 @@ class Output:
         metadata = {METADATA: json.dumps(record).encode()}
         part = self.path.with_name(f".{self.path.name}.{uuid.uuid4().hex}.tmp")
         try:
-            schema = pq.read_schema(self.folder / part_name(0)).with_metadata(metadata)
+            with plain_name(self.folder / part_name(0)) as name:
+                schema = pq.read_schema(name).with_metadata(metadata)
             with part.open("wb") as stream:
                 with pq.ParquetWriter(stream, schema, compression="zstd") as writer:
                     for number in range(manifest.chunks):
-                        table = pq.read_table(self.folder / part_name(number), partitioning=None)
+                        with plain_name(self.folder / part_name(number)) as name:
+                            table = pq.read_table(name, partitioning=None)
                         writer.write_table(table.replace_schema_metadata(metadata))
                 _sync(stream)
             part.replace(self.path)
         except OSError as error:
             raise UsageError(f"cannot write {self.path}: {error.strerror or error}") from error
         finally:
-            part.unlink(missing_ok=True)
+            discard(part)
 
 
 def _sync(file: IO[Any]) -> None:
@@ -294,7 +297,8 @@ def _described(path: Path) -> dict[str, Any]:
     import pyarrow.parquet as pq
 
     try:
-        record: dict[str, Any] = json.loads((pq.read_schema(path).metadata or {})[METADATA])
+        with plain_name(path) as name:
+            record: dict[str, Any] = json.loads((pq.read_schema(name).metadata or {})[METADATA])
     except (OSError, pa.ArrowInvalid, KeyError, ValueError) as error:
         raise UsageError(f"{path} is there already, and no archive of mien's: name another output") from error
     return record

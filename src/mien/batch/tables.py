@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mien.errors import MissingExtra, PhotoEmpty, PhotoUnreadable, UsageError
-from mien.photos.item import Item, printable
+from mien.names import plain_name, printable
+from mien.photos.item import Item
 
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
@@ -146,7 +147,8 @@ def _opened(path: str) -> pq.ParquetFile:
     except ImportError as error:
         raise MissingExtra.named("photos in Parquet files", "scale") from error
     try:
-        return pq.ParquetFile(path, pre_buffer=False, buffer_size=BUFFER)  # not whole columns at once
+        with plain_name(path) as name:
+            return pq.ParquetFile(name, pre_buffer=False, buffer_size=BUFFER)  # not whole columns at once
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error}") from error
     except pa.ArrowInvalid as error:

@@ -18,6 +18,7 @@ from mien import __version__
 from mien.analyzer import Analyzer, Options
 from mien.batch.listing import Chunk
 from mien.errors import MissingExtra, PhotoError, UsageError
+from mien.names import discard, plain_name
 from mien.photos.item import Item
 from mien.results import SCHEMA_VERSION, Photo
 from mien.sinks.rows import COLUMNS, rows
@@ -166,7 +167,7 @@ class Worker:
         except OSError as error:
             raise UsageError(f"cannot write {target}: {error.strerror or error}") from error
         finally:
-            part.unlink(missing_ok=True)
+            discard(part)
 
 
 def read_tally(part: Path) -> Tally:
@@ -179,7 +180,8 @@ def read_tally(part: Path) -> Tally:
     import pyarrow.parquet as pq
 
     try:
-        record = json.loads((pq.read_schema(part).metadata or {})[METADATA])
+        with plain_name(part) as name:
+            record = json.loads((pq.read_schema(name).metadata or {})[METADATA])
         return Tally.from_dict(record)
     except (OSError, pa.ArrowInvalid, KeyError, ValueError) as error:
         raise UsageError(f"{part} is no whole part of an archive: remove it, and run again with --resume") from error

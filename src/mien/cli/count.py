@@ -76,7 +76,7 @@ def count(
 
     stream.check_source(source, camera)
     if interval < 1:
-        raise UsageError(f"an interval is 1 second or longer, not {interval}")
+        raise UsageError(f"an interval is 1 second or longer, not {interval}", option="interval")
     if start is not None and camera is not None:
         raise UsageError("--start is for files: a camera has the clock of this machine")
     ages = Bands.parse(bands)
@@ -163,7 +163,7 @@ def _identity(name: str, file: Path | None, interval: int, bands: str, settings:
     from mien import __version__
     from mien.count.run import fingerprint
     from mien.count.store import Identity
-    from mien.photos.item import printable
+    from mien.names import printable
 
     return Identity(
         name=printable(name),

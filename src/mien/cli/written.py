@@ -7,6 +7,7 @@ from pathlib import Path
 import typer
 
 from mien.errors import UsageError
+from mien.names import discard
 
 
 def write(text: str, output: Path | None) -> None:
@@ -20,9 +21,9 @@ def write(text: str, output: Path | None) -> None:
         return
     part = output.with_name(f".{output.name}.part")
     try:
-        part.write_text(text.rstrip("\n") + "\n", encoding="utf-8")
+        part.write_text(text.rstrip("\n") + "\n", encoding="utf-8", errors="backslashreplace")
         part.replace(output)
     except OSError as error:
-        part.unlink(missing_ok=True)
+        discard(part)
         raise UsageError(f"cannot write {output}: {error.strerror}") from error
     typer.echo(str(output))

@@ -207,6 +207,13 @@ def find(name_or_path: str | Path) -> Path:
     raise UsageError.unknown("model", name_or_path, known)
 
 
+def where(bundle: Bundle) -> str | Path:
+    """What `find` takes to find this model again, in another process or working folder: its name or absolute path."""
+    known = {folder: name for name, folder in available().items()}
+    folder = bundle.folder.absolute()
+    return known.get(folder.resolve(), folder)
+
+
 def read(folder: Path) -> Bundle:
     """Read a model folder; the network itself is not loaded yet.
 

@@ -28,6 +28,8 @@ from mien.estimate.bundle import Bundle
 from mien.estimate.calibrate import AGES, Calibration, expectation, log_softmax
 from mien.estimate.estimator import INPUT, OUTPUTS
 from mien.estimate.maps import Chips, Doubles, check_target, veiled
+from mien.names import plain_name
+from mien.session import Session
 
 FEATURES = "feature_map"
 """Output of the graph with the last feature map, float32 [N, C, h, w]."""
@@ -137,7 +139,13 @@ def of_bundle(bundle: Bundle, threads: int = 1) -> ClassActivation:
     settings.intra_op_num_threads = threads
     settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
     settings.log_severity_level = 3
-    session = ort.InferenceSession(str(bundle.network), settings, providers=["CPUExecutionProvider"])
+
+    def opened() -> ort.InferenceSession:
+        with plain_name(bundle.folder, ModelError) as folder:
+            network = str(Path(folder) / bundle.network.name)
+            return ort.InferenceSession(network, settings, providers=["CPUExecutionProvider"])
+
+    session = Session(opened)
     if FEATURES not in [port.name for port in session.get_outputs()]:
         raise _refusal(bundle, f"its network has no output {FEATURES!r}")
     try:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,10 +13,12 @@ from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as faults
 
 from mien.errors import ModelError
-from mien.estimate.bundle import Bundle
+from mien.estimate.bundle import Bundle, find, read, where
 from mien.estimate.calibrate import AGES
 from mien.faces.align import CropContract
+from mien.names import plain_name, printable
 from mien.providers import providers
+from mien.session import Session
 
 INPUT, OUTPUTS = "chips", ("age_pmf", "p_female")
 
@@ -62,18 +66,14 @@ class Estimator:
         self.bundle = bundle
         self.mirror = mirror
         self.batch_size = batch_size
-        settings = ort.SessionOptions()
-        settings.intra_op_num_threads = threads
-        settings.inter_op_num_threads = 1
-        settings.add_session_config_entry("session.intra_op.allow_spinning", "0")  # idle threads leave cores to others
-        settings.log_severity_level = 3  # warnings about the graph mean nothing to who uses it
-        try:
-            self.session = ort.InferenceSession(str(bundle.network), settings, providers=providers(threads))
-        except _FAULTS as error:
-            raise ModelError(f"{bundle.network} cannot be loaded: {error}") from error
+        self.threads = threads
+        self.session = Session(partial(_open, bundle.network.absolute(), threads))
         names = [port.name for port in self.session.get_inputs()], [port.name for port in self.session.get_outputs()]
         if names[0] != [INPUT] or not set(OUTPUTS) <= set(names[1]):
             raise ModelError(f"{bundle.network} maps {names[0]} to {names[1]}, expected ['{INPUT}'] to {list(OUTPUTS)}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _reopened, (where(self.bundle), self.threads, self.mirror, self.batch_size)
 
     @property
     def contract(self) -> CropContract:
@@ -120,3 +120,21 @@ class Estimator:
         if shapes != [(len(chips), AGES), (len(chips),)]:
             raise ModelError(f"{self._name} answers {shapes} for {len(chips)} chips, expected [N, {AGES}] and [N]")
         return pmf, female
+
+
+def _open(network: Path, threads: int) -> ort.InferenceSession:
+    settings = ort.SessionOptions()
+    settings.intra_op_num_threads = threads
+    settings.inter_op_num_threads = 1
+    settings.add_session_config_entry("session.intra_op.allow_spinning", "0")  # idle threads leave cores to others
+    settings.log_severity_level = 3  # warnings about the graph mean nothing to who uses it
+    try:
+        with plain_name(network.parent, ModelError) as folder:  # its weights lie beside it
+            return ort.InferenceSession(str(Path(folder) / network.name), settings, providers=providers(threads))
+    except (*_FAULTS, OSError) as error:
+        raise ModelError(f"{printable(str(network))} cannot be loaded: {error}") from error
+
+
+def _reopened(model: str | Path, threads: int, mirror: bool, batch_size: int) -> Estimator:
+    """What unpickling makes: the same network, read anew."""
+    return Estimator(read(find(model)), threads=threads, mirror=mirror, batch_size=batch_size)

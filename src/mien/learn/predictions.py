@@ -19,6 +19,7 @@ from mien.estimate.calibrate import AGES
 from mien.estimate.estimator import Estimates
 from mien.faces.align import CropContract, resize_chip
 from mien.learn.manifest import Manifest, Strings
+from mien.names import absent, plain_name
 from mien.photos.decode import decode
 from mien.photos.item import read_file
 
@@ -74,7 +75,8 @@ class Predictions:
             "female": pa.array(self.female, pa.float32()),
         }
         notes = {"model": self.model, "unreadable": json.dumps(self.unreadable)}
-        parquet.write_table(pa.table(columns).replace_schema_metadata(notes), path, compression="zstd")
+        with path.open("wb") as stream:
+            parquet.write_table(pa.table(columns).replace_schema_metadata(notes), stream, compression="zstd")
 
     @classmethod
     def load(cls, path: Path) -> Predictions:
@@ -86,12 +88,15 @@ class Predictions:
         """
         pa, parquet = _arrow()
         try:
-            rows = parquet.read_table(path)
+            with plain_name(path, DataError) as name:
+                rows = parquet.read_table(name)
             pmf = rows["pmf"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
             pmf = pmf.astype(np.float32).reshape(len(rows), AGES)
             files, female = rows["file"].to_pylist(), rows["female"].to_numpy()
             notes = {key.decode(): value.decode() for key, value in (rows.schema.metadata or {}).items()}
             unreadable, model = json.loads(notes["unreadable"]), notes["model"]
+        except FileNotFoundError:
+            raise DataError(absent(str(path))) from None
         except (OSError, KeyError, ValueError, pa.ArrowException) as error:
             raise DataError(f"{path} is no table of predictions: {error}") from error
         pmf /= pmf.sum(axis=1, keepdims=True)  # float16 rounds each of the 117 probabilities

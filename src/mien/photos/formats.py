@@ -40,6 +40,15 @@ _OTHER = {
     b"<": "a web page or other XML text",
     b"\xef\xbb\xbf<": "a web page or other XML text",
 }
+_FILM = {
+    **dict.fromkeys((b"ID3\2", b"ID3\3", b"ID3\4", b"fLaC\0"), "sound"),
+    b"\x1a\x45\xdf\xa3": "a video",  # Matroska, WebM
+    b"FLV\1": "a video",
+    b"\0\0\1\xba": "a video",  # MPEG program stream
+    b"\0\0\1\xb3": "a video",
+    b"OggS\0": "a video or sound",
+    b"\x30\x26\xb2\x75\x8e\x66\xcf\x11": "a video or sound",  # Windows Media
+}
 _BINARY = re.compile(rb"[\0-\x08\x0e-\x1a\x1c-\x1f]")
 
 
@@ -78,7 +87,22 @@ def describe(data: bytes) -> str | None:
     for magic, words in _OTHER.items():
         if start.startswith(magic):
             return words
-    return "a film or sound" if data[4:8] == b"ftyp" else None
+    return _film(data)
+
+
+def _film(data: bytes) -> str | None:
+    """What a container of moving pictures or sound looks like, by the first bytes; None for everything else."""
+    for magic, words in _FILM.items():
+        if data.startswith(magic):
+            return words
+    if data[:4] in {b"RIFF", b"FORM"}:
+        return {b"AVI ": "a video", b"WAVE": "sound", b"AIFF": "sound", b"AIFC": "sound"}.get(data[8:12])
+    if data[4:8] == b"ftyp":
+        return "sound" if data[8:12] in {b"M4A ", b"M4B "} else "a video"
+    if data[:1] == b"\0" and data[4:8] in {b"moov", b"mdat", b"wide", b"free"}:  # QuickTime of old
+        return "a video"
+    packets = data[: 3 * 188 + 1 : 188]  # of an MPEG transport stream, each of which begins with 0x47
+    return "a video" if len(packets) > 2 and set(packets) == {0x47} else None
 
 
 def is_text(head: bytes) -> bool:
@@ -92,4 +116,6 @@ def rejection(data: bytes) -> PhotoError:
         if data.startswith(magic):
             return PhotoUnsupported(f"{name} pictures cannot be read: save it as JPEG or PNG")
     words = describe(data) or ("plain text" if is_text(data[:4096]) else "data of an unknown kind")
+    if "video" in words:
+        return NotAnImage(f"this is no picture, it looks like {words}: for videos there is the command mien video")
     return NotAnImage(f"this is no picture, it looks like {words}: give a photo as {READABLE}")

@@ -10,10 +10,13 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from mien.errors import PhotoError, PhotoMissing, PhotoTooLarge, PhotoTruncated, PhotoUnreadable
+from mien.names import absent, printable
+from mien.photos.formats import describe, rejection, sniff
 
 MAX_BYTES = 256 << 20
 """Largest file that is read unless another limit is given: 256 MiB."""
 
+_HEAD = 1024
 IMAGE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".gif", ".bmp", ".dib", ".tif", ".tiff", ".webp"}
     | {".avif", ".heic", ".heif", ".hif", ".pbm", ".pgm", ".ppm", ".pnm"}
@@ -87,17 +90,20 @@ def read_file(path: str | Path, max_bytes: int = MAX_BYTES) -> bytes:
         PhotoMissing: no file lies there.
         PhotoUnreadable: it is a folder, it may not be read, or reading fails.
         PhotoTooLarge: it has more than `max_bytes`.
+        NotAnImage: likewise, but it is a video.
     """
     name = printable(str(path))
     try:
         with Path(path).open("rb") as file:
             status = os.fstat(file.fileno())
             if stat.S_ISREG(status.st_mode):
+                if status.st_size > max_bytes:
+                    _check_film(file.read(_HEAD))
                 check_bytes(status.st_size, max_bytes)
                 return file.read()
             data = file.read(max_bytes + 1)
     except (FileNotFoundError, NotADirectoryError, ValueError):
-        raise PhotoMissing(f"no file lies at {name}: check the path") from None
+        raise PhotoMissing(absent(str(path))) from None
     except IsADirectoryError:
         raise PhotoUnreadable(f"{name} is a folder, not a photo") from None
     except PermissionError:
@@ -106,6 +112,12 @@ def read_file(path: str | Path, max_bytes: int = MAX_BYTES) -> bytes:
         raise PhotoUnreadable(f"{name} cannot be read: {error.strerror}") from None
     check_bytes(len(data), max_bytes)
     return data
+
+
+def _check_film(head: bytes) -> None:
+    """A video is told so, rather than to be made smaller."""
+    if sniff(head) is None and "video" in (describe(head) or ""):
+        raise rejection(head)
 
 
 def _cut(path: str, start: int, size: int, source: str) -> bytes:
@@ -129,15 +141,6 @@ def check_bytes(size: int, limit: int) -> None:
     """
     if size > limit:
         raise PhotoTooLarge(f"the photo has {size:,} bytes, more than the limit of {limit:,}: make it smaller")
-
-
-def printable(name: str) -> str:
-    r"""A file's name as valid Unicode; bytes of it that are not become escapes.
-
-    >>> printable("caf\udce9.jpg")
-    'caf\\udce9.jpg'
-    """
-    return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def is_picture(name: str) -> bool:

@@ -11,11 +11,12 @@ from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 from itertools import chain
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TextIO
 
 from mien.errors import PhotoEmpty, PhotoMissing, PhotoUnreadable, UsageError
+from mien.names import absent, is_address, printable
 from mien.photos.formats import is_text
-from mien.photos.item import IMAGE_SUFFIXES, MAX_BYTES, Item, is_picture, printable, read_file
+from mien.photos.item import IMAGE_SUFFIXES, MAX_BYTES, Item, is_picture, read_file
 from mien.photos.tarfiles import members
 
 __all__ = ["IMAGE_SUFFIXES", "Item", "items", "read_file"]
@@ -54,7 +55,7 @@ def items(
         if isinstance(entry, str) and not entry:
             raise UsageError("one of the names of photos is empty")
         if str(entry) == "-":
-            yield from _standard_input(stdin or sys.stdin.buffer, max_bytes)
+            yield from _standard_input(stdin or _bytes_that_come_in(), max_bytes)
         else:
             yield from _unfold(str(entry), max_bytes)
 
@@ -66,6 +67,8 @@ def _unfold(path: str, max_bytes: int) -> Iterator[Item]:
         yield from _some(_walk(path, max_bytes), path, f"the folder {printable(path)} holds no pictures")
     elif os.path.exists(path) and _ARCHIVE.search(path):  # noqa: PTH110
         yield from members(path, max_bytes)
+    elif is_address(path) and not os.path.lexists(path):
+        yield Item.failing(path, PhotoMissing, absent(path))
     elif glob.has_magic(path) and not os.path.lexists(path):
         yield from _some(_matches(path, max_bytes), path, f"no pictures match {printable(path)}")
     else:
@@ -147,18 +150,24 @@ def _natural_path(path: Path) -> list[tuple[list[str | int], str]]:
     return [_natural(part) for part in path.parts]
 
 
+def _bytes_that_come_in() -> BinaryIO:
+    """Standard input; nothing comes in where it is closed, as under pythonw or in a daemon."""
+    stream: TextIO | None = sys.stdin
+    return io.BytesIO() if stream is None or stream.closed else stream.buffer
+
+
 def _standard_input(stream: BinaryIO, max_bytes: int) -> Iterator[Item]:
     """The picture whose bytes come in, or the items of the paths that do, one a line."""
     head = stream.read(_HEAD)
-    if not head:
-        sentence = "nothing came in: send a picture or a list of paths to standard input"
-        yield Item.failing("-", PhotoEmpty, sentence)
-    elif is_text(head):
+    if is_text(head):
         whole_lines = io.BytesIO((head + stream.readline()).removeprefix(b"\xef\xbb\xbf"))
-        for line in chain(whole_lines, stream):
-            path = os.fsdecode(line.rstrip(b"\r\n"))
-            if path.strip():
-                yield from _unfold(path, max_bytes)
+        names = (os.fsdecode(line.rstrip(b"\r\n")) for line in chain(whole_lines, stream))
+        named = (item for name in names if name.strip() for item in _unfold(name, max_bytes))
+        nothing = Item.failing(
+            "-", PhotoEmpty, "nothing came in: send a picture or a list of paths to standard input"
+        )
+        yield next(named, nothing)
+        yield from named
     else:
         data = head + stream.read(max_bytes + 1 - len(head))
         yield Item("-", lambda: data)

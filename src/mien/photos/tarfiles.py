@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mien.errors import PhotoMissing, PhotoTruncated, PhotoUnreadable
-from mien.photos.item import Address, Item, check_bytes, is_picture, printable
+from mien.names import printable
+from mien.photos.item import Address, Item, check_bytes, is_picture
 
 _BROKEN = (tarfile.TarError, OSError, EOFError, ValueError, OverflowError, zlib.error)
 

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import BinaryIO, Protocol, Self
 
 from mien.errors import UsageError
+from mien.names import discard, printable
 from mien.results import Photo
 
 FORMATS = ("jsonl", "json", "csv", "parquet", "table")
@@ -113,13 +114,20 @@ def open_output(path: Path | None) -> Iterator[BinaryIO]:
     try:
         with _opened(part) as stream:
             yield stream
-        part.replace(target)
+        _renamed(part, target)
     finally:
-        part.unlink(missing_ok=True)
+        discard(part)
 
 
 def _opened(path: Path) -> BinaryIO:
     try:
         return path.open("wb")
     except OSError as error:
-        raise UsageError(f"cannot write to {path.parent}: {error.strerror}") from error
+        raise UsageError(f"cannot write to {printable(str(path.parent))}: {error.strerror}") from error
+
+
+def _renamed(part: Path, target: Path) -> None:
+    try:
+        part.replace(target)
+    except OSError as error:
+        raise UsageError(f"cannot write {printable(str(target))}: {error.strerror}") from error

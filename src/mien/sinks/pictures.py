@@ -15,6 +15,7 @@ from PIL import Image
 from mien import __version__
 from mien.annotate import draw
 from mien.errors import UsageError
+from mien.names import discard
 from mien.results import Photo
 
 _SOFTWARE = 0x0131  # the EXIF tag that names the program
@@ -64,7 +65,7 @@ class AnnotatedFolder:
         except OSError as error:
             raise UsageError(f"cannot write {target}: {error.strerror or error}") from error
         finally:
-            part.unlink(missing_ok=True)
+            discard(part)
         return target
 
     def _free(self, source: str) -> Path:

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, BinaryIO, Self
 
 from mien.errors import MissingExtra
-from mien.photos.item import printable
+from mien.names import printable
 from mien.results import SCHEMA_VERSION, Face, Photo
 
 POINTS = ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")

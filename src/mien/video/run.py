@@ -19,7 +19,7 @@ from mien.estimate.calibrate import Calibration
 from mien.photos.decode import Picture
 from mien.results import Face, Gender, Photo
 from mien.video import tracker
-from mien.video.frames import Clip, Source
+from mien.video.frames import Clip, Frame, Source
 from mien.video.records import Seen, Track, TrackedFrame
 from mien.video.smooth import Average
 
@@ -86,23 +86,34 @@ class Analysis:
         self.source.__exit__(kind, error, trace)
 
     def __iter__(self) -> Generator[TrackedFrame]:
-        """Analysed frames in order; the tracks that are open at the end come from `rest`.
+        """Analysed frames in order, and moments in which a camera was lost, without pixels; the tracks that are open at the end come from `rest`.
 
         Raises:
             VideoError: there is no frame.
         """
         waiting: deque[tuple[int, float]] = deque()
+        blank: list[Frame] = []
+        frames = iter(self.source)
 
         def arrays() -> Iterator[NDArray[np.uint8]]:
-            for frame in self.source:
+            """Pixels up to the next blank frame, so that what is on its way is answered before the camera is back."""
+            for frame in frames:
+                if frame.blank:
+                    blank.append(frame)
+                    return
                 waiting.append((frame.index, frame.seconds))
                 yield frame.pixels
 
-        with closing(self._answers(arrays())) as answers:
-            for photo, picture in answers:
-                index, seconds = waiting.popleft()
-                self.failures += photo.error is not None
-                yield self._followed(photo, index, seconds, None if picture is None else picture.pixels)
+        while True:
+            with closing(self._answers(arrays())) as answers:
+                for photo, picture in answers:
+                    index, seconds = waiting.popleft()
+                    self.failures += photo.error is not None
+                    yield self._followed(photo, index, seconds, None if picture is None else picture.pixels)
+            if not blank:
+                return
+            unseen = blank.pop()
+            yield self._followed(Photo("", self.model), unseen.index, unseen.seconds, None)
 
     def tracks(self) -> Generator[Track]:
         """All tracks, each as it ends; goes through what is left of the frames."""

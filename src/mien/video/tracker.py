@@ -40,9 +40,9 @@ class TrackerOptions:
 
     def __post_init__(self) -> None:
         if self.birth < 1:
-            raise UsageError(f"a track is born after 1 frame or more, not {self.birth}")
+            raise UsageError(f"a track is born after 1 frame or more, not {self.birth}", option="birth")
         if not (math.isfinite(self.survive) and self.survive >= 0):
-            raise UsageError(f"the seconds a track survives must be 0 or more, not {self.survive}")
+            raise UsageError(f"the seconds a track survives must be 0 or more, not {self.survive}", option="survive")
         if not -1 <= self.nearness < 1:
             raise UsageError(f"the least nearness must lie between -1 and 1, not {self.nearness}")
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from mien.annotate import LARGEST_SIDE, READABLE_SIDE, draw
 from mien.errors import UsageError
+from mien.names import discard, plain_name, printable
 from mien.results import Face, Photo
 from mien.video.records import Seen, TrackedFrame
 
@@ -40,11 +41,11 @@ class AnnotatedVideo:
         """
         codec = CODECS.get(path.suffix.lower())
         if codec is None:
-            raise UsageError(f"{path}: an annotated video ends in {', '.join(sorted(CODECS))}")
+            raise UsageError(f"{printable(str(path))}: an annotated video ends in {', '.join(sorted(CODECS))}")
         if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
             raise UsageError(f"cannot write to {path.parent}: no such folder, or not yours to write to")
         self._target = path.resolve()
-        self._part = self._target.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")  # FFmpeg reads the suffix
+        self._part = self._target.with_name(f".{printable(path.stem)}.{os.getpid()}.part{path.suffix}")  # FFmpeg reads the suffix
         self._fourcc = cv2.VideoWriter.fourcc(*codec)
         self._rate = rate
         self._writer: cv2.VideoWriter | None = None
@@ -63,9 +64,12 @@ class AnnotatedVideo:
             self._writer.release()
         try:
             if kind is None and self._writer is not None:
-                self._part.replace(self._target)
+                try:
+                    self._part.replace(self._target)
+                except OSError as fault:
+                    raise UsageError(f"cannot write {printable(str(self._target))}: {fault.strerror}") from fault
         finally:
-            self._part.unlink(missing_ok=True)
+            discard(self._part)
 
     def write(self, frame: TrackedFrame, model: str) -> None:
         """Add one frame, which must have its pixels.
@@ -95,9 +99,15 @@ class AnnotatedVideo:
         larger = max(1.0, min(READABLE_SIDE / min(width, height), LARGEST_SIDE / max(width, height)))
         self._size = (max(2, round(width * larger / 2) * 2), max(2, round(height * larger / 2) * 2))  # codecs want even
         self._start = seconds
-        self._writer = cv2.VideoWriter(str(self._part), cv2.CAP_FFMPEG, self._fourcc, self._rate, self._size)
+        try:  # before FFmpeg, which does not say why it cannot
+            self._part.touch()
+        except OSError as error:
+            raise UsageError(f"cannot write to {printable(str(self._target.parent))}: {error.strerror}") from error
+        with plain_name(self._part.parent) as folder:
+            file = str(Path(folder) / self._part.name)
+            self._writer = cv2.VideoWriter(file, cv2.CAP_FFMPEG, self._fourcc, self._rate, self._size)
         if not self._writer.isOpened():
-            raise UsageError(f"cannot write a video of {self._size[0]}x{self._size[1]} to {self._target}")
+            raise UsageError(f"cannot write a video of {self._size[0]}x{self._size[1]} to {printable(str(self._target))}")
 
 
 def annotated(frame: TrackedFrame, model: str, size: tuple[int, int]) -> NDArray[np.uint8]:

@@ -1,0 +1,119 @@
+"""The commands of `mien` and where their errors become a sentence and an exit code.
+
+Exit codes: 0 all well (a photo without a face is well), 1 unexpected, 2 usage, 3 some photo failed, 4 model, 5 missing
+extra, 6 data, 7 database, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import errno
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from mien import __version__
+from mien.cli.audit import audit
+from mien.cli.baselines import baseline
+from mien.cli.batch import batch
+from mien.cli.bench import bench
+from mien.cli.check_age import check_age
+from mien.cli.compare import compare, systems
+from mien.cli.count import count, counts
+from mien.cli.explain import explain
+from mien.cli.figures import figures
+from mien.cli.learn import average, calibrate, card, evaluate, export, train
+from mien.cli.models import doctor, models
+from mien.cli.option_names import as_typed
+from mien.cli.predict import predict
+from mien.cli.process import INTERRUPTED, drop_output, say
+from mien.cli.report import report
+from mien.cli.runs import combine, crossfit, graft, score, slim, split
+from mien.cli.serve import serve
+from mien.cli.video import video
+from mien.errors import MienError
+
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF, errno.EROFS}
+"""What a disk says that takes no more, and what becomes of a stream that was closed."""
+
+
+class _Edge(TyperGroup):
+    """Where errors become a sentence and an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except MienError as error:
+            say(as_typed(error, self))
+            raise typer.Exit(error.exit_code) from error
+        except KeyboardInterrupt as error:
+            say("interrupted")
+            raise typer.Exit(INTERRUPTED) from error
+        except BrokenPipeError as error:  # the reader has seen enough, e.g. `| head`
+            drop_output()
+            raise typer.Exit(0) from error
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            drop_output()  # what is left there has no room either
+            say(f"the answers cannot be written: {error.strerror}")
+            raise typer.Exit(1) from error
+
+
+app = typer.Typer(
+    name="mien",
+    cls=_Edge,
+    help="Age and gender from photographs of faces, on a plain CPU and offline.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"mien {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+app.command(rich_help_panel="Predict", no_args_is_help=True)(predict)
+app.command(rich_help_panel="Predict", no_args_is_help=True)(batch)
+app.command(name="check-age", rich_help_panel="Predict", no_args_is_help=True)(check_age)
+app.command(rich_help_panel="Predict", no_args_is_help=True)(explain)
+app.command(rich_help_panel="Predict", no_args_is_help=True)(video)
+app.command(rich_help_panel="Predict", no_args_is_help=True)(count)
+app.command(rich_help_panel="Predict")(counts)
+app.command(rich_help_panel="Predict")(serve)
+app.command(rich_help_panel="Predict")(models)
+app.command(rich_help_panel="Predict", no_args_is_help=True)(bench)
+app.command(rich_help_panel="Predict")(doctor)
+app.command(rich_help_panel="Learn", no_args_is_help=True)(train)
+app.command(rich_help_panel="Learn", no_args_is_help=True)(evaluate)
+app.command(rich_help_panel="Learn", no_args_is_help=True)(calibrate)
+app.command(rich_help_panel="Learn", no_args_is_help=True)(average)
+app.command(rich_help_panel="Learn", no_args_is_help=True)(combine)
+app.command(rich_help_panel="Learn", no_args_is_help=True)(split)
+app.command(rich_help_panel="Learn", no_args_is_help=True)(crossfit)
+app.command(rich_help_panel="Learn", no_args_is_help=True)(slim)
+app.command(rich_help_panel="Learn", no_args_is_help=True)(graft)
+app.command(rich_help_panel="Learn", no_args_is_help=True)(score)
+app.command(rich_help_panel="Learn", no_args_is_help=True)(export)
+app.command(rich_help_panel="Learn", no_args_is_help=True)(card)
+app.command(rich_help_panel="Compare")(systems)
+app.command(rich_help_panel="Compare", no_args_is_help=True)(baseline)
+app.command(rich_help_panel="Compare", no_args_is_help=True)(compare)
+app.command(rich_help_panel="Compare", no_args_is_help=True)(figures)
+app.command(rich_help_panel="Trust", no_args_is_help=True)(report)
+app.add_typer(audit, rich_help_panel="Trust")
+
