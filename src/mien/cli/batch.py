@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mien.errors import UsageError
+from mien.plain import plain
 
 if TYPE_CHECKING:
     from mien.batch.listing import Chunk
@@ -223,7 +224,7 @@ def _say(
             parts.append(f"{failed} failed ({kinds}); their rows say why")
         if missing:
             parts.append("other shards are still missing")
-        typer.echo(f"mien: {'; '.join(parts)}: {place.path}", err=True)
+        typer.echo(plain(f"mien: {'; '.join(parts)}: {place.path}"), err=True)
     if failed:
         raise typer.Exit(SOME_FAILED)
 

@@ -44,6 +44,7 @@ def check_age(
     from mien.age_check import AgeCheck, AgeChecker
     from mien.analyzer import Analyzer, Options
     from mien.photos.sources import items
+    from mien.plain import plain
     from mien.sinks.records import encode
 
     form = form or ("table" if sys.stdout.isatty() else "jsonl")
@@ -57,7 +58,7 @@ def check_age(
     def line(check: AgeCheck) -> str:
         if form == "jsonl":
             return encode(check.to_dict()).decode()
-        return f"{check.outcome:8}{check.photo.source}: {check.reason}"
+        return f"{check.outcome:8}{plain(check.photo.source)}: {plain(check.reason)}"
 
     failed = 0
     with closing(checker.stream(items(inputs))) as checks:

@@ -32,6 +32,7 @@ from mien.cli.runs import combine, crossfit, graft, score, slim, split
 from mien.cli.serve import serve
 from mien.cli.video import video
 from mien.errors import MienError
+from mien.plain import plain
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF, errno.EROFS}
 """What a disk says that takes no more, and what becomes of a stream that was closed."""
@@ -58,6 +59,10 @@ class _Edge(TyperGroup):
             drop_output()  # what is left there has no room either
             say(f"the answers cannot be written: {error.strerror}")
             raise typer.Exit(1) from error
+        except Exception as error:
+            if isinstance(told := getattr(error, "message", None), str):  # click's own errors, which repeat what was
+                error.message = plain(told)  # type: ignore[attr-defined]  # typed: a glob may have typed a file's name
+            raise
 
 
 app = typer.Typer(
@@ -116,4 +121,3 @@ app.command(rich_help_panel="Compare", no_args_is_help=True)(compare)
 app.command(rich_help_panel="Compare", no_args_is_help=True)(figures)
 app.command(rich_help_panel="Trust", no_args_is_help=True)(report)
 app.add_typer(audit, rich_help_panel="Trust")
-

@@ -10,6 +10,7 @@ import typer
 
 from mien.cli.learn import needs_extra, read_faces
 from mien.errors import ModelError, PhotoError, UsageError
+from mien.plain import plain
 
 if TYPE_CHECKING:
     from mien.analyzer import Analyzer
@@ -75,7 +76,7 @@ def explain(
         for number, one in zip(numbers, faces, strict=True)
     ]
     if not faces:
-        typer.echo(f"mien: no face was found in {found.source}", err=True)
+        typer.echo(f"mien: no face was found in {plain(found.source)}", err=True)
     elif output is not None:
         _save(output, chips, told, titles)
     if form == "json":
@@ -247,7 +248,7 @@ def _chips(analyzer: Analyzer, faces: list[Face], picture: Picture) -> Chips:
 
 
 def _name(photo: Photo, number: int) -> str:
-    name = Path(photo.source).name
+    name = plain(Path(photo.source).name)
     return name if len(photo.faces) == 1 else f"{name}, face {number} of {len(photo.faces)}"
 
 

@@ -12,6 +12,8 @@ from contextlib import suppress
 from types import FrameType
 from typing import TextIO
 
+from mien.plain import plain
+
 INTERRUPTED = 130
 CLOSED = "standard output is closed, so the answers have nowhere to go: name a file with --output"
 
@@ -67,7 +69,7 @@ def forget_interrupts() -> None:
 def say(sentence: str) -> None:
     """Tell people something, beside the data; where nobody can hear it, the work goes on."""
     with suppress(OSError, ValueError):
-        print(f"mien: {sentence}", file=sys.stderr, flush=True)  # noqa: T201
+        print(f"mien: {plain(sentence)}", file=sys.stderr, flush=True)  # noqa: T201
 
 
 def drop_output() -> None:

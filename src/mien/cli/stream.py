@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from mien.errors import UsageError
+from mien.plain import plain
 
 if TYPE_CHECKING:
     from mien.video.frames import Camera, Clip, Source
@@ -80,7 +81,7 @@ def stopping(source: Source) -> Iterator[Stopping]:
 
 def say(sentence: str) -> None:
     """Tell people something, beside the data."""
-    typer.echo(f"mien: {sentence}", err=True)
+    typer.echo(f"mien: {plain(sentence)}", err=True)
 
 
 def _hush_opencv() -> None:

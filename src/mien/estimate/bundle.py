@@ -18,6 +18,7 @@ from mien.errors import ModelError, UsageError
 from mien.estimate.age_check import AgeChecks
 from mien.estimate.calibrate import Calibration
 from mien.faces.align import CropContract
+from mien.unfinished import write_whole
 
 FORMAT = 1
 """Newest version of config.json that this mien reads."""
@@ -247,9 +248,7 @@ def write_age_checks(folder: Path, checks: AgeChecks) -> None:
 
 
 def _write(file: Path, text: str) -> None:
-    part = file.with_name(f".{file.name}.part")
-    part.write_text(text + "\n", encoding="utf-8")
-    part.replace(file)
+    write_whole(file, f"{text}\n".encode())
 
 
 def _load_json(file: Path) -> dict[str, Any]:

@@ -79,7 +79,7 @@ class Gate:
 
     def __init__(self, settings: Settings, places: Places | None = None) -> None:
         self.keys = Keys(settings.api_keys, settings.api_key_file)
-        self.places = places or Places(settings)
+        self.places = Places(settings) if places is None else places
         self._rates = RateLimit(settings.rate)
         self._failures = RateLimit(WRONG_KEYS_A_MINUTE)
         self._friends: OrderedDict[tuple[str, bytes], None] = OrderedDict()
