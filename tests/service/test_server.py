@@ -242,7 +242,7 @@ def test_a_port_in_use(service: Service, tiny_bundle: Path) -> None:
     [
         (["--model", "mien-x"], "unknown model 'mien-x'"),
         (["--detector", "mtcn"], "did you mean 'mtcnn'"),
-        (["--max-photos", "0"], "max_photos must be 1 or more"),
+        (["--max-photos", "0"], "max-photos must be 1 or more"),
         (["--log-level", "loud"], "unknown log level 'loud'"),
         (["--api-key-file", "absent"], "cannot read the API keys in absent"),
         (["--api-key-file", "empty"], "holds no API key"),

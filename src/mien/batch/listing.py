@@ -130,7 +130,8 @@ def _groups(
                 rows, chosen = tables.count(path, column)
                 yield True, _Rows(path, chosen, 0, rows)
         else:
-            for archive, photos in groupby(_addresses(items(_names(group), max_bytes=max_bytes)), _archive):
+            found = items(_names(group), max_bytes=max_bytes, regular=True)
+            for archive, photos in groupby(_addresses(found), _archive):
                 yield archive is None, photos
 
 
@@ -185,7 +186,7 @@ def _lines(path: str) -> Iterator[str]:
 def _item(source: str, address: Address, max_bytes: int) -> Item:
     match address.kind:
         case "file":
-            return Item.file(address.path, max_bytes)
+            return Item.file(address.path, max_bytes, regular=True)
         case "cut":
             return Item.cut(source, address.path, address.start, address.size, max_bytes)
     return Item.failing(source, _kind(address.error), address.path)

@@ -96,9 +96,8 @@ def video(
         annotated = None
         if output is not None:
             annotated = stack.enter_context(AnnotatedVideo(output, frames.rate / every))
-        sink = stack.enter_context(
-            video_sinks.create(chosen, stack.enter_context(sinks.open_output(records)), safe_cells=safe_cells)
-        )
+        rows_to = stack.enter_context(sinks.open_output(records))
+        sink = stack.enter_context(video_sinks.create(chosen, rows_to, safe_cells=safe_cells))
         out = video_sinks.Records(sink, wanted, frames.name, analysis.model)
         bar = stack.enter_context(ProgressBar(frames.expected, quiet=quiet, unit="frames"))
         state = stack.enter_context(stream.stopping(frames))

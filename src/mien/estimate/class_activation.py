@@ -145,6 +145,7 @@ def of_bundle(bundle: Bundle, threads: int = 1) -> ClassActivation:
             network = str(Path(folder) / bundle.network.name)
             return ort.InferenceSession(network, settings, providers=["CPUExecutionProvider"])
 
+    bundle.check_network()
     session = Session(opened)
     if FEATURES not in [port.name for port in session.get_outputs()]:
         raise _refusal(bundle, f"its network has no output {FEATURES!r}")
@@ -152,7 +153,7 @@ def of_bundle(bundle: Bundle, threads: int = 1) -> ClassActivation:
         age, age_bias, gender, gender_bias = tensors(bundle.folder / WEIGHTS, NAMES)
         calibration = bundle.config.calibration or Calibration.identity()
         heads = LinearHeads(age, age_bias, gender.reshape(-1), float(gender_bias.item()), calibration)
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, KeyError, ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise _refusal(bundle, f"the weights of its heads cannot be read ({error!r})") from error
 
     def features(chips: Chips) -> NDArray[np.float32]:

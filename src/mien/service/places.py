@@ -129,12 +129,11 @@ class Places:
 
     def _room_inside(self, caller: str, kind: str, *, evict: bool) -> None:
         """See that there is a place, by taking one from the caller with most where he has more than this one."""
-        limits = [(self._settings.max_concurrent, lambda one: True, "requests are being worked on")]
+        limits = [(self._settings.max_concurrent, "", "requests are being worked on")]
         if kind == "explain":
-            most = self._settings.max_explained
-            limits.append((most, lambda one: one.kind == kind, "explanations are being worked on"))
-        for most, counts, words in limits:
-            inside = [ticket for ticket in self._tickets if ticket.inside and counts(ticket)]
+            limits.append((self._settings.max_explained, kind, "explanations are being worked on"))
+        for most, only, words in limits:
+            inside = [ticket for ticket in self._tickets if ticket.inside and only in {"", ticket.kind}]
             if len(inside) < most:
                 continue
             victims = _heaviest(inside)

@@ -99,7 +99,7 @@ class Records:
 
 
 def create(form: str, stream: BinaryIO, *, safe_cells: bool = False) -> Sink:
-    """A sink of one of `FORMATS` that writes to a binary stream; with `safe_cells` no cell of CSV begins like a formula.
+    """A sink of one of `FORMATS` that writes to a binary stream; with `safe_cells` no cell of CSV is a formula.
 
     Raises:
         UsageError: an unknown format.
