@@ -44,19 +44,27 @@ def check(network: Path) -> None:
     for location in sorted(found):
         part = network.parent / location
         if not _is_plain(location):
-            raise ModelError(f"{network} wants to read {location!r:.200}, which lies not beside it: do not use this model")
+            raise ModelError(f"{network} wants to read {location!r:.200}, which is no file beside it")
         if part.is_symlink() or not part.is_file():
             raise ModelError(f"{network} has weights in {location!r:.200}, and no file of its own lies there")
 
 
-def check_alone(data: bytes, name: str) -> None:
+def check_alone(data: bytes, refusal: str) -> None:
     """Refuse a network that is to be loaded from memory and has any tensor in another file.
 
+    Args:
+        data: the file.
+        refusal: a sentence for what is no ONNX.
+
     Raises:
-        ModelError: it has, or is no ONNX.
+        ModelError: it has, or is none.
     """
-    for location in _told(Path(name), data):
-        raise ModelError(f"{name} wants to read {location!r:.200}: mien takes only networks in one file here")
+    try:
+        found = next(locations(data), None)
+    except (ValueError, IndexError) as error:
+        raise ModelError(refusal) from error
+    if found is not None:
+        raise ModelError(f"{refusal}; this one wants to read {found!r:.200} besides, which no network may here")
 
 
 def _is_plain(location: str) -> bool:
@@ -67,7 +75,7 @@ def _told(network: Path, data: Bytes) -> Iterator[str]:
     try:
         yield from locations(data)
     except (ValueError, IndexError) as error:
-        raise ModelError(f"{network} is no network in ONNX form: {error}") from error
+        raise ModelError(f"{network} cannot be loaded: it is no network in ONNX form ({error})") from error
 
 
 def locations(data: Bytes, message: str = "model", depth: int = 0) -> Iterator[str]:

@@ -199,7 +199,10 @@ class Bundle:
                 raise ModelError(f"{self.folder / name} is a link: copy the file itself into the folder of the model")
             told = self.config.files.get(name)
             if told is not None and told != _sha256(self.folder / name):
-                raise ModelError(f"{self.folder / name} is not the file that {CONFIG} describes: get the model again")
+                raise ModelError(
+                    f"{self.folder / name} cannot be loaded: it is damaged, or not the file expected by {CONFIG}, which "
+                    "states its hash; get the model again"
+                )
         try:
             external_data.check(self.network)
         except OSError as error:

@@ -71,9 +71,11 @@ class CropContract:
         """
         size, points = record["size"], record["landmarks"]
         if not isinstance(size, int) or isinstance(size, bool) or not 1 <= size <= LARGEST_CHIP:
-            raise ValueError(f"the size of a chip is a whole number from 1 to {LARGEST_CHIP}, not {size!r:.40}")
-        if len(points) != len(UTKFACE_POINTS):
-            raise ValueError(f"a contract has a size and {len(UTKFACE_POINTS)} landmarks")
+            size = None
+        if size is None or len(points) != len(UTKFACE_POINTS):
+            raise ValueError(
+                f"a contract has a size of 1 to {LARGEST_CHIP} pixels, a whole number, and {len(UTKFACE_POINTS)} landmarks"
+            )
         landmarks = tuple((float(x), float(y)) for x, y in points)
         if not all(abs(number) <= 10 * size for point in landmarks for number in point):  # nor is one no number
             raise ValueError("the landmarks of a contract lie on the chip or near it")

@@ -73,7 +73,7 @@ class YuNet:
 
 def _open(path: Path, threads: int) -> Session:
     refusal = f"{path} is no YuNet model: --weights must name a YuNet file, with outputs cls_8 to kps_32"
-    external_data.check_alone(path.absolute().read_bytes(), str(path))
+    external_data.check_alone(path.absolute().read_bytes(), refusal)
     try:
         net = open_session(path.absolute().read_bytes, threads)
     except NOT_A_MODEL as error:
