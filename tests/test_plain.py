@@ -29,7 +29,9 @@ BAD = set("\x1b\x9b\u202e\u2066\x07\x7f\u2028")
 def test_what_is_plain_has_no_orders_in_it(text: str) -> None:
     shown = plain(text)
     assert not any(unicodedata.category(letter) in {"Cc", "Zl", "Zp", "Cs"} for letter in shown)
-    assert not any(unicodedata.bidirectional(letter) in {"RLO", "LRO", "RLE", "LRE", "PDF", "RLI", "LRI"} for letter in shown)
+    assert not any(
+        unicodedata.bidirectional(letter) in {"RLO", "LRO", "RLE", "LRE", "PDF", "RLI", "LRI"} for letter in shown
+    )
     assert plain(shown) == shown
 
 

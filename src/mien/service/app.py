@@ -69,7 +69,6 @@ def create_app(settings: Settings | None = None, state: State | None = None) -> 
         redoc_url=None,
         openapi_url="/openapi.json",
         redirect_slashes=False,  # it would name whatever host the client has, and http behind TLS
-        root_path=chosen.root_path,
     )
     app.state.mien = None
     problems.install(app)
