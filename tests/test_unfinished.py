@@ -86,9 +86,13 @@ def test_long_names_fit(tmp_path: Path) -> None:
 
 
 def test_what_fails_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError), sinks.open_output(tmp_path / "a.csv") as stream:
-        stream.write(b"half")
-        raise RuntimeError
+    def fail() -> None:
+        with sinks.open_output(tmp_path / "a.csv") as stream:
+            stream.write(b"half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "folder").mkdir()
     with pytest.raises(OSError, match="irectory"):

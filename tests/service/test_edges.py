@@ -6,6 +6,7 @@ import base64
 import json
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -80,10 +81,8 @@ def test_base64_is_that_of_python(data: bytes, safe: bool, padded: bool, width: 
 
 @given(st.binary(max_size=100))
 def test_any_text_is_base64_or_a_sentence(text: bytes) -> None:
-    try:
-        base64s.decode(text)
-    except ValueError as error:
-        assert str(error)
+    with suppress(ValueError):
+        assert isinstance(base64s.decode(text), bytes)
 
 
 def test_a_bare_picture(client: TestClient) -> None:
@@ -137,7 +136,8 @@ with TestClient(create_app(Settings(models=({str(tiny_bundle)!r},), detector="wh
         begun = time.process_time()
         answer = client.post("/v1/predict", content=body, headers={JSON!r})
         grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-        print(json.dumps([Path(name).name, answer.status_code, len(answer.content), grown, time.process_time() - begun]))
+        seconds = time.process_time() - begun
+        print(json.dumps([Path(name).name, answer.status_code, len(answer.content), grown, seconds]))
 """
     words = [sys.executable, "-c", code, *(str(tmp_path / name) for name in HOSTILE_JSON)]
     ended = subprocess.run(words, capture_output=True, text=True, check=True)

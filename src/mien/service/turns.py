@@ -13,6 +13,8 @@ MOST_REMEMBERED = 10_000
 """Flows without work whose used time is remembered; the one not seen for longest is forgotten first."""
 FIRST_GUESSES = {"photo": 0.05, "explain": 0.5}
 """Seconds that a piece of work of each kind is taken for at first."""
+WEIGHTS = {"photo": 1.0, "explain": 4.0}
+"""How much a second of each kind counts: explanations are to get a fifth of a busy machine at most."""
 LEAST_SECONDS = 0.0002
 """What took less was given up before its turn and teaches nothing."""
 
@@ -77,7 +79,7 @@ class Turns(Generic[T]):
         """The next work. It is charged with what such work costs; tell `done` what it took."""
         flow, queue = min(self._busy.items(), key=lambda entry: entry[1].used)
         self._now = max(self._now, queue.used)
-        queue.used += self.cost(flow.kind)
+        queue.used += self.cost(flow.kind) * WEIGHTS[flow.kind]
         work = queue.waiting.popleft()
         if not queue.waiting:
             del self._busy[flow]
@@ -88,7 +90,7 @@ class Turns(Generic[T]):
         """Tell how long a piece of work of a flow took."""
         expected = self.cost(flow.kind)
         if (queue := self._queues.get(flow)) is not None:
-            queue.used += seconds - expected
+            queue.used += (seconds - expected) * WEIGHTS[flow.kind]
         if seconds > LEAST_SECONDS:
             self._costs[flow.kind] = expected + 0.1 * (seconds - expected)
 
