@@ -138,7 +138,7 @@ def main() -> None:
             (check_ranges, (port,)),
         ):
             try:
-                check(*arguments)  # type: ignore[operator]
+                check(*arguments)
                 passed += 1
             except (AssertionError, OSError, ValueError, subprocess.CalledProcessError) as error:
                 failed += 1

@@ -51,6 +51,10 @@ def write(name: str, text: str | bytes) -> Callable[[Path], None]:
     return put
 
 
+def changed(path: str, value: Any) -> Callable[[Path], None]:
+    return lambda folder: change(folder, path, value)
+
+
 def instead(name: str, make: Callable[[Path], None]) -> Callable[[Path], None]:
     """Something else under the name of a file."""
 
@@ -81,7 +85,7 @@ STRANGE: dict[str, Callable[[Path], None]] = {
     "config not in UTF-8": write("config.json", b'{"name": "\xff"}'),
     "a number of many digits": write("config.json", '{"format": ' + "9" * 10_000 + "}"),
     **{
-        f"{path} is {value!r:.30}": lambda folder, path=path, value=value: change(folder, path, value)
+        f"{path} is {value!r:.30}": changed(path, value)
         for path, value in (
             ("input.contract.size", 100_000),
             ("input.contract.size", 0),

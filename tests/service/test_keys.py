@@ -53,8 +53,9 @@ def test_a_key_ends() -> None:
     known = Keys([f"a {ONE} 2027-03-31", f"b {TWO} 2027-03-31T12:00+02:00", THREE])
     end = datetime(2027, 4, 1, tzinfo=UTC).timestamp()
     noon = datetime(2027, 3, 31, 10, tzinfo=UTC).timestamp()
-    for now, valid in ((noon - 1, "abc"), (noon, "ac"), (end - 1, "ac"), (end, "c")):
-        found = [known.find(key, lambda now=now: now) for key in (ONE, TWO, THREE)]
+    clock = Clock()
+    for clock.now, valid in ((noon - 1, "abc"), (noon, "ac"), (end - 1, "ac"), (end, "c")):
+        found = [known.find(key, clock) for key in (ONE, TWO, THREE)]
         assert [key is not None for key in found] == [letter in valid for letter in "abc"]
     assert known.needed
 
