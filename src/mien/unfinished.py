@@ -14,11 +14,13 @@ from typing import BinaryIO
 from mien.names import discard
 
 SUFFIX = ".part"
+LONGEST_NAME = 200
 
 
 def part_name(target: Path, suffix: str = SUFFIX) -> Path:
-    """A new name beside a file; hidden, and of constant length, as file systems bound it."""
-    return target.with_name(f".mien.{secrets.token_hex(8)}{suffix}")
+    """A new name beside a file: hidden, and no longer than file systems allow, which count bytes."""
+    begin = os.fsencode(target.name)[:LONGEST_NAME].decode("utf-8", "ignore")
+    return target.with_name(f".{begin}.{secrets.token_hex(8)}{suffix}")
 
 
 def create(path: Path) -> BinaryIO:
