@@ -72,7 +72,7 @@ def test_a_missing_photo_raises_alone_and_becomes_a_row_among_others(checker: mi
         checker(tmp_path / "b.png")
     first, second = checker.stream([tmp_path / "a.png", tmp_path / "b.png"])
     assert first.outcome == "pass"
-    assert second.outcome == "unsure"
+    assert second.outcome == "error"
     assert second.photo.error is not None
     assert second.to_dict()["error"]["kind"] == "missing"
 
@@ -100,6 +100,6 @@ def test_the_command_answers_line_by_line(model: Path, tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["check-age", str(tmp_path / "30.png"), "none.png", *options, "--format", "table"])
     assert done.exit_code == 3
     assert done.stdout.splitlines()[0].startswith("pass    ")
-    assert done.stdout.splitlines()[1].startswith("unsure  none.png")
+    assert done.stdout.splitlines()[1].startswith("error   none.png")
     done = CliRunner().invoke(app, ["check-age", "x.png", *options, "--format", "xml"])
     assert done.exit_code == 2

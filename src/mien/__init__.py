@@ -12,10 +12,11 @@ Names are imported when they are first asked for, so `import mien` itself loads 
 from __future__ import annotations
 
 import os
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # type checkers know the name; importing it from `typing` takes as long as all the rest here
 if TYPE_CHECKING:
+    from typing import Any
+
     from mien.age_check import AgeCheck, AgeChecker, FaceCheck
     from mien.analyzer import Analyzer, Options, load
     from mien.errors import DataError, MienError, MissingExtra, ModelError, PhotoError, UsageError
@@ -67,6 +68,8 @@ if not TYPE_CHECKING:  # type checkers are to see the imports above, and to find
     def __getattr__(name: str) -> Any:
         if name not in _HOME:
             raise AttributeError(f"module 'mien' has no attribute {name!r}")
+        from importlib import import_module
+
         value = getattr(import_module(_HOME[name]), name)
         globals()[name] = value
         return value

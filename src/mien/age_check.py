@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -44,14 +44,14 @@ class AgeCheck:
     """The decision on one photo.
 
     Attributes:
-        outcome: that of its only face; "unsure" where there is none, or several.
+        outcome: that of its only face; "unsure" where there is none, or several; "error" where the photo failed.
         reason: why, in a sentence.
         faces: the decision on each face.
         photo: what was found in the photo.
         rule: limit, wanted rates of error and the thresholds that keep them.
     """
 
-    outcome: Outcome
+    outcome: Outcome | Literal["error"]
     reason: str
     faces: tuple[FaceCheck, ...]
     photo: Photo
@@ -116,16 +116,16 @@ class AgeChecker:
         return self.decide(self.analyzer(photo, bgr=bgr))
 
     def stream(self, photos: Iterable[Input] | Input) -> Generator[AgeCheck]:
-        """Check many photos; where one failed, its `photo.error` says why and the outcome is "unsure"."""
+        """Check many photos; where one failed, its `photo.error` says why and the outcome is "error"."""
         for photo in self.analyzer.stream(photos):
             yield self.decide(photo)
 
     def decide(self, photo: Photo) -> AgeCheck:
         """The decision on an analysed photo."""
         checks = tuple(self._decide_on(face) for face in photo.faces)
-        outcome: Outcome = "unsure"
+        outcome: Outcome | Literal["error"] = "unsure"
         if photo.error is not None:
-            reason = photo.error.message
+            outcome, reason = "error", photo.error.message
         elif len(checks) == 1:
             outcome, reason = checks[0].outcome, checks[0].reason
         else:

@@ -89,7 +89,9 @@ def check_abstain(abstain: float) -> None:
         UsageError: it does not lie between 0.5 and 1.
     """
     if not 0.5 <= abstain <= 1:
-        raise UsageError(f"the probability to abstain below must lie between 0.5 and 1, not {abstain}", option="abstain")
+        raise UsageError(
+            f"the probability to abstain below must lie between 0.5 and 1, not {abstain}", option="abstain"
+        )
 
 
 @dataclass(slots=True)

@@ -88,9 +88,9 @@ def absent(name: str) -> str:
     >>> absent("party.jpg")
     'no file lies at party.jpg: check the path'
     >>> absent("https://a.org/party.jpg")
-    'https://a.org/party.jpg is an address and no file, and mien reads files only: download it first'
+    'no file lies at https://a.org/party.jpg, which is an address; mien reads files: download it first'
     >>> absent("file:///tmp/party.jpg")
-    'file:///tmp/party.jpg is an address and no file, and mien reads files only: give the path /tmp/party.jpg'
+    'no file lies at file:///tmp/party.jpg, which is an address; mien reads files: give the path /tmp/party.jpg'
     """
     shown = printable(name)
     found = _ADDRESS.match(shown)
@@ -101,4 +101,4 @@ def absent(name: str) -> str:
         way, shown = f"give the path /{rest.rpartition('//')[2].lstrip('/')}", f"{scheme}:///{rest.lstrip('/')}"
     else:
         way, shown = "download it first", f"{scheme}://{rest}"
-    return f"{shown} is an address and no file, and mien reads files only: {way}"
+    return f"no file lies at {shown}, which is an address; mien reads files: {way}"

@@ -1,7 +1,8 @@
 """Networks in ONNX Runtime that still work in a process that was forked after they were used.
 
 A session has threads of its own, and a forked process has not: in it a run waits for ever, and so does the destructor,
-which joins them. So a forked process leaves what it inherited where it is, and opens each network anew when it needs it.
+which joins them. So a forked process leaves what it inherited where it is, and opens each network anew when it needs
+it.
 """
 
 from __future__ import annotations
@@ -10,12 +11,28 @@ import ctypes
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 from weakref import WeakSet
 
 import onnxruntime as ort
 
 _OPEN: WeakSet[Session] = WeakSet()
+
+
+class Network(Protocol):
+    """What a `Session` looks like to who runs it."""
+
+    def run(self, names: Sequence[str] | None, feeds: Mapping[str, Any]) -> list[Any]:
+        """As `onnxruntime.InferenceSession.run`."""
+        ...
+
+    def get_inputs(self) -> list[Any]:
+        """As `onnxruntime.InferenceSession.get_inputs`."""
+        ...
+
+    def get_outputs(self) -> list[Any]:
+        """As `onnxruntime.InferenceSession.get_outputs`."""
+        ...
 
 
 class Session:

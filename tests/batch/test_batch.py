@@ -158,7 +158,7 @@ def test_shards_together_are_the_whole(undisturbed: Path, photos: Path, options:
         (["--level", "0.5"], "level 0.9, not 0.5"),
         (["--chunk", "8"], "chunk 7, not 8"),
         (["--model", "mien-m"], "model 'tiny', not 'mien-m'"),
-        (["--max-faces", "1"], "max_faces None, not 1"),
+        (["--max-faces", "1"], "--max-faces None, not 1"),
     ],
 )
 def test_a_run_does_not_go_on_as_another(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -8,6 +9,7 @@ import pytest
 
 from mien import video
 from mien.analyzer import Analyzer, Options
+from mien.video.frames import Frame
 from mien.video.records import TrackedFrame
 
 BOTH = {1, 2}
@@ -111,3 +113,62 @@ def test_abstaining_holds_for_frames_and_averages_alike(tiny_bundle: Path, cross
     assert {track.gender.label for track in tracks} == {"uncertain"}
     probabilities = [[track.gender.probability for track in tracks] for _, tracks in outcomes.values()]
     assert probabilities[0] == probabilities[1]
+
+
+class Dropping:
+    """A camera that is lost after some frames, for a while."""
+
+    name: str = "camera:0"
+    rate: float = 25.0
+    expected: int | None = None
+    shortfall: str | None = None
+    lost: int = 0
+
+    def __init__(self, frames: list[np.ndarray], blanks: int) -> None:
+        self.blanks = blanks
+        self.taken: list[str] = []
+        self._frames = [np.ascontiguousarray(frame[:, :, ::-1]) for frame in frames]
+
+    def __enter__(self) -> Dropping:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def stop(self) -> None:
+        pass
+
+    def __iter__(self) -> Iterator[Frame]:
+        for index, pixels in enumerate(self._frames):
+            self.taken.append("frame")
+            yield Frame(index, index / 25, pixels)
+        for number in range(self.blanks):
+            self.taken.append("blank")
+            yield Frame(len(self._frames), len(self._frames) / 25 + (number + 1) / 2, np.zeros((0, 0, 3), np.uint8))
+        for index, pixels in enumerate(self._frames, len(self._frames)):
+            self.taken.append("again")
+            yield Frame(index, index / 25 + self.blanks / 2 + 0.1, pixels)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_while_a_camera_is_lost_all_that_was_seen_is_told(tiny_bundle: Path, clip: ModuleType, threads: int) -> None:
+    source = Dropping(clip.frames(1, size=(320, 240)) * 6, blanks=4)
+    with video.analyze(source, Analyzer(tiny_bundle, Options(threads=threads))) as analysis:
+        told = [
+            (source.taken.count("again"), frame.index, len(frame.faces), [track.number for track in frame.ended])
+            for frame in analysis
+        ]
+        rest = analysis.rest()
+    assert [entry[:3] for entry in told[:6]] == [(0, index, 2) for index in range(6)]  # none waits for the camera
+    blanks = told[6:10]
+    assert [entry[:3] for entry in blanks] == [(0, 6, 0)] * 4
+    assert [number for entry in blanks for number in entry[3]] == [1, 2]  # gone for longer than they survive
+    assert [entry[1:3] for entry in told[10:]] == [(index, 2) for index in range(6, 12)]
+    assert [(track.number, track.first_frame, track.last_frame) for track in rest] == [(3, 6, 11), (4, 6, 11)]
+
+
+def test_who_is_still_there_after_a_short_loss_is_the_same(tiny: Analyzer, clip: ModuleType) -> None:
+    source = Dropping(clip.frames(1, size=(320, 240)) * 6, blanks=1)
+    with video.analyze(source, tiny) as analysis:
+        tracks = list(analysis.tracks())
+    assert {(track.first_frame, track.last_frame) for track in tracks} == {(0, 11)}

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mien.errors import MissingExtra, PhotoEmpty, PhotoUnreadable, UsageError
-from mien.names import plain_name, printable
+from mien.names import absent, is_address, plain_name, printable
 from mien.photos.item import Item
 
 if TYPE_CHECKING:
@@ -33,8 +33,10 @@ def named(source: str) -> list[str]:
     """The files that a source names: itself, or those that match it as a glob.
 
     Raises:
-        UsageError: it is a glob that nothing matches.
+        UsageError: it is a glob that nothing matches, or an address.
     """
+    if is_address(source) and not Path(source).exists():
+        raise UsageError(absent(source))
     if not glob.has_magic(source) or Path(source).exists():
         return [source]
     found = sorted(glob.glob(source, recursive=True))  # noqa: PTH207 - a pattern as the user wrote it

@@ -5,12 +5,10 @@ This file imports nothing, so that from the first moment on Ctrl-C and closed st
 
 from __future__ import annotations
 
-import sys
-from typing import TYPE_CHECKING, Any
-
-from mien.cli import process
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from mien.cli.commands import app
 
 __all__ = ["app", "main"]
@@ -18,17 +16,27 @@ __all__ = ["app", "main"]
 
 def main() -> None:
     """Entry point of the command `mien`."""
+    from mien.cli.interrupts import INTERRUPTED, catch_interrupts, forget_interrupts
+
     try:
-        process.catch_interrupts()
-        process.open_streams()
+        catch_interrupts()
+        from mien.cli.process import leave, open_streams
+
+        open_streams()
         from mien.cli.commands import app
 
-        app(prog_name="mien")
+        try:
+            app(prog_name="mien")
+        except SystemExit as end:
+            leave(end.code)
+            raise
     except KeyboardInterrupt:
-        process.say("interrupted")
-        sys.exit(process.INTERRUPTED)
+        from mien.cli.process import say
+
+        say("interrupted")
+        raise SystemExit(INTERRUPTED) from None
     finally:
-        process.forget_interrupts()
+        forget_interrupts()
 
 
 if not TYPE_CHECKING:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mien.cli.interrupts import INTERRUPTED
+from mien.cli.process import say
 from mien.errors import UsageError
-from mien.plain import plain
 
 if TYPE_CHECKING:
     from mien.batch.listing import Chunk
@@ -118,9 +119,14 @@ def batch(
     missing = {number for number in place.missing(manifest) if number % shards == index}
     listing = (one for one in place.chunks() if one.number in missing)
     start = time.monotonic()
-    with Meter(min(manifest.photos, len(missing) * chunk), quiet=quiet) as meter:
-        for news in _engine(engine, address)(job, listing, processes):
-            meter.hear(news)
+    try:
+        with Meter(min(manifest.photos, len(missing) * chunk), quiet=quiet) as meter:
+            for news in _engine(engine, address)(job, listing, processes):
+                meter.hear(news)
+    except KeyboardInterrupt:
+        if not quiet:
+            say(f"interrupted: the parts that are done are kept, and --resume goes on there: {place.path}")
+        raise typer.Exit(INTERRUPTED) from None
     seconds = time.monotonic() - start
     total = place.finish(manifest)
     if total is None:  # other shards are missing: what became of this one
@@ -224,7 +230,7 @@ def _say(
             parts.append(f"{failed} failed ({kinds}); their rows say why")
         if missing:
             parts.append("other shards are still missing")
-        typer.echo(plain(f"mien: {'; '.join(parts)}: {place.path}"), err=True)
+        say(f"{'; '.join(parts)}: {place.path}")
     if failed:
         raise typer.Exit(SOME_FAILED)
 

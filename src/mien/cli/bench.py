@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from mien.cli.process import say
 from mien.errors import UsageError
 
 FORMS = ("table", "json")
@@ -46,5 +47,5 @@ def bench(
     with ProgressBar(len(photos) * (repeats + 1), quiet=quiet) as bar:
         measured = measure(analyzer, photos, peak=peak, repeats=repeats, progress=bar.advance)
     if measured.failed:
-        typer.echo(f"mien: {measured.failed} of {len(photos)} photos cannot be read and were left out", err=True)
+        say(f"{measured.failed} of {len(photos)} photos cannot be read and were left out")
     typer.echo(json.dumps(measured.to_dict(), indent=2) if form == "json" else measured.to_table())

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from mien.cli.process import check_output_is_open
 from mien.errors import UsageError
 
 SOME_FAILED = 3
@@ -47,6 +48,7 @@ def check_age(
     from mien.plain import plain
     from mien.sinks.records import encode
 
+    check_output_is_open()
     form = form or ("table" if sys.stdout.isatty() else "jsonl")
     if form not in ("table", "jsonl"):
         raise UsageError.unknown("format", form, ("table", "jsonl"))

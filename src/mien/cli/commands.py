@@ -22,16 +22,18 @@ from mien.cli.compare import compare, systems
 from mien.cli.count import count, counts
 from mien.cli.explain import explain
 from mien.cli.figures import figures
+from mien.cli.interrupts import INTERRUPTED
 from mien.cli.learn import average, calibrate, card, evaluate, export, train
 from mien.cli.models import doctor, models
 from mien.cli.option_names import as_typed
 from mien.cli.predict import predict
-from mien.cli.process import INTERRUPTED, drop_output, say
+from mien.cli.process import drop_output, say
 from mien.cli.report import report
 from mien.cli.runs import combine, crossfit, graft, score, slim, split
 from mien.cli.serve import serve
 from mien.cli.video import video
 from mien.errors import MienError
+from mien.names import printable
 from mien.plain import plain
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF, errno.EROFS}
@@ -57,7 +59,8 @@ class _Edge(TyperGroup):
             if error.errno not in FULL:
                 raise
             drop_output()  # what is left there has no room either
-            say(f"the answers cannot be written: {error.strerror}")
+            what = "the answers" if error.filename is None else printable(str(error.filename))
+            say(f"{what} cannot be written: {error.strerror}")
             raise typer.Exit(1) from error
         except Exception as error:
             if isinstance(told := getattr(error, "message", None), str):  # click's own errors, which repeat what was

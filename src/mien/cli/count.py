@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mien.cli.interrupts import INTERRUPTED
+from mien.cli.process import say
 from mien.errors import UsageError, VideoError
 
 if TYPE_CHECKING:
@@ -21,7 +23,6 @@ DATABASE = "sqlite:///counts.db"
 BANDS = "0-12,13-17,18-24,25-34,35-44,45-54,55-64,65+"
 FORMATS = ("table", "csv", "json")
 GENDERS = ("female", "male", "uncertain")
-INTERRUPTED = 130
 
 
 def count(
@@ -30,6 +31,9 @@ def count(
     camera: Annotated[
         str | None, typer.Option(help="A camera instead: 0 for the first, or its device or rtsp:// address.")
     ] = None,
+    reconnect: Annotated[
+        float, typer.Option(metavar="SECONDS", help="Try for so long to reach a camera that is lost, or not there yet.")
+    ] = 0.0,
     database: Annotated[
         str, typer.Option(help="sqlite:///FILE, postgresql://USER@HOST/NAME, or the path of an SQLite file.")
     ] = DATABASE,
@@ -74,7 +78,7 @@ def count(
     from mien.video.run import Analysis
     from mien.video.tracker import TrackerOptions
 
-    stream.check_source(source, camera)
+    stream.check_source(source, camera, reconnect)
     if interval < 1:
         raise UsageError(f"an interval is 1 second or longer, not {interval}", option="interval")
     if start is not None and camera is not None:
@@ -84,9 +88,10 @@ def count(
     options = Options(
         detector=detector, min_face=min_face, threshold=threshold, weights=weights, abstain=abstain, threads=threads
     )
-    probe = stream.open_source(source, camera, every=every)
+    analyzer = Analyzer(model, options) if camera is not None else None
+    probe = stream.open_source(source, camera, every=every, reconnect=reconnect)
     with probe:
-        analyzer = Analyzer(model, options)
+        analyzer = analyzer or Analyzer(model, options)
         recorded = None if start is None else _utc(start).timestamp()
         settings = {
             "start": recorded,
@@ -101,7 +106,7 @@ def count(
             ledger = store.take(identity)
             if ledger.finished:
                 if not quiet:
-                    stream.say(f"{called!r} was counted to its end before; mien counts {store.name} prints the counts")
+                    say(f"{called!r} was counted to its end before; mien counts {store.name} prints the counts")
                 return
             frames = probe
             if ledger.frame:
@@ -118,7 +123,11 @@ def count(
                 whole=lambda: source is None or not state.asked,
                 seen=lambda _: bar.advance(),
             )
+    if not quiet:
+        stream.tell_lost(frames)
     if state.asked:
+        if not quiet:
+            say("interrupted: what was seen until then is counted, and the same command goes on")
         raise typer.Exit(INTERRUPTED)
     if frames.shortfall is not None:
         raise VideoError(frames.shortfall)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mien.cli.learn import needs_extra, read_faces
+from mien.cli.process import say
 from mien.errors import ModelError, PhotoError, UsageError
 from mien.plain import plain
 
@@ -76,7 +77,7 @@ def explain(
         for number, one in zip(numbers, faces, strict=True)
     ]
     if not faces:
-        typer.echo(f"mien: no face was found in {plain(found.source)}", err=True)
+        say(f"no face was found in {found.source}")
     elif output is not None:
         _save(output, chips, told, titles)
     if form == "json":
@@ -192,7 +193,7 @@ def _makers(
         except ModelError as error:
             if set(methods) & set(GRADIENT_METHODS):
                 raise
-            typer.echo(f"mien: no comparison with shuffled weights: {error}", err=True)
+            say(f"no comparison with shuffled weights: {error}")
     makers = []
     for method in methods:
         in_torch = method in GRADIENT_METHODS or (method == "cam" and not isinstance(estimator, Estimator))

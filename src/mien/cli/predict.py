@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mien.cli.interrupts import INTERRUPTED
+from mien.cli.process import check_output_is_open, say
 from mien.errors import UsageError
 
 if TYPE_CHECKING:
@@ -79,6 +81,8 @@ def predict(
 
     if output is not None and str(output) == "-":
         output = None
+    if output is None:
+        check_output_is_open()
     if annotate is not None:
         _check_apart(annotate, inputs)
     chosen = sinks.choose_format(form, output, terminal=sys.stdout.isatty())
@@ -97,26 +101,36 @@ def predict(
     analyzer = Analyzer(model, options)
     failures: Counter[str] = Counter()
     count = 0
-    with ExitStack() as stack:
-        stream = stack.enter_context(sinks.open_output(output))
-        sink = stack.enter_context(sinks.create(chosen, stream, pmf=pmf, safe_cells=safe_cells))
-        folder = stack.enter_context(_annotated(annotate)) if annotate else None
-        bar = stack.enter_context(ProgressBar(_total(inputs) if sys.stderr.isatty() else None, quiet=quiet))
-        answers = stack.enter_context(closing(_answers(analyzer, items(inputs), pictures=folder is not None)))
-        for photo, picture in answers:
-            bar.clear()
-            sink.write(photo)
-            if folder is not None and picture is not None:
-                folder.write(photo, picture.pixels)
-            bar.advance()
-            count += 1
-            if photo.error is not None:
-                failures[photo.error.kind] += 1
+    try:
+        with ExitStack() as stack:
+            stream = stack.enter_context(sinks.open_output(output))
+            sink = stack.enter_context(sinks.create(chosen, stream, pmf=pmf, safe_cells=safe_cells))
+            folder = stack.enter_context(_annotated(annotate)) if annotate else None
+            bar = stack.enter_context(ProgressBar(_total(inputs) if sys.stderr.isatty() else None, quiet=quiet))
+            answers = stack.enter_context(closing(_answers(analyzer, items(inputs), pictures=folder is not None)))
+            for photo, picture in answers:
+                bar.clear()
+                sink.write(photo)
+                if folder is not None and picture is not None:
+                    folder.write(photo, picture.pixels)
+                bar.advance()
+                count += 1
+                if photo.error is not None:
+                    failures[photo.error.kind] += 1
+    except KeyboardInterrupt:
+        if not quiet:
+            say(_interrupted(count, output))
+        raise typer.Exit(INTERRUPTED) from None
     if failures:
         if not quiet:
             kinds = ", ".join(f"{number} {kind}" for kind, number in failures.most_common())
-            typer.echo(f"mien: {failures.total()} of {count} photos failed ({kinds}); their rows say why", err=True)
+            say(f"{failures.total()} of {count} photos failed ({kinds}); their rows say why")
         raise typer.Exit(SOME_FAILED)
+
+
+def _interrupted(done: int, output: Path | None) -> str:
+    kept = "their rows are written" if output is None else f"{output} is only written when it is complete"
+    return f"interrupted after {done} photos; {kept}. mien batch keeps what is done, and goes on there with --resume"
 
 
 def _annotated(folder: Path) -> AnnotatedFolder:

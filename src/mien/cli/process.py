@@ -1,24 +1,15 @@
-"""How the command lives with its surroundings: closed standard streams, Ctrl-C at any moment, readers that leave.
-
-Imports nothing heavy, as it is in force before all else is imported.
-"""
+"""How the command lives with its standard streams: closed ones, readers that leave, words that nobody hears."""
 
 from __future__ import annotations
 
 import os
-import signal
 import sys
+import threading
 from contextlib import suppress
-from types import FrameType
 from typing import TextIO
 
+from mien.errors import UsageError
 from mien.plain import plain
-
-INTERRUPTED = 130
-CLOSED = "standard output is closed, so the answers have nowhere to go: name a file with --output"
-
-_SOON = 0.02
-"""Seconds until an interrupt that came while a module was being imported is tried again."""
 
 _closed: set[str] = set()
 
@@ -40,30 +31,18 @@ def open_streams() -> None:
             os.close(handle)
             handle = number
         setattr(sys, name, os.fdopen(handle, mode, encoding="utf-8", errors="backslashreplace", closefd=False))
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(AttributeError, ValueError, OSError):  # names that are no Unicode go out as the bytes they are
-            stream.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]
+    with suppress(AttributeError, ValueError, OSError):  # names that are no Unicode go out as the bytes they are
+        sys.stdout.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]
 
 
-def output_is_closed() -> bool:
-    """Whether there was no standard output when the command began."""
-    return "stdout" in _closed
+def check_output_is_open() -> None:
+    """Refuse to work for nothing.
 
-
-def catch_interrupts() -> None:
-    """Let Ctrl-C raise KeyboardInterrupt, but never amid an import: numpy and others would take it for a fault of
-    theirs, and Python's import system would print it and go on."""
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where somebody chose to ignore it
-        signal.signal(signal.SIGINT, _interrupt)
-
-
-def forget_interrupts() -> None:
-    """The work is done: let Ctrl-C end the process at once, without a word from threads that are being joined."""
-    with suppress(ValueError, OSError):
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()
-    if signal.getsignal(signal.SIGINT) is _interrupt:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    Raises:
+        UsageError: there was no standard output when the command began.
+    """
+    if "stdout" in _closed:
+        raise UsageError("standard output is closed, so the answers would be lost: direct it to a file")
 
 
 def say(sentence: str) -> None:
@@ -78,20 +57,17 @@ def drop_output() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _interrupt(_number: int, frame: FrameType | None) -> None:
-    if _importing(frame) and hasattr(signal, "setitimer"):
-        signal.signal(signal.SIGALRM, _interrupt)
-        signal.setitimer(signal.ITIMER_REAL, _SOON)
-        return
-    raise KeyboardInterrupt
+def leave(code: object) -> None:
+    """End at once where a thread still waits for a silent camera; all else goes the usual way.
 
-
-def _importing(frame: FrameType | None) -> bool:
-    while frame is not None:
-        if frame.f_code.co_filename.startswith("<frozen importlib"):
-            return True
-        frame = frame.f_back
-    return False
+    Args:
+        code: of `SystemExit`.
+    """
+    if any(thread.name == "mien-camera" for thread in threading.enumerate()):
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(code if isinstance(code, int) else int(code is not None))
 
 
 def _is_open(number: int) -> bool:

@@ -11,10 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
-
+from mien.cli.process import say
 from mien.errors import UsageError
-from mien.plain import plain
 
 if TYPE_CHECKING:
     from mien.video.frames import Camera, Clip, Source
@@ -22,18 +20,26 @@ if TYPE_CHECKING:
 SOME_FAILED = 3
 
 
-def check_source(file: Path | None, camera: str | None) -> None:
-    """Exactly one of the two.
+def check_source(file: Path | None, camera: str | None, reconnect: float = 0.0) -> None:
+    """Exactly one of the two, and no waiting for a file.
 
     Raises:
-        UsageError: none or both.
+        UsageError: none or both, or a file that is to be waited for.
     """
+    if camera is None and reconnect:
+        raise UsageError("--reconnect is for cameras: a file is there or not")
     if (file is None) == (camera is None):
         raise UsageError("name one video file, or a camera with --camera, e.g. --camera 0")
 
 
 def open_source(
-    file: Path | None, camera: str | None, *, every: int, max_frames: int | None = None, start: int = 0
+    file: Path | None,
+    camera: str | None,
+    *,
+    every: int,
+    max_frames: int | None = None,
+    start: int = 0,
+    reconnect: float = 0.0,
 ) -> Clip | Camera:
     """The file or the camera that was named.
 
@@ -46,7 +52,7 @@ def open_source(
     check_source(file, camera)
     _hush_opencv()
     if camera is not None:
-        return Camera(camera, every=every, max_frames=max_frames)
+        return Camera(camera, every=every, max_frames=max_frames, reconnect=reconnect)
     assert file is not None
     return Clip(file, every=every, max_frames=max_frames, start=start)
 
@@ -79,9 +85,10 @@ def stopping(source: Source) -> Iterator[Stopping]:
             signal.signal(number, handler)
 
 
-def say(sentence: str) -> None:
-    """Tell people something, beside the data."""
-    typer.echo(f"mien: {plain(sentence)}", err=True)
+def tell_lost(source: Source) -> None:
+    """Say how many frames a source gave that could not be decoded, where its shortfall does not."""
+    if source.lost and "decoded" not in (source.shortfall or ""):
+        say(f"{source.lost} frames of {source.name} could not be decoded and were passed over")
 
 
 def _hush_opencv() -> None:

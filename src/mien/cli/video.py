@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mien.cli.interrupts import INTERRUPTED
+from mien.cli.process import check_output_is_open, say
 from mien.errors import UsageError
 
 if TYPE_CHECKING:
+    from mien.video.frames import Source
     from mien.video.sinks import Rows
-
-INTERRUPTED = 130
 
 
 def video(
@@ -24,6 +25,9 @@ def video(
     camera: Annotated[
         str | None, typer.Option(help="A camera instead: 0 for the first, or its device or rtsp:// address.")
     ] = None,
+    reconnect: Annotated[
+        float, typer.Option(metavar="SECONDS", help="Try for so long to reach a camera that is lost, or not there yet.")
+    ] = 0.0,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="Write the video with its faces marked: .mp4, .mov, .mkv, .webm or .avi."),
@@ -63,7 +67,7 @@ def video(
     """Follow the faces of a video and estimate the age and gender of each.
 
     Ctrl-C ends the video there: what was read is written, with the tracks that are open. The exit code is 3 when the
-    video breaks off before its end.
+    video breaks off before its end or is damaged, or the camera is lost.
     """
     from mien import sinks
     from mien.analyzer import Analyzer, Options
@@ -74,6 +78,9 @@ def video(
     from mien.video.tracker import TrackerOptions
     from mien.video.writer import AnnotatedVideo
 
+    if records is None:
+        check_output_is_open()
+    stream.check_source(source, camera, reconnect)
     wanted = _rows(rows, terminal=records is None and stream.terminal())
     chosen = _format(form, records)
     for target in (output, records):
@@ -89,10 +96,12 @@ def video(
         abstain=abstain,
         threads=threads,
     )
-    frames = stream.open_source(source, camera, every=every, max_frames=max_frames)
+    # A file first, as it fails sooner; a camera last, as it goes on sending while the model is loaded.
+    analyzer = Analyzer(model, options) if camera is not None else None
+    frames = stream.open_source(source, camera, every=every, max_frames=max_frames, reconnect=reconnect)
     with ExitStack() as stack:
         stack.enter_context(frames)
-        analysis = Analysis(frames, Analyzer(model, options), following, pictures=output is not None)
+        analysis = Analysis(frames, analyzer or Analyzer(model, options), following, pictures=output is not None)
         annotated = None
         if output is not None:
             annotated = stack.enter_context(AnnotatedVideo(output, frames.rate / every))
@@ -104,13 +113,13 @@ def video(
         for frame in analysis:
             bar.clear()
             out.frame(frame)
-            if annotated is not None:
+            if annotated is not None and frame.pixels is not None:
                 annotated.write(frame, analysis.model)
             bar.advance()
         bar.clear()
         for track in analysis.rest():
             out.track(track)
-    _finish(frames.shortfall, analysis.failures, interrupted=state.asked, quiet=quiet)
+    _finish(frames, analysis.failures, interrupted=state.asked, quiet=quiet)
 
 
 def _rows(name: str | None, *, terminal: bool) -> Rows:
@@ -141,14 +150,18 @@ def _format(name: str | None, records: Path | None) -> str:
     return chosen
 
 
-def _finish(shortfall: str | None, failures: int, *, interrupted: bool, quiet: bool) -> None:
+def _finish(frames: Source, failures: int, *, interrupted: bool, quiet: bool) -> None:
     from mien.cli import stream
 
-    if shortfall is not None and not quiet:
-        stream.say(shortfall)
-    if failures and not quiet:
-        stream.say(f"{failures} frames could not be analysed: please report it")
+    if not quiet:
+        stream.tell_lost(frames)
+        if frames.shortfall is not None:
+            say(frames.shortfall)
+        if failures:
+            say(f"{failures} frames could not be analysed: please report it")
+        if interrupted:
+            say("interrupted: what was read until then is written")
     if interrupted:
         raise typer.Exit(INTERRUPTED)
-    if shortfall is not None or failures:
+    if frames.shortfall is not None or failures:
         raise typer.Exit(stream.SOME_FAILED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -25,4 +26,4 @@ def write(text: str, output: Path | None) -> None:
         write_whole(output, (text.rstrip("\n") + "\n").encode("utf-8", "backslashreplace"))
     except OSError as error:
         raise UsageError(f"cannot write {output}: {error.strerror}") from error
-    typer.echo(str(output))
+    typer.echo(os.fsencode(output))  # names may be any bytes

@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from mien.errors import MissingExtra, StoreError, UsageError
+from mien.names import printable
 
 try:
     import sqlalchemy as sa
@@ -363,7 +364,8 @@ def _engine(database: str) -> tuple[sa.Engine, str]:
         raise UsageError(
             "a database is given as sqlite:///counts.db, postgresql://user@host/name or the path of an SQLite file"
         ) from None
-    shown = url.render_as_string(hide_password=True)
+    named = url if url.database is None else url.set(database=printable(url.database))
+    shown = named.render_as_string(hide_password=True)
     backend = "postgresql" if url.drivername == "postgres" else url.get_backend_name()
     if backend == "sqlite":
         folder = Path(url.database).parent if url.database else None

@@ -200,8 +200,8 @@ class Bundle:
             told = self.config.files.get(name)
             if told is not None and told != _sha256(self.folder / name):
                 raise ModelError(
-                    f"{self.folder / name} cannot be loaded: it is damaged, or not the file expected by {CONFIG}, which "
-                    "states its hash; get the model again"
+                    f"{self.folder / name} cannot be loaded: it is damaged, or not the file expected by {CONFIG}, "
+                    "which states its hash; get the model again"
                 )
         try:
             external_data.check(self.network)

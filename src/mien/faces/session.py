@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import onnxruntime as ort
 from onnxruntime.capi import onnxruntime_pybind11_state as state
 
@@ -13,14 +11,9 @@ NOT_A_MODEL = (state.Fail, state.InvalidArgument, state.InvalidGraph, state.Inva
 """What ONNX Runtime raises for bytes it cannot run."""
 
 
-def open_session(model: Callable[[], bytes], threads: int) -> Session:
-    """A session on the CPU; its `run` may be called by several threads at once.
-
-    Args:
-        model: gives the bytes of an ONNX file; called again in a forked process.
-        threads: cores that one run may use.
-    """
-    return Session(lambda: _opened(model(), threads))
+def open_session(model: bytes, threads: int) -> Session:
+    """A session on the CPU; its `run` may be called by several threads at once, and in forked processes."""
+    return Session(lambda: _opened(model, threads))
 
 
 def _opened(model: bytes, threads: int) -> ort.InferenceSession:

@@ -75,7 +75,7 @@ def _open(path: Path, threads: int) -> Session:
     refusal = f"{path} is no YuNet model: --weights must name a YuNet file, with outputs cls_8 to kps_32"
     external_data.check_alone(path.absolute().read_bytes(), refusal)
     try:
-        net = open_session(path.absolute().read_bytes, threads)
+        net = open_session(path.read_bytes(), threads)
     except NOT_A_MODEL as error:
         raise ModelError(refusal) from error
     if not set(OUTPUTS) <= {output.name for output in net.get_outputs()}:
@@ -83,9 +83,7 @@ def _open(path: Path, threads: int) -> Session:
     return net
 
 
-def _look(
-    net: Session, pixels: NDArray[np.uint8], scale: float, threshold: float
-) -> tuple[Floats, Floats, Floats]:
+def _look(net: Session, pixels: NDArray[np.uint8], scale: float, threshold: float) -> tuple[Floats, Floats, Floats]:
     """Boxes [N, 4], scores [N] and landmarks [N, 5, 2], in pixels of the picture, seen at one scale."""
     height, width = pixels.shape[:2]
     entry = net.get_inputs()[0]

@@ -13,11 +13,11 @@ from typing import cast
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from mien.errors import DataError
 from mien.learn.frozen import FrozenStages
+from mien.learn.weights import load_file
 
 _STRIDES = (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1)
 STEM = 32

@@ -6,12 +6,13 @@ import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import Tensor
 
 from mien.errors import DataError
 from mien.learn.network import build_empty
 from mien.learn.recipe import Model, Recipe, load_recipe
+from mien.learn.weights import load_file
 
 PARTS = "parts.json"
 """File of a combined run that names the runs it is made of."""

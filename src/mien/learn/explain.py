@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from mien.errors import MienError, ModelError, UsageError
@@ -33,6 +32,7 @@ from mien.learn.heads import AgeGenderNet, mobilenet_v1
 from mien.learn.network import as_network, build_empty
 from mien.learn.outputs import age_pmf, female_probability
 from mien.learn.recipe import load_recipe
+from mien.learn.weights import load_file
 
 METHODS = ("gradcam", "gradcam++", "layercam")
 

@@ -18,7 +18,7 @@ import onnx
 import onnxruntime
 import torch
 from onnx import TensorProto, helper, numpy_helper
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import Tensor, nn
 
 import mien
@@ -31,6 +31,7 @@ from mien.learn.network import build_trained
 from mien.learn.onnx_export import to_proto
 from mien.learn.outputs import Deployed
 from mien.learn.recipe import Recipe, load_recipe
+from mien.learn.weights import load_file
 from mien.unfinished import part_name
 
 TOLERANCE = 1e-4

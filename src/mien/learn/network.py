@@ -8,13 +8,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import cast
 
-from safetensors.torch import load_file
 from torch import nn
 
 from mien.errors import DataError, UsageError
 from mien.learn.outputs import Network
 from mien.learn.recipe import Model
 from mien.learn.transfer import start_from
+from mien.learn.weights import load_file
 
 NETWORKS: dict[str, str] = {
     "mobilenet-v1": "mien.learn.heads:mobilenet_v1",

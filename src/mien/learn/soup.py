@@ -12,9 +12,10 @@ from pathlib import Path
 
 import torch
 import yaml
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 
 from mien.errors import DataError
+from mien.learn.weights import load_file
 
 AVERAGED = "averaged.txt"
 """File of an averaged run that names the runs, one a line."""

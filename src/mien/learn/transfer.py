@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, cast
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file
 from torch import nn
 
 from mien.errors import DataError
@@ -24,6 +23,8 @@ from mien.learn.backbones import STEM, WIDTHS
 from mien.learn.heads import AgeGenderNet
 from mien.learn.outputs import Network
 from mien.learn.recipe import load_recipe
+from mien.learn.weights import load_file
+from mien.names import plain_name
 
 LEAST = 0.5
 """Share of the trunk that must be common to the network and the start."""
@@ -47,7 +48,7 @@ def start_from(net: nn.Module, init: Path, report: Callable[[str], None] = lambd
     if not path.is_file():
         raise DataError(f"the start weights {path} do not exist: set model.init to a file or bundle, or to null")
     try:
-        with safe_open(path, framework="pt") as file:
+        with plain_name(path, DataError) as readable, safe_open(readable, framework="pt") as file:
             names = set(file.keys())
     except SafetensorError as error:
         raise DataError(f"{path} is not a safetensors file: {error}") from error
@@ -104,7 +105,7 @@ def mobilenet_options(init: Path) -> dict[str, Any]:
     if not path.is_file():
         raise DataError(f"the weights {path} do not exist: name a run, a model or a safetensors file")
     try:
-        with safe_open(path, framework="pt") as file:
+        with plain_name(path, DataError) as readable, safe_open(readable, framework="pt") as file:
             shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118 - no mapping
     except SafetensorError as error:
         raise DataError(f"{path} is not a safetensors file: {error}") from error

@@ -42,13 +42,14 @@ _OTHER = {
 }
 _FILM = {
     **dict.fromkeys((b"ID3\2", b"ID3\3", b"ID3\4", b"fLaC\0"), "sound"),
-    b"\x1a\x45\xdf\xa3": "a video",  # Matroska, WebM
-    b"FLV\1": "a video",
-    b"\0\0\1\xba": "a video",  # MPEG program stream
-    b"\0\0\1\xb3": "a video",
-    b"OggS\0": "a video or sound",
-    b"\x30\x26\xb2\x75\x8e\x66\xcf\x11": "a video or sound",  # Windows Media
+    b"\x1a\x45\xdf\xa3": "a film",  # Matroska, WebM
+    b"FLV\1": "a film",
+    b"\0\0\1\xba": "a film",  # MPEG program stream
+    b"\0\0\1\xb3": "a film",
+    b"OggS\0": "a film or sound",
+    b"\x30\x26\xb2\x75\x8e\x66\xcf\x11": "a film or sound",  # Windows Media
 }
+_ADDRESS = re.compile(rb"\s*(?:\[InternetShortcut\]\s*URL=)?(?:https?|ftp|s3|gs)://\S+\s*(?:\n|$)", re.IGNORECASE)
 _BINARY = re.compile(rb"[\0-\x08\x0e-\x1a\x1c-\x1f]")
 
 
@@ -96,13 +97,13 @@ def _film(data: bytes) -> str | None:
         if data.startswith(magic):
             return words
     if data[:4] in {b"RIFF", b"FORM"}:
-        return {b"AVI ": "a video", b"WAVE": "sound", b"AIFF": "sound", b"AIFC": "sound"}.get(data[8:12])
+        return {b"AVI ": "a film", b"WAVE": "sound", b"AIFF": "sound", b"AIFC": "sound"}.get(data[8:12])
     if data[4:8] == b"ftyp":
-        return "sound" if data[8:12] in {b"M4A ", b"M4B "} else "a video"
+        return "sound" if data[8:12] in {b"M4A ", b"M4B "} else "a film"
     if data[:1] == b"\0" and data[4:8] in {b"moov", b"mdat", b"wide", b"free"}:  # QuickTime of old
-        return "a video"
+        return "a film"
     packets = data[: 3 * 188 + 1 : 188]  # of an MPEG transport stream, each of which begins with 0x47
-    return "a video" if len(packets) > 2 and set(packets) == {0x47} else None
+    return "a film" if len(packets) > 2 and set(packets) == {0x47} else None
 
 
 def is_text(head: bytes) -> bool:
@@ -115,7 +116,8 @@ def rejection(data: bytes) -> PhotoError:
     for magic, name in _UNSUPPORTED.items():
         if data.startswith(magic):
             return PhotoUnsupported(f"{name} pictures cannot be read: save it as JPEG or PNG")
+    if _ADDRESS.match(data[:4096]):
+        return NotAnImage("this is no picture, but the address of something on the network: download that")
     words = describe(data) or ("plain text" if is_text(data[:4096]) else "data of an unknown kind")
-    if "video" in words:
-        return NotAnImage(f"this is no picture, it looks like {words}: for videos there is the command mien video")
-    return NotAnImage(f"this is no picture, it looks like {words}: give a photo as {READABLE}")
+    more = "; for videos there is the command mien video" if "film" in words else ""
+    return NotAnImage(f"this is no picture, it looks like {words}: give a photo as {READABLE}{more}")

@@ -123,7 +123,7 @@ def read_file(path: str | Path, max_bytes: int = MAX_BYTES, *, regular: bool = F
 
 def _check_film(head: bytes) -> None:
     """A video is told so, rather than to be made smaller."""
-    if sniff(head) is None and "video" in (describe(head) or ""):
+    if sniff(head) is None and "film" in (describe(head) or ""):
         raise rejection(head)
 
 

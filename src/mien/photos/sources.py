@@ -169,9 +169,7 @@ def _standard_input(stream: BinaryIO, max_bytes: int) -> Iterator[Item]:
         whole_lines = io.BytesIO((head + stream.readline()).removeprefix(b"\xef\xbb\xbf"))
         names = (os.fsdecode(line.rstrip(b"\r\n")) for line in chain(whole_lines, stream))
         named = (item for name in names if name.strip() for item in _unfold(name, max_bytes))
-        nothing = Item.failing(
-            "-", PhotoEmpty, "nothing came in: send a picture or a list of paths to standard input"
-        )
+        nothing = Item.failing("-", PhotoEmpty, "nothing came in: send a picture or a list of paths to standard input")
         yield next(named, nothing)
         yield from named
     else:

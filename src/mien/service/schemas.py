@@ -117,7 +117,7 @@ class AgeCheckRecord(Record):
     schema_version: int
     source: str
     model: str
-    outcome: Literal["pass", "fail", "unsure"]
+    outcome: Literal["pass", "fail", "unsure", "error"]
     reason: str
     rule: RuleRecord
     faces: list[FaceCheckRecord]

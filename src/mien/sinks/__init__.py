@@ -130,7 +130,8 @@ def _opened(path: Path, *, new: bool = False) -> BinaryIO:
     try:
         return make(path) if new else path.open("wb")
     except OSError as error:
-        raise UsageError(f"cannot write to {printable(str(path.parent))}: {error.strerror}") from error
+        place = path if path.is_dir() else path.parent
+        raise UsageError(f"cannot write to {printable(str(place))}: {error.strerror}") from error
 
 
 def _renamed(part: Path, target: Path) -> None:

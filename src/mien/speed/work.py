@@ -95,7 +95,7 @@ class Metered:
         self._count = count
         self.account = Account()
 
-    def run(self, names: list[str] | None, feeds: Mapping[str, Any]) -> Any:
+    def run(self, names: Sequence[str] | None, feeds: Mapping[str, Any]) -> Any:
         """As `onnxruntime.InferenceSession.run`."""
         (values,) = feeds.values()
         start = time.perf_counter()
@@ -107,3 +107,7 @@ class Metered:
     def get_inputs(self) -> Any:
         """As `onnxruntime.InferenceSession.get_inputs`."""
         return self._session.get_inputs()
+
+    def get_outputs(self) -> Any:
+        """As `onnxruntime.InferenceSession.get_outputs`."""
+        return self._session.get_outputs()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -28,6 +30,9 @@ SHORTEST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 
 TICK = 0.5
 """Seconds between two blank frames while a camera is lost, so that tracks end in time."""
+
+READER = "mien-camera"
+"""Name of the thread that reads."""
 
 LEAVE = 1.0
 """Seconds to wait for the thread that reads: longer than a frame takes, shorter than a silent camera can."""
@@ -254,7 +259,9 @@ def newest(
                 ended.set()
                 fresh.notify()
 
-    reader = threading.Thread(target=read, name="mien-camera", daemon=True)
+    reader = threading.Thread(target=read, name=READER, daemon=True)
+    end = partial(_end, reader, stopped)
+    atexit.register(end)
     reader.start()
     try:
         while True:
@@ -270,6 +277,14 @@ def newest(
     finally:
         stopped.set()
         reader.join(timeout=LEAVE)
+        if not reader.is_alive():
+            atexit.unregister(end)
+
+
+def _end(reader: threading.Thread, stopped: threading.Event) -> None:
+    """Let a thread come out of OpenCV before the interpreter ends, which otherwise aborts the process."""
+    stopped.set()
+    reader.join(timeout=2 * SILENCE)
 
 
 def without_password(address: str) -> str:

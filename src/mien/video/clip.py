@@ -163,13 +163,15 @@ def _head(file: Path, given: str) -> bytes:
     try:
         if file.is_dir():
             raise VideoError(f"{name} is a folder, not a video")
+        if file.exists() and not file.is_file():
+            raise VideoError(f"{name} is a device or a pipe, not a file: read it as a camera (--camera)")
         with file.open("rb") as stream:
             head = stream.read(_HEAD)
     except PermissionError:
         raise VideoError(f"{name} may not be read: change its permissions") from None
     except (OSError, ValueError):
         if is_address(given) and not given.lower().startswith("file:"):
-            raise VideoError(f"{absent(given)}, or read it as it comes with --camera") from None
+            raise VideoError(f"{absent(given)}, or read it as it comes, as a camera (--camera)") from None
         raise VideoError(absent(given)) from None
     if not head:
         raise VideoError(f"{name} has no bytes")

@@ -86,7 +86,9 @@ class Analysis:
         self.source.__exit__(kind, error, trace)
 
     def __iter__(self) -> Generator[TrackedFrame]:
-        """Analysed frames in order, and moments in which a camera was lost, without pixels; the tracks that are open at the end come from `rest`.
+        """Analysed frames in order, and moments in which a camera was lost, without pixels.
+
+        The tracks that are open at the end come from `rest`.
 
         Raises:
             VideoError: there is no frame.

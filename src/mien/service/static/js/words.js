@@ -6,7 +6,7 @@ const FLAGS = {
   turned: "The face is turned away",
 };
 
-const OUTCOMES = { pass: "Pass", fail: "Fail", unsure: "Unsure" };
+const OUTCOMES = { pass: "Pass", fail: "Fail", unsure: "Unsure", error: "Error" };
 
 /** A share in percent, never a certainty: 0.998 is "99 %". */
 export function percent(share) {
