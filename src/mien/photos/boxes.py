@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from mien.errors import PhotoTooCostly
 
 _MOST_BOXES = 10_000
-_MOST_META = 1 << 20
-"""Bytes of the boxes that say what the others are. A photo of 200 megapixels in 800 tiles has some 40,000."""
+_MOST_BYTES = {b"moov": 1 << 20, b"meta": 1 << 18, b"iloc": 1 << 17, b"iref": 1 << 15, b"ipma": 1 << 15}
+"""Of the boxes that say what the others are. A photo of 200 megapixels in 800 tiles has a `meta` of some 40,000; where
+entries of a few bytes make items, libavif looks through all of them for each."""
 _MOST_EXTENTS = 20_000
 _DATA = frozenset({b"idat", b"mdat", b"free", b"skip"})
 
@@ -30,19 +31,28 @@ def check(data: bytes) -> None:
     try:
         for name, start, end in _boxes(data, 0, len(data)):
             if name == b"moov":
-                _check_size(end - start)
+                _check_size(name, end - start)
             if name == b"meta":
-                inner = list(_boxes(data, start + 4, end))
-                _check_size(sum(stop - begin for kind, begin, stop in inner if kind not in _DATA))
-                for kind, begin, stop in inner:
-                    if kind == b"iloc" and _located(data[begin:stop]) > 2 * len(data):
-                        raise PhotoTooCostly("the parts of this picture have more bytes than its file: save it again")
+                _check_meta(data, start + 4, end)
     except (struct.error, IndexError):
         return
 
 
-def _check_size(size: int) -> None:
-    if size > _MOST_META:
+def _check_meta(data: bytes, start: int, end: int) -> None:
+    """Check the boxes within the box `meta`."""
+    inner = list(_boxes(data, start, end))
+    _check_size(b"meta", sum(stop - begin for name, begin, stop in inner if name not in _DATA))
+    for name, begin, stop in inner:
+        _check_size(name, stop - begin)
+        if name == b"iprp":
+            for kind, at, after in _boxes(data, begin, stop):
+                _check_size(kind, after - at)
+        if name == b"iloc" and _located(data[begin:stop]) > 2 * len(data):
+            raise PhotoTooCostly("the parts of this picture have more bytes than its file: save it again")
+
+
+def _check_size(name: bytes, size: int) -> None:
+    if size > _MOST_BYTES.get(name, size):
         raise PhotoTooCostly("this picture has a longer description than any photo: save it again")
 
 

@@ -21,7 +21,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from mien.errors import PhotoTooLarge, PhotoTruncated, PhotoUnsupported
+from mien.errors import PhotoTooCostly, PhotoTooLarge, PhotoTruncated, PhotoUnsupported
 from mien.photos import tiff
 from mien.photos.containers import STRIP, jpeg_scans
 
@@ -111,8 +111,10 @@ def damage_told(name: str) -> Iterator[None]:
     """Whatever Pillow raises for a damaged file becomes a `PhotoError`."""
     try:
         yield
-    except (Image.DecompressionBombError, MemoryError):
+    except Image.DecompressionBombError:
         raise PhotoTooLarge("the photo has more pixels than fit into memory: make it smaller") from None
+    except MemoryError:
+        raise PhotoTooCostly("decoding this photo takes more memory than it may: save it again, smaller") from None
     except _DAMAGE as error:
         detail = f" ({error})" if isinstance(error, OSError | SyntaxError | ValueError) and str(error) else ""
         raise PhotoTruncated(

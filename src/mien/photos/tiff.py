@@ -144,7 +144,7 @@ def bare(data: bytes) -> bytes:
 
 
 def _leave_pieces(fields: dict[int, _Field], layout: _Layout) -> None:
-    """Leave as many strips or tiles as make up the picture: Pillow would decode each, were it the same a thousand times.
+    """Leave as many strips or tiles as make up the picture: Pillow decodes each, be it the same a thousand times.
 
     Args:
         fields: of a directory; changed.

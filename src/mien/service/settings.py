@@ -25,6 +25,10 @@ class Settings:
         max_held: bytes of all requests together; beyond it: 503.
         max_pixels: width times height of a photo, checked before it is decoded.
         max_photos: photos of one request.
+        decode_seconds: time to decode a photo, in a process of its own; 0 to decode in this one, with no such limit.
+        decode_memory: bytes that decoding a photo may take.
+        memory: bytes that the service may take, by which the number of workers is chosen where that is 0; 0 for what
+            the container or the machine has.
         max_concurrent: requests that are worked on at once; beyond it: 503 with Retry-After.
         body_seconds: time for a client to send a request.
         header_seconds: time for a client to send its headers.
@@ -47,6 +51,9 @@ class Settings:
     max_held: int = 512 * MEBIBYTE
     max_pixels: int = 50_000_000
     max_photos: int = 16
+    decode_seconds: float = 10.0
+    decode_memory: int = 1024 * MEBIBYTE
+    memory: int = 0
     max_concurrent: int = 64
     body_seconds: float = 30.0
     header_seconds: float = 10.0
@@ -60,10 +67,19 @@ class Settings:
     def __post_init__(self) -> None:
         if not self.models:
             raise UsageError("a service needs at least one model")
-        for name in ("threads", "max_batch", "max_body", "max_held", "max_pixels", "max_photos", "max_concurrent"):
+        for name in (
+            "threads",
+            "max_batch",
+            "max_body",
+            "max_held",
+            "max_pixels",
+            "max_photos",
+            "max_concurrent",
+            "decode_memory",
+        ):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} must be 1 or more, not {getattr(self, name)}")
-        for name in ("workers", "rate", "max_wait"):
+        for name in ("workers", "rate", "max_wait", "decode_seconds", "memory"):
             if getattr(self, name) < 0:
                 raise UsageError(f"{name} must be 0 or more, not {getattr(self, name)}")
         for name in ("body_seconds", "header_seconds", "work_seconds", "shutdown_seconds"):
