@@ -113,9 +113,7 @@ def iso(form: str, *, extents: int = 0, block: int = 0, properties: int = 0) -> 
     parts = []
     for name, inner in boxes(data):
         if name == b"meta":
-            changed = [
-                box(kind, _claims(kind, rest, extents, block, properties)) for kind, rest in boxes(inner[4:])
-            ]
+            changed = [box(kind, _claims(kind, rest, extents, block, properties)) for kind, rest in boxes(inner[4:])]
             parts.append(box(b"meta", inner[:4], *changed))
         else:
             parts.append(box(name, inner))
@@ -124,7 +122,11 @@ def iso(form: str, *, extents: int = 0, block: int = 0, properties: int = 0) -> 
 
 def _claims(kind: bytes, rest: bytes, extents: int, block: int, properties: int) -> bytes:
     if kind == b"iloc" and extents:
-        return bytes([0, 0, 0, 0, 0x44, 0]) + struct.pack(">HHHH", 1, 1, 0, extents) + struct.pack(">II", 8, block) * extents
+        return (
+            bytes([0, 0, 0, 0, 0x44, 0])
+            + struct.pack(">HHHH", 1, 1, 0, extents)
+            + struct.pack(">II", 8, block) * extents
+        )
     if kind == b"iprp" and properties:
         rows = b"".join(struct.pack(">HB", item + 1, 255) + b"\1" * 255 for item in range(properties))
         named = [box(b"ipma", bytes(4), struct.pack(">I", properties), rows)]

@@ -81,6 +81,7 @@ class Decoders:
         self._places = threading.Semaphore(places)
         self._lock = threading.Lock()
         self._idle: list[Process] = []
+        self._starting: set[Process] = set()
         self._busy: set[Process] = set()
         self._closed = False
         self._shared = shared
@@ -155,7 +156,7 @@ class Decoders:
         """End the processes; photos that are being decoded are given up."""
         with self._lock:
             self._closed = True
-            idle, busy = self._idle, [*self._busy]
+            idle, busy = self._idle, [*self._starting, *self._busy]
             self._idle = []
         for one in [*idle, *busy]:
             one.kill()
@@ -221,11 +222,15 @@ class Decoders:
                 self._busy.add(worker)
                 return worker
             worker = Process(self._limits, shared=self._shared)
-            self._busy.add(worker)
+            self._starting.add(worker)
         try:
             worker.wait_until_ready()
+            with self._lock:
+                self._starting.remove(worker)
+                self._busy.add(worker)
         except GONE:
-            self._remove(worker)
+            with self._lock:
+                self._starting.remove(worker)
             worker.kill()
             code = worker.bury()
             if self._closed:
@@ -246,14 +251,11 @@ class Decoders:
     def _end(self, one: Unfinished, *, kill: bool = True) -> int:
         """End the process of a photo; how it ended."""
         worker = _taken(one)
-        self._remove(worker)
+        with self._lock:
+            self._busy.discard(worker)
         if kill:
             worker.kill()
         return worker.bury()
-
-    def _remove(self, worker: Process) -> None:
-        with self._lock:
-            self._busy.discard(worker)
 
 
 def _taken(one: Unfinished) -> Process:
