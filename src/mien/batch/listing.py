@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mien.batch import tables
-from mien.errors import PhotoError, PhotoTruncated, UsageError
+from mien.errors import PhotoTruncated, UsageError, photo_error
 from mien.photos.item import Address, Item
 from mien.photos.sources import items
 from mien.photos.tarfiles import members
@@ -189,7 +189,7 @@ def _item(source: str, address: Address, max_bytes: int) -> Item:
             return Item.file(address.path, max_bytes, regular=True)
         case "cut":
             return Item.cut(source, address.path, address.start, address.size, max_bytes)
-    return Item.failing(source, _kind(address.error), address.path)
+    return Item.failing(source, type(photo_error(address.error, "")), address.path)
 
 
 def _unpack(path: str, wanted: Iterable[tuple[str, Address]], max_bytes: int) -> Iterator[Item]:
@@ -206,14 +206,3 @@ def _unpack(path: str, wanted: Iterable[tuple[str, Address]], max_bytes: int) ->
             item = Item.failing(source, PhotoTruncated, sentence)
             at = max(at, address.start)
         yield item
-
-
-def _kind(name: str) -> type[PhotoError]:
-    kinds = {kind.kind: kind for kind in _tree(PhotoError)}
-    return kinds.get(name, PhotoError)
-
-
-def _tree(error: type[PhotoError]) -> Iterator[type[PhotoError]]:
-    yield error
-    for kind in error.__subclasses__():
-        yield from _tree(kind)

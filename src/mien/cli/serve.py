@@ -23,7 +23,9 @@ def serve(
     ] = None,
     detector: Annotated[str, typer.Option(envvar="MIEN_DETECTOR", help="mtcnn, haar or whole.")] = "mtcnn",
     min_face: Annotated[int, typer.Option(envvar="MIEN_MIN_FACE", help="Smallest face to look for, in pixels.")] = 30,
-    workers: Annotated[int, typer.Option(envvar="MIEN_WORKERS", help="Threads; 0 for one a core.")] = 0,
+    workers: Annotated[
+        int, typer.Option(envvar="MIEN_WORKERS", help="Threads; 0 for one a core that memory is there for.")
+    ] = 0,
     threads: Annotated[int, typer.Option(envvar="MIEN_THREADS", help="Cores for one run of the network.")] = 1,
     max_batch: Annotated[int, typer.Option(envvar="MIEN_MAX_BATCH", help="Most faces in one run of the network.")] = 8,
     max_wait: Annotated[
@@ -35,6 +37,24 @@ def serve(
     ] = 512,
     max_pixels: Annotated[float, typer.Option(envvar="MIEN_MAX_PIXELS", help="Megapixels of one photo.")] = 50,
     max_photos: Annotated[int, typer.Option(envvar="MIEN_MAX_PHOTOS", help="Photos of one request.")] = 16,
+    decode_seconds: Annotated[
+        float,
+        typer.Option(
+            envvar="MIEN_DECODE_SECONDS",
+            help="Time to decode a photo, in a process of its own; 0 to decode in the service's process.",
+        ),
+    ] = 10,
+    decode_memory: Annotated[
+        float, typer.Option(envvar="MIEN_DECODE_MEMORY", help="Megabytes (MiB) that decoding a photo may take.")
+    ] = 1024,
+    memory: Annotated[
+        float,
+        typer.Option(
+            envvar="MIEN_MEMORY",
+            help="Megabytes (MiB) that the service may take, by which it chooses the number of workers; 0 for what the "
+            "container or machine has.",
+        ),
+    ] = 0,
     max_concurrent: Annotated[
         int, typer.Option(envvar="MIEN_MAX_CONCURRENT", help="Requests worked on at once; beyond it: 503.")
     ] = 64,
@@ -109,6 +129,9 @@ def serve(
         max_held=round(max_held * MEBIBYTE),
         max_pixels=round(max_pixels * 1_000_000),
         max_photos=max_photos,
+        decode_seconds=decode_seconds,
+        decode_memory=round(decode_memory * MEBIBYTE),
+        memory=round(memory * MEBIBYTE),
         max_concurrent=max_concurrent,
         max_explained=max_explained,
         max_bodies=max_bodies,

@@ -113,10 +113,14 @@ def _operations(app: FastAPI) -> None:
 
     @app.get("/readyz", response_model=schemas.Health, responses=routes.problems(503))
     async def readyz(request: Request) -> Response:
-        """The models are loaded and every thread works."""
+        """The models are loaded, every thread works, and photos are finished."""
         state = request.app.state.mien
         if state is None or not state.engine.alive:
             raise problems.Problem("busy", "the models are not loaded", headers={"Retry-After": "1"})
+        seconds = state.settings.decode_seconds or state.settings.work_seconds
+        if state.engine.stalled(seconds):
+            detail = f"photos wait, and none was finished within {seconds:g} s"
+            raise problems.Problem("busy", detail, headers={"Retry-After": "1"})
         return Response('{"status": "ok"}', media_type=routes.JSON)
 
     @app.get("/metrics", response_class=Response, responses={200: {"content": {metrics.MEDIA_TYPE: {}}}})

@@ -1,9 +1,10 @@
 """Threads that work for all requests together: photos are looked at one by one, their faces estimated in batches.
 
-Every thread does both kinds of work, so that no core waits while there is some. A batch is begun when it is full, when
-no photo is left to look at, or when its first face has waited long enough. So a lone request is answered at once, and
-many at once share the network's runs. Callers take turns (`mien.service.turns`), and a photo with a crowd on it gives
-way to others after each batch of its faces.
+Photos of strangers are decoded in processes of their own; one that takes long is set aside, and its thread goes on with
+others meanwhile. Every thread does both kinds of work, so that no core waits while there is some. A batch is begun when
+it is full, when no photo is left to look at, or when its first face has waited long enough. So a lone request is
+answered at once, and many at once share the network's runs. Callers take turns (`mien.service.turns`), and a photo with
+a crowd on it gives way to others after each batch of its faces.
 """
 
 from __future__ import annotations
@@ -25,7 +26,10 @@ from mien.analyzer import Analyzer, Draft
 from mien.cores import physical_cores
 from mien.errors import MienError, PhotoError
 from mien.estimate.estimator import Estimates
+from mien.photos.decode import Picture
+from mien.photos.decoders import Decoders, GivenUp, Unfinished
 from mien.results import Failure, Photo
+from mien.service.pace import Pace
 from mien.service.turns import Flow, Turns
 
 log = logging.getLogger("mien.service")
@@ -68,6 +72,7 @@ class _Job:
     draft: Draft | None = None
     ready: float = 0.0
     parts: list[Estimates] = field(default_factory=list)
+    decoded: Future[Picture] | None = None
 
     @property
     def faces(self) -> int:
@@ -84,6 +89,7 @@ class Engine:
         max_batch: int = 8,
         max_wait: float = 0.05,
         on_batch: Callable[[int], None] = lambda faces: None,
+        decoders: Decoders | None = None,
     ) -> None:
         """Start the threads.
 
@@ -92,13 +98,18 @@ class Engine:
             max_batch: most faces in one run of the network, unless a single photo has more.
             max_wait: seconds that a face waits at most for others.
             on_batch: told how many faces each run had.
+            decoders: decode photos in processes of their own; None to have the analyzers do it. Closed with the engine.
         """
         self._max_batch = max_batch
         self._max_wait = max_wait
         self._on_batch = on_batch
         self._change = threading.Condition()
         self._waiting: Turns[_Job | Callable[[], None]] = Turns()
+        self._decoded: deque[_Job] = deque()
         self._seen: deque[_Job] = deque()
+        self._decoders = decoders
+        self._aside = 0
+        self._pace = Pace()
         self._closed = False
         self._threads = [
             threading.Thread(target=self._work, name=f"mien-{number}", daemon=True)
@@ -123,6 +134,13 @@ class Engine:
         """Whether it takes orders, and every thread is there to carry them out."""
         return not self._closed and all(thread.is_alive() for thread in self._threads)
 
+    def stalled(self, seconds: float) -> bool:
+        """Whether no photo could be finished for so many seconds, though some were there.
+
+        Those that are set aside, since decoding them takes longer than most, do not count.
+        """
+        return self._pace.stalled(seconds)
+
     def analyse(self, order: Order) -> Future[tuple[Photo, Draft]]:
         """Have a photo analysed.
 
@@ -132,6 +150,7 @@ class Engine:
         """
         job = _Job(order)
         self._add(job, Flow(order.caller))
+        self._pace.begin(job.future)
         return job.future
 
     def delay(self, caller: str, kind: str, pieces: int = 1) -> float:
@@ -167,7 +186,10 @@ class Engine:
             thread.join(None if end is None else max(0.0, end - time.monotonic()))
         with self._change:
             self._waiting.clear()
+            self._decoded.clear()
             self._seen.clear()
+        if self._decoders is not None:
+            self._decoders.close()
 
     def _add(self, work: _Job | Callable[[], None], flow: Flow) -> None:
         with self._change:
@@ -179,11 +201,15 @@ class Engine:
     def _work(self) -> None:
         while True:
             with self._change:
-                while not (batch := self._take_batch()) and not self._waiting:
-                    if self._closed:
+                while not (batch := self._take_batch()) and not self._decoded and not self._waiting:
+                    if self._closed and not self._aside:
                         return
                     self._change.wait()
-                if not batch:
+                flow: Flow | None = None
+                work: _Job | Callable[[], None] | None = None
+                if not batch and self._decoded:
+                    work = self._decoded.popleft()
+                elif not batch:
                     flow, work = self._waiting.take()
             if batch:
                 self._answer(batch)
@@ -191,10 +217,14 @@ class Engine:
             begun = time.perf_counter()
             if isinstance(work, _Job):
                 self._look(work)
-            else:
+            elif work is not None:
                 work()
+            seconds = time.perf_counter() - begun
             with self._change:
-                self._waiting.done(flow, time.perf_counter() - begun)
+                if flow is not None:
+                    self._waiting.done(flow, seconds)
+                elif isinstance(work, _Job):  # the rest of what was begun in a turn
+                    self._waiting.charge(Flow(work.order.caller), seconds)
 
     def _take_batch(self) -> list[_Job]:
         """The jobs of the next run of the network; none where it is better to look at another photo first."""
@@ -219,11 +249,17 @@ class Engine:
         if job.future.cancelled():
             return
         try:
-            draft = order.analyzer.look(order.data, order.source)
+            photo = self._decode(job)
+            if photo is None:
+                return
+            draft = order.analyzer.look(photo, order.source)
         except PhotoError as error:
             draft = Draft(order.source, error=Failure(error.kind, str(error)))
         except MienError as error:
             _fail(job, error)
+            return
+        except GivenUp:
+            job.future.cancel()
             return
         except Exception:  # the edge of the service: one photo must not end a thread
             log.exception("a photo could not be looked at")
@@ -241,6 +277,38 @@ class Engine:
                 self._change.notify()
         else:
             self._answer([job])
+
+    def _decode(self, job: _Job) -> Picture | bytes | None:
+        """The picture of a photo, or its bytes where the analyzer is to decode them; None where it is set aside."""
+        if self._decoders is None:
+            return job.order.data
+        if job.decoded is not None:
+            return job.decoded.result()
+        begun = self._decoders.begin(job.order.data)
+        if isinstance(begun, Picture):
+            return begun
+        with self._change:
+            self._aside += 1
+        self._pace.leave(job.future)
+        threading.Thread(target=self._finish, args=(job, begun), name="mien-aside", daemon=True).start()
+        return None
+
+    def _finish(self, job: _Job, begun: Unfinished) -> None:
+        """Wait for a photo that was set aside, and have it looked at."""
+        assert self._decoders is not None
+        job.decoded = Future()
+        try:
+            job.decoded.set_result(self._decoders.finish(begun, job.future.cancelled))
+            self._pace.begin(job.future)
+        except GivenUp:
+            job.future.cancel()
+        except Exception as error:  # noqa: BLE001 - raised where the photo is looked at
+            job.decoded.set_exception(error)
+        with self._change:
+            self._aside -= 1
+            if job.decoded.done():
+                self._decoded.append(job)
+            self._change.notify_all()
 
     def _answer(self, jobs: list[_Job]) -> None:
         """Estimate the faces of some photos together."""

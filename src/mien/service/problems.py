@@ -33,6 +33,7 @@ TITLES: dict[str, tuple[int, str]] = {
     "usage": (422, "A parameter cannot be used"),
     "empty": (422, "A photo has no bytes"),
     "truncated": (422, "The picture breaks off or is damaged"),
+    "too_costly": (422, "A photo takes more time or memory than it may"),
     "unreadable": (422, "The photo cannot be read"),
     "photos": (422, "None of the photos can be used"),
     "too_many_requests": (429, "Too many requests"),

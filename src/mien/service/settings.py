@@ -29,6 +29,10 @@ class Settings:
         max_held: bytes of all requests together; beyond it: 503.
         max_pixels: width times height of a photo, checked before it is decoded.
         max_photos: photos of one request.
+        decode_seconds: time to decode a photo, in a process of its own; 0 to decode in this one, with no such limit.
+        decode_memory: bytes that decoding a photo may take.
+        memory: bytes that the service may take, by which the number of workers is chosen where that is 0; 0 for what
+            the container or the machine has.
         max_concurrent: requests that are worked on at once; beyond it: 503 with Retry-After.
         max_explained: those of them that ask for explanations; 0 for an eighth.
         max_bodies: requests whose bodies are on their way, at once.
@@ -59,6 +63,9 @@ class Settings:
     max_held: int = 512 * MEBIBYTE
     max_pixels: int = 50_000_000
     max_photos: int = 16
+    decode_seconds: float = 10.0
+    decode_memory: int = 1024 * MEBIBYTE
+    memory: int = 0
     max_concurrent: int = 64
     max_explained: int = 0
     max_bodies: int = 256
@@ -83,7 +90,7 @@ class Settings:
         for name in _ONE_OR_MORE:
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} must be 1 or more, not {getattr(self, name)}")
-        for name in ("workers", "rate", "max_wait", "max_explained", "max_bodies_each"):
+        for name in _NONE_OR_MORE:
             if getattr(self, name) < 0:
                 raise UsageError(f"{name} must be 0 or more, not {getattr(self, name)}")
         for name in ("body_seconds", "header_seconds", "answer_seconds", "work_seconds", "shutdown_seconds"):
@@ -107,8 +114,9 @@ class Settings:
 
 _ONE_OR_MORE = (
     *("threads", "max_batch", "max_body", "max_held", "max_pixels", "max_photos"),
-    *("max_concurrent", "max_bodies", "max_connections"),
+    *("max_concurrent", "max_bodies", "max_connections", "decode_memory"),
 )
+_NONE_OR_MORE = ("workers", "rate", "max_wait", "max_explained", "max_bodies_each", "decode_seconds", "memory")
 _ROOT = re.compile(r"(/[A-Za-z0-9._~-]+)+", re.ASCII)
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9A-Fa-f:]+\](:[0-9]{1,5})?", re.ASCII)
 

@@ -94,6 +94,11 @@ class Turns(Generic[T]):
         if seconds > LEAST_SECONDS:
             self._costs[flow.kind] = expected + 0.1 * (seconds - expected)
 
+    def charge(self, flow: Flow, seconds: float) -> None:
+        """Count work of a flow that was done outside of its turns."""
+        if (queue := self._queues.get(flow)) is not None:
+            queue.used += seconds * WEIGHTS[flow.kind]
+
     def cost(self, kind: str) -> float:
         """Seconds that a piece of work of a kind takes, as learned from those before."""
         return self._costs[kind]
