@@ -53,7 +53,7 @@ class Places:
     def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
         self._settings = settings
         self._clock = clock
-        self._tickets: set[Ticket] = set()
+        self._tickets: dict[Ticket, None] = {}  # in the order in which they came
         self.held = 0
 
     def __len__(self) -> int:
@@ -84,7 +84,7 @@ class Places:
         elif len(arriving) >= settings.max_bodies:
             self._push_out(_heaviest(arriving), f"{settings.max_bodies} bodies are on their way")
         ticket = Ticket(caller, kind, self._clock())
-        self._tickets.add(ticket)
+        self._tickets[ticket] = None
         return ticket
 
     def hold(self, ticket: Ticket, size: int) -> None:
@@ -124,7 +124,7 @@ class Places:
 
     def leave(self, ticket: Ticket) -> None:
         """Forget a request."""
-        self._tickets.discard(ticket)
+        self._tickets.pop(ticket, None)
         self._free(ticket)
 
     def _room_inside(self, caller: str, kind: str, *, evict: bool) -> None:
@@ -152,7 +152,7 @@ class Places:
 
     def _evict(self, ticket: Ticket) -> None:
         ticket.evicted = True
-        self._tickets.discard(ticket)
+        self._tickets.pop(ticket, None)
         self._free(ticket)
         if ticket.timeout is not None:
             ticket.timeout.reschedule(asyncio.get_running_loop().time())
