@@ -4,7 +4,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test format lint types tests bench clean
+LOCK := UV_CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/uv pip compile --quiet --upgrade --generate-hashes --universal --python-version 3.13
+
+.PHONY: demo test format lint types tests lowest lock bench clean
 
 demo: $(VENV)/.core  ## install the core, estimate the age of a sample portrait, and draw the answer
 	$(BIN)/mien predict examples/hopper.jpg --annotate demo --format table
@@ -25,6 +27,15 @@ tests: $(VENV)/.dev
 format: $(VENV)/.dev  ## mend what ruff can mend
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
+
+lowest: $(VENV)/.dev  ## does the service work with the oldest versions that pyproject.toml allows?
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(VENV)/lowest
+	$(BIN)/uv pip install --quiet --python $(VENV)/lowest/bin/python --resolution lowest-direct '.[serve]'
+	$(VENV)/lowest/bin/python tests/smoke.py examples/hopper.jpg
+
+lock: $(VENV)/.dev  ## pin what the container image installs, with hashes; after a change of pyproject.toml, and now and then
+	$(LOCK) --extra serve --extra heif --output-file deploy/requirements.lock pyproject.toml
+	echo 'hatchling>=1.27' | $(LOCK) --output-file deploy/build.lock -
 
 bench: $(VENV)/.core  ## time per photo and stage, memory, cold start
 	$(BIN)/python benchmarks/pipeline.py

@@ -6,12 +6,14 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
 import yaml
+from packaging.specifiers import SpecifierSet
 
 from mien.cli import app
 
@@ -67,12 +69,34 @@ def test_the_image_gets_what_it_copies() -> None:
 def test_images_are_pinned_and_mounts_exist() -> None:
     services = compose()["services"]
     for service in services.values():
-        assert re.search(r":v?\d+\.\d+\.\d+$", service["image"])
+        assert re.search(r":v?\d+\.\d+\.\d+(@sha256:[0-9a-f]{64})?$", service["image"])
         for mount in service.get("volumes", []):
             source = mount.split(":")[0]
             assert source in compose()["volumes"] or (DEPLOY / source).exists()
     assert services["mien"]["image"] == f"mien:{__import__('mien').__version__}"
     assert services["mien"]["read_only"] is True
+
+
+def test_grafana_has_no_password_that_everybody_knows() -> None:
+    settings = compose()["services"]["grafana"]["environment"]
+    assert settings["GF_SECURITY_DISABLE_INITIAL_ADMIN_CREATION"] == "true"
+    assert settings["GF_AUTH_DISABLE_LOGIN_FORM"] == "true"
+    assert settings["GF_AUTH_BASIC_ENABLED"] == "false"
+    assert settings["GF_AUTH_ANONYMOUS_ORG_ROLE"] == "Viewer"
+
+
+def test_what_the_image_installs_is_pinned_with_hashes() -> None:
+    docker = (DEPLOY / "Dockerfile").read_text()
+    for name in ("requirements.lock", "build.lock"):
+        assert "--require-hashes" in docker
+        text = (DEPLOY / name).read_text()
+        pinned = re.split(r"^(?=[a-z0-9])", text, flags=re.MULTILINE | re.IGNORECASE)[1:]
+        assert all(re.match(r"[\w.-]+==\S+", one) and "--hash=sha256:" in one for one in pinned)
+    wanted = tomllib.loads((DEPLOY.parent / "pyproject.toml").read_text())["project"]
+    lock = dict(re.findall(r"^([\w.-]+)==(\S+)", (DEPLOY / "requirements.lock").read_text(), re.MULTILINE))
+    for requirement in [*wanted["dependencies"], *wanted["optional-dependencies"]["serve"]]:
+        name, bounds = re.match(r"([\w-]+)(.*)", requirement).groups()  # type: ignore[union-attr]
+        assert SpecifierSet(bounds).contains(lock[name]), name
 
 
 def test_prometheus_asks_the_service() -> None:

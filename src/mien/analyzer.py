@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import weakref
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field, fields
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -24,6 +26,7 @@ from mien.estimate.quality import doubtful, eye_distance, eye_distance_of_chip, 
 from mien.faces import Detection, DetectorOptions, create
 from mien.faces.align import align, points_in_box, resize_chip
 from mien.photos.decode import DecodeOptions, Picture, decode, from_array, from_pil
+from mien.photos.decoders import Decoders
 from mien.photos.sources import Item, items
 from mien.results import Age, Box, Face, Failure, Gender, Photo, Quality
 
@@ -146,6 +149,11 @@ class Analyzer:
             batch_size=self.options.batch_size,
         )
         self._single: Estimator | None = None
+        self._decode: Callable[[bytes], Picture] = partial(decode, options=self.options.decode)
+        if self.options.decode.max_seconds is not None:
+            decoders = Decoders(self.options.decode)
+            weakref.finalize(self, decoders.close)
+            self._decode = decoders.decode
         self.detector = create(
             self.options.detector,
             DetectorOptions(
@@ -286,7 +294,7 @@ class Analyzer:
         """The first steps for one photo: decode, find faces, cut chips.
 
         Args:
-            photo: an item, encoded bytes, a PIL image or an array.
+            photo: an item, encoded bytes, a picture that is decoded already, a PIL image or an array.
             source: its name.
             bgr: the array's channels are blue, green, red.
             keep: keep the decoded picture.
@@ -295,8 +303,10 @@ class Analyzer:
             PhotoError: the photo is missing, damaged or too large.
         """
         limits = self.options.decode
-        if isinstance(photo, Item | bytes):
-            picture = decode(photo if isinstance(photo, bytes) else photo.read(), limits)
+        if isinstance(photo, Picture):
+            picture = photo
+        elif isinstance(photo, Item | bytes):
+            picture = self._decode(photo if isinstance(photo, bytes) else photo.read())
         elif isinstance(photo, Image.Image):
             picture = from_pil(photo, target_side=limits.target_side)
         else:

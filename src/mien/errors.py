@@ -4,7 +4,8 @@
 MienError               exit 1
 ├── UsageError          exit 2   an option or name that does not exist
 ├── PhotoError          exit 3   one photo failed; in a run over many it becomes a row
-│   ├── PhotoMissing, PhotoUnreadable, PhotoEmpty, NotAnImage, PhotoTruncated, PhotoTooLarge, PhotoUnsupported
+│   ├── PhotoMissing, PhotoUnreadable, PhotoEmpty, NotAnImage, PhotoTruncated, PhotoTooLarge, PhotoTooCostly,
+│       PhotoUnsupported
 ├── VideoError          exit 3   a video or camera that cannot be read, or only in part
 ├── ModelError          exit 4   a bundle that is missing or malformed
 ├── MissingExtra        exit 5   a part of mien that is not installed
@@ -16,7 +17,7 @@ MienError               exit 1
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
 
@@ -51,6 +52,7 @@ class UsageError(MienError):
         "unknown detector 'mtcn': did you mean 'mtcnn'? choices: haar, mtcnn"
         """
         known = sorted(choices)
+        name = name if len(name) <= 100 else f"{name[:99]}…"
         near = difflib.get_close_matches(name, known, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
         return cls(f"unknown {what} {name!r}: {hint}choices: {', '.join(known) or 'none'}")
@@ -99,10 +101,32 @@ class PhotoTooLarge(PhotoError):
     kind = "too_large"
 
 
+class PhotoTooCostly(PhotoError):
+    """Decoding the picture takes more time or memory than is allowed, or than any photo asks for."""
+
+    kind = "too_costly"
+
+
 class PhotoUnsupported(PhotoError):
     """The format is known but needs something that is not installed; the sentence names the extra."""
 
     kind = "unsupported"
+
+
+def photo_error(kind: str, sentence: str) -> PhotoError:
+    """The error of a photo again from its kind and sentence, as they come from another process or a file.
+
+    >>> type(photo_error("empty", "no bytes")).__name__, type(photo_error("of a newer mien", "what?")).__name__
+    ('PhotoEmpty', 'PhotoError')
+    """
+    kinds = {known.kind: known for known in _tree(PhotoError)}
+    return kinds.get(kind, PhotoError)(sentence)
+
+
+def _tree(error: type[PhotoError]) -> Iterator[type[PhotoError]]:
+    yield error
+    for kind in error.__subclasses__():
+        yield from _tree(kind)
 
 
 class VideoError(MienError):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image, ImageOps
 
-from mien.errors import NotAnImage, PhotoEmpty, PhotoTooLarge, PhotoTruncated, PhotoUnsupported
+from mien.errors import NotAnImage, PhotoEmpty, PhotoTooCostly, PhotoTooLarge, PhotoTruncated, PhotoUnsupported
 from mien.photos import DecodeOptions, decode
 from mien.photos.tiff import orientation
 
@@ -33,7 +33,7 @@ fuzz = settings(
 def attempt(data: bytes) -> None:
     try:
         picture = decode(data, SMALL)
-    except (PhotoEmpty, NotAnImage, PhotoTruncated, PhotoTooLarge, PhotoUnsupported):
+    except (PhotoEmpty, NotAnImage, PhotoTruncated, PhotoTooCostly, PhotoTooLarge, PhotoUnsupported):
         return
     assert picture.pixels.dtype == np.uint8
     assert picture.pixels.shape[2] == 3

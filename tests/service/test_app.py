@@ -218,7 +218,9 @@ class TestRefusals:
         assert "did you mean 'tiny'" in problem(answer, 422, "usage")["detail"]
 
     def test_another_media_type(self, client: TestClient) -> None:
-        problem(client.post("/v1/predict", content=picture(), headers={"content-type": "image/png"}), 415, "media_type")
+        problem(
+            client.post("/v1/predict", content=picture(), headers={"content-type": "text/plain"}), 415, "media_type"
+        )
         problem(client.post("/v1/predict"), 415, "media_type")
 
     @pytest.mark.parametrize(

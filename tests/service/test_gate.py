@@ -10,6 +10,7 @@ from tests.service.conftest import Serve, picture
 from mien.service import gate
 from mien.service.gate import RateLimit
 
+RIGHT, OTHER = "right-key-of-many-letters", "other-key-of-many-letters"
 FILES = [("photos", ("a.png", picture()))]
 
 
@@ -61,10 +62,21 @@ def test_callers_are_forgotten_in_the_end(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.parametrize(
-    "header", [None, "", "Bearer", "Bearer ", "Bearer wrong", "Bearer right1", "Basic right", "right", "Bearer rïght"]
+    "header",
+    [
+        None,
+        "",
+        "Bearer",
+        "Bearer ",
+        "Bearer wrong",
+        f"Bearer {RIGHT}1",
+        f"Basic {RIGHT}",
+        RIGHT,
+        "Bearer rïght-right-right",
+    ],
 )
 def test_wrong_keys_are_refused(serve: Serve, header: str | None) -> None:
-    client = serve(api_keys=("right", "other"))
+    client = serve(api_keys=(RIGHT, OTHER))
     headers = {} if header is None else {b"Authorization": header.encode()}
     for path in ("/v1/predict", "/v1/check-age", "/v1/explain"):
         answer = client.post(path, files=FILES, headers=headers)
@@ -75,8 +87,8 @@ def test_wrong_keys_are_refused(serve: Serve, header: str | None) -> None:
 
 
 def test_right_keys_are_let_in_and_health_needs_none(serve: Serve) -> None:
-    client = serve(api_keys=("right", "other"))
-    for key in ("right", "other"):
+    client = serve(api_keys=(RIGHT, OTHER))
+    for key in (RIGHT, OTHER):
         answer = client.post("/v1/predict", files=FILES, headers={"Authorization": f"Bearer {key}"})
         assert answer.status_code == 200
     for path in ("/healthz", "/readyz", "/metrics"):
@@ -84,14 +96,14 @@ def test_right_keys_are_let_in_and_health_needs_none(serve: Serve) -> None:
 
 
 def test_each_key_has_its_own_rate(serve: Serve) -> None:
-    client = serve(api_keys=("right", "other"), rate=2)
-    statuses = [client.get("/v1/models", headers={"Authorization": "Bearer right"}).status_code for _ in range(3)]
+    client = serve(api_keys=(RIGHT, OTHER), rate=2)
+    statuses = [client.get("/v1/models", headers={"Authorization": f"Bearer {RIGHT}"}).status_code for _ in range(3)]
     assert statuses == [200, 200, 429]
-    refused = client.get("/v1/models", headers={"Authorization": "Bearer right"})
+    refused = client.get("/v1/models", headers={"Authorization": f"Bearer {RIGHT}"})
     assert 1 <= int(refused.headers["retry-after"]) <= 31
-    assert client.get("/v1/models", headers={"Authorization": "Bearer other"}).status_code == 200
+    assert client.get("/v1/models", headers={"Authorization": f"Bearer {OTHER}"}).status_code == 200
 
 
 def test_a_wrong_key_is_not_told_by_the_rate(serve: Serve) -> None:
-    client = serve(api_keys=("right",), rate=1)
+    client = serve(api_keys=(RIGHT,), rate=1)
     assert [client.get("/v1/models", headers={"Authorization": "Bearer no"}).status_code for _ in range(5)] == [401] * 5

@@ -18,7 +18,8 @@ from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, Scope
 from mien.service.lingering import Lingering, Patience
 
 MEBIBYTE = bytes(1 << 20)
-KEY = "Authorization: Bearer one\r\n"
+SECRET = "a-key-of-many-letters"
+KEY = f"Authorization: Bearer {SECRET}\r\n"
 JSON = "Content-Type: application/json\r\n"
 CHUNKED = f"{KEY}{JSON}Transfer-Encoding: chunked\r\n\r\n"
 
@@ -30,7 +31,7 @@ def length(mebibytes: int) -> str:
 @pytest.fixture(scope="module")
 def service(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     folder = tmp_path_factory.mktemp("serve")
-    (folder / "keys").write_text("one\n")
+    (folder / "keys").write_text(f"{SECRET}\n")
     running = Service(
         tiny_bundle, folder / "service", "--api-key-file", str(folder / "keys"), "--max-body", "8", "--max-held", "16"
     )

@@ -242,29 +242,26 @@ def test_a_port_in_use(service: Service, tiny_bundle: Path) -> None:
     [
         (["--model", "mien-x"], "unknown model 'mien-x'"),
         (["--detector", "mtcn"], "did you mean 'mtcnn'"),
-        (["--max-photos", "0"], "max_photos must be 1 or more"),
+        (["--max-photos", "0"], "max-photos must be 1 or more"),
         (["--log-level", "loud"], "unknown log level 'loud'"),
         (["--api-key-file", "absent"], "cannot read the API keys in absent"),
         (["--api-key-file", "empty"], "holds no API key"),
         (["--api-key-file", "odd"], "not ASCII"),
+        (["--api-key-file", "short"], "line 2: an API key must have 16 characters or more"),
+        (["--trusted-proxies", "*"], "anybody could choose"),
+        (["--trusted-proxies", "10.0.0.1, 0.0.0.0/0"], "everybody"),
+        (["--trusted-proxies", "::/0"], "everybody"),
+        (["--trusted-proxies", "proxy.example.org"], "an address or a network"),
+        (["--root-path", "mien"], "begins with /"),
+        (["--cors", "example.org"], "an origin is"),
     ],
 )
 def test_impossible_options(options: list[str], sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("empty").write_text(" \n")
     Path("odd").write_text("schlüssel\n")
+    Path("short").write_text("a-key-of-many-letters\nx\n")
     result = CliRunner().invoke(app, ["serve", *options])
     assert result.exit_code == 2, result.output
     assert sentence in result.output
     assert "Traceback" not in result.output
-
-
-def test_keys_come_from_a_file_or_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from mien.cli.serve import _keys
-
-    (tmp_path / "keys").write_text("one\n\n two \none\n")
-    assert _keys(tmp_path / "keys") == ("one", "two")
-    monkeypatch.setenv("MIEN_API_KEYS", "three, four,")
-    assert _keys(None) == ("three", "four")
-    monkeypatch.delenv("MIEN_API_KEYS")
-    assert _keys(None) == ()

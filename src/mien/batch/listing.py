@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mien.batch import tables
-from mien.errors import PhotoError, PhotoTruncated, UsageError
+from mien.errors import PhotoTruncated, UsageError, photo_error
 from mien.photos.item import Address, Item
 from mien.photos.sources import items
 from mien.photos.tarfiles import members
@@ -130,7 +130,8 @@ def _groups(
                 rows, chosen = tables.count(path, column)
                 yield True, _Rows(path, chosen, 0, rows)
         else:
-            for archive, photos in groupby(_addresses(items(_names(group), max_bytes=max_bytes)), _archive):
+            found = items(_names(group), max_bytes=max_bytes, regular=True)
+            for archive, photos in groupby(_addresses(found), _archive):
                 yield archive is None, photos
 
 
@@ -185,10 +186,10 @@ def _lines(path: str) -> Iterator[str]:
 def _item(source: str, address: Address, max_bytes: int) -> Item:
     match address.kind:
         case "file":
-            return Item.file(address.path, max_bytes)
+            return Item.file(address.path, max_bytes, regular=True)
         case "cut":
             return Item.cut(source, address.path, address.start, address.size, max_bytes)
-    return Item.failing(source, _kind(address.error), address.path)
+    return Item.failing(source, type(photo_error(address.error, "")), address.path)
 
 
 def _unpack(path: str, wanted: Iterable[tuple[str, Address]], max_bytes: int) -> Iterator[Item]:
@@ -205,14 +206,3 @@ def _unpack(path: str, wanted: Iterable[tuple[str, Address]], max_bytes: int) ->
             item = Item.failing(source, PhotoTruncated, sentence)
             at = max(at, address.start)
         yield item
-
-
-def _kind(name: str) -> type[PhotoError]:
-    kinds = {kind.kind: kind for kind in _tree(PhotoError)}
-    return kinds.get(name, PhotoError)
-
-
-def _tree(error: type[PhotoError]) -> Iterator[type[PhotoError]]:
-    yield error
-    for kind in error.__subclasses__():
-        yield from _tree(kind)

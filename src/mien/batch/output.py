@@ -30,6 +30,7 @@ from mien.batch.listing import Chunk
 from mien.batch.work import METADATA, Tally, part_name, read_tally
 from mien.errors import UsageError
 from mien.names import discard, plain_name
+from mien.unfinished import create
 
 FORMAT = 1
 INSIDE = "_mien"
@@ -196,7 +197,7 @@ class Output:
             if self.single:
                 self._join(manifest, total)
             elif not (self.folder / SUCCESS).exists():
-                (self.folder / SUCCESS).touch()
+                create(self.folder / SUCCESS).close()
         if self.single:
             shutil.rmtree(self.folder, ignore_errors=True)
         return total
@@ -250,7 +251,7 @@ class Output:
         try:
             with plain_name(self.folder / part_name(0)) as name:
                 schema = pq.read_schema(name).with_metadata(metadata)
-            with part.open("wb") as stream:
+            with create(part) as stream:
                 with pq.ParquetWriter(stream, schema, compression="zstd") as writer:
                     for number in range(manifest.chunks):
                         with plain_name(self.folder / part_name(number)) as name:
@@ -278,7 +279,7 @@ def _alone(path: Path) -> Iterator[bool]:
     except ImportError:  # Windows, where a shared disk of many machines is not to be expected
         yield True
         return
-    with path.open("w") as file:
+    with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666), "rb+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

@@ -22,6 +22,7 @@ from mien.names import discard, plain_name
 from mien.photos.item import Item
 from mien.results import SCHEMA_VERSION, Photo
 from mien.sinks.rows import COLUMNS, rows
+from mien.unfinished import create
 
 AHEAD = 4
 """Photos that are read from disk while others are worked on."""
@@ -159,7 +160,7 @@ class Worker:
         target = Path(self._job.folder) / part_name(number)
         part = target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")
         try:
-            with part.open("wb") as stream:
+            with create(part) as stream:
                 pq.write_table(table, stream, compression="zstd")
                 stream.flush()
                 os.fsync(stream.fileno())

@@ -65,6 +65,17 @@ def batch(
         float, typer.Option(metavar="P", help="Call a gender 'uncertain' where its probability is below P.")
     ] = 0.5,
     mirror: Annotated[bool, typer.Option("--mirror", help="Average with the mirror image: better, slower.")] = False,
+    max_seconds: Annotated[
+        float | None,
+        typer.Option(
+            help="Time to decode a photo, in a process of its own that ends then: for strangers' photos.",
+            show_default="no limit",
+        ),
+    ] = None,
+    max_memory: Annotated[
+        float | None,
+        typer.Option(help="Megabytes (MiB) that decoding a photo may take.", show_default="no limit"),
+    ] = None,
     pmf: Annotated[bool, typer.Option("--pmf", help="Add the probability of each year 0..116.")] = False,
     annotate: Annotated[Path | None, typer.Option(help="Folder for annotated pictures, one folder a part.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no summary.")] = False,
@@ -80,6 +91,7 @@ def batch(
     from mien.batch.output import Manifest, Output
     from mien.batch.work import Job
     from mien.estimate import bundle
+    from mien.photos import DecodeOptions
 
     if engine not in ENGINES:
         raise UsageError.unknown("engine", engine, ENGINES)
@@ -96,6 +108,9 @@ def batch(
         abstain=abstain,
         mirror=mirror,
         threads=1,
+        decode=DecodeOptions(
+            max_seconds=max_seconds, max_memory=None if max_memory is None else round(max_memory * (1 << 20))
+        ),
     )
     found = bundle.read(bundle.find(model))
     told = {**asdict(options), "pmf": pmf, "annotate": str(annotate) if annotate else None}

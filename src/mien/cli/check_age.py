@@ -44,8 +44,8 @@ def check_age(
     """
     from mien.age_check import AgeCheck, AgeChecker
     from mien.analyzer import Analyzer, Options
-    from mien.names import printable
     from mien.photos.sources import items
+    from mien.plain import plain
     from mien.sinks.records import encode
 
     check_output_is_open()
@@ -60,7 +60,7 @@ def check_age(
     def line(check: AgeCheck) -> str:
         if form == "jsonl":
             return encode(check.to_dict()).decode()
-        return f"{check.outcome:8}{printable(check.photo.source)}: {check.reason}"
+        return f"{check.outcome:8}{plain(check.photo.source)}: {plain(check.reason)}"
 
     failed = 0
     with closing(checker.stream(items(inputs))) as checks:

@@ -35,6 +35,7 @@ from mien.cli.serve import serve
 from mien.cli.video import video
 from mien.errors import MienError
 from mien.names import printable
+from mien.plain import plain
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF, errno.EROFS}
 """What a disk says that takes no more, and what becomes of a stream that was closed."""
@@ -62,6 +63,10 @@ class _Edge(TyperGroup):
             what = "the answers" if error.filename is None else printable(str(error.filename))
             say(f"{what} cannot be written: {error.strerror}")
             raise typer.Exit(1) from error
+        except Exception as error:
+            if isinstance(told := getattr(error, "message", None), str):  # click's own errors, which repeat what was
+                error.message = plain(told)  # type: ignore[attr-defined]  # typed: a glob may have typed a file's name
+            raise
 
 
 app = typer.Typer(

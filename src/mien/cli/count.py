@@ -143,12 +143,17 @@ def counts(
     form: Annotated[
         str | None, typer.Option("--format", help="table, csv or json. [dim]\\[default: table on a terminal, else csv]")
     ] = None,
+    safe_cells: Annotated[
+        bool,
+        typer.Option("--safe-cells", help="In CSV, put ' before what a spreadsheet would take for a formula."),
+    ] = False,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write there, not to standard output.")] = None,
 ) -> None:
     """Print visitor counts: by source, interval, age band and gender. Intervals without visitors are left out."""
     from mien.cli import stream
     from mien.cli.written import write
     from mien.count.store import Store
+    from mien.plain import escaped
 
     chosen = form or ("table" if output is None and stream.terminal() else "csv")
     if chosen not in FORMATS:
@@ -160,9 +165,9 @@ def counts(
         found = store.counts(source, interval)
     match chosen:
         case "json":
-            text = json.dumps([row.to_dict() for row in found], indent=1, ensure_ascii=False)
+            text = escaped(json.dumps([row.to_dict() for row in found], indent=1, ensure_ascii=False))
         case "csv":
-            text = _csv(found)
+            text = _csv(found, safe=safe_cells)
         case _:
             text = _table(found)
     write(text, output)
@@ -173,9 +178,10 @@ def _identity(name: str, file: Path | None, interval: int, bands: str, settings:
     from mien.count.run import fingerprint
     from mien.count.store import Identity
     from mien.names import printable
+    from mien.plain import plain
 
     return Identity(
-        name=printable(name),
+        name=plain(printable(name)),
         kind="camera" if file is None else "file",
         clock="offset" if file is not None and settings["start"] is None else "utc",
         seconds=interval,
@@ -189,23 +195,31 @@ def _utc(moment: datetime) -> datetime:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
 
 
-def _csv(found: list[Count]) -> str:
+def _csv(found: list[Count], *, safe: bool) -> str:
+    from mien.plain import plain
+    from mien.sinks.rows import cells
+
     text = io.StringIO()
     columns = ("schema_version", "source", "start", "clock", "seconds", "band", "gender", "visitors")
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(row.to_dict() for row in found)
+    cell = cells(terminal=False, safe=safe)
+    writer.writerows({**row.to_dict(), "source": cell(plain(row.source))} for row in found)
     return text.getvalue().rstrip("\n")
 
 
 def _table(found: list[Count]) -> str:
     """One line an interval and age band, the genders beside each other."""
+    from mien.plain import plain
+
     cells: dict[tuple[str, str, str], dict[str, int]] = {}
     for row in found:
         cells.setdefault((row.source, row.begins, row.band), dict.fromkeys(GENDERS, 0))[row.gender] += row.visitors
     lines: list[tuple[str, ...]] = [("source", "interval from", "age", *GENDERS, "all")]
     for key, genders in cells.items():
-        lines.append((*key, *(str(number) for number in genders.values()), str(sum(genders.values()))))
+        lines.append(
+            (plain(key[0]), *key[1:], *(str(number) for number in genders.values()), str(sum(genders.values())))
+        )
     totals = [sum(row.visitors for row in found if row.gender == gender) for gender in GENDERS]
     lines.append(("all", "", "", *(str(total) for total in totals), str(sum(totals))))
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]

@@ -11,6 +11,7 @@ import typer
 from mien.cli.learn import needs_extra, read_faces
 from mien.cli.process import say
 from mien.errors import ModelError, PhotoError, UsageError
+from mien.plain import plain
 
 if TYPE_CHECKING:
     from mien.analyzer import Analyzer
@@ -248,7 +249,7 @@ def _chips(analyzer: Analyzer, faces: list[Face], picture: Picture) -> Chips:
 
 
 def _name(photo: Photo, number: int) -> str:
-    name = Path(photo.source).name
+    name = plain(Path(photo.source).name)
     return name if len(photo.faces) == 1 else f"{name}, face {number} of {len(photo.faces)}"
 
 

@@ -208,8 +208,10 @@ def _print_rows(rows: list[tuple[str, ...]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from mien.plain import plain
+
     table = Table(*rows[0], box=None, pad_edge=False, header_style="bold")
     for row in rows[1:]:
-        table.add_row(*row)
+        table.add_row(*map(plain, row))
     width = None if sys.stdout.isatty() else 200
     Console(file=sys.stdout, width=width, markup=False, highlight=False).print(table)

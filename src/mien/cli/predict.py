@@ -64,6 +64,10 @@ def predict(
         Path | None, typer.Option("--output", "-o", help="Write there, not to standard output (-).")
     ] = None,
     annotate: Annotated[Path | None, typer.Option(help="Folder for annotated pictures.")] = None,
+    safe_cells: Annotated[
+        bool,
+        typer.Option("--safe-cells", help="In CSV, put ' before what a spreadsheet would take for a formula."),
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar and no summary.")] = False,
 ) -> None:
     """Estimate age and gender of every face in photos.
@@ -100,7 +104,7 @@ def predict(
     try:
         with ExitStack() as stack:
             stream = stack.enter_context(sinks.open_output(output))
-            sink = stack.enter_context(sinks.create(chosen, stream, pmf=pmf))
+            sink = stack.enter_context(sinks.create(chosen, stream, pmf=pmf, safe_cells=safe_cells))
             folder = stack.enter_context(_annotated(annotate)) if annotate else None
             bar = stack.enter_context(ProgressBar(_total(inputs) if sys.stderr.isatty() else None, quiet=quiet))
             answers = stack.enter_context(closing(_answers(analyzer, items(inputs), pictures=folder is not None)))

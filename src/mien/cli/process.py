@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import TextIO
 
 from mien.errors import UsageError
+from mien.plain import plain
 
 _closed: set[str] = set()
 
@@ -47,7 +48,7 @@ def check_output_is_open() -> None:
 def say(sentence: str) -> None:
     """Tell people something, beside the data; where nobody can hear it, the work goes on."""
     with suppress(OSError, ValueError):
-        print(f"mien: {sentence}", file=sys.stderr, flush=True)  # noqa: T201
+        print(f"mien: {plain(sentence)}", file=sys.stderr, flush=True)  # noqa: T201
 
 
 def drop_output() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -22,7 +23,9 @@ def serve(
     ] = None,
     detector: Annotated[str, typer.Option(envvar="MIEN_DETECTOR", help="mtcnn, haar or whole.")] = "mtcnn",
     min_face: Annotated[int, typer.Option(envvar="MIEN_MIN_FACE", help="Smallest face to look for, in pixels.")] = 30,
-    workers: Annotated[int, typer.Option(envvar="MIEN_WORKERS", help="Threads; 0 for one a core.")] = 0,
+    workers: Annotated[
+        int, typer.Option(envvar="MIEN_WORKERS", help="Threads; 0 for one a core that memory is there for.")
+    ] = 0,
     threads: Annotated[int, typer.Option(envvar="MIEN_THREADS", help="Cores for one run of the network.")] = 1,
     max_batch: Annotated[int, typer.Option(envvar="MIEN_MAX_BATCH", help="Most faces in one run of the network.")] = 8,
     max_wait: Annotated[
@@ -34,27 +37,70 @@ def serve(
     ] = 512,
     max_pixels: Annotated[float, typer.Option(envvar="MIEN_MAX_PIXELS", help="Megapixels of one photo.")] = 50,
     max_photos: Annotated[int, typer.Option(envvar="MIEN_MAX_PHOTOS", help="Photos of one request.")] = 16,
+    decode_seconds: Annotated[
+        float,
+        typer.Option(
+            envvar="MIEN_DECODE_SECONDS",
+            help="Time to decode a photo, in a process of its own; 0 to decode in the service's process.",
+        ),
+    ] = 10,
+    decode_memory: Annotated[
+        float, typer.Option(envvar="MIEN_DECODE_MEMORY", help="Megabytes (MiB) that decoding a photo may take.")
+    ] = 1024,
+    memory: Annotated[
+        float,
+        typer.Option(
+            envvar="MIEN_MEMORY",
+            help="Megabytes (MiB) that the service may take, by which it chooses the number of workers; 0 for what the "
+            "container or machine has.",
+        ),
+    ] = 0,
     max_concurrent: Annotated[
         int, typer.Option(envvar="MIEN_MAX_CONCURRENT", help="Requests worked on at once; beyond it: 503.")
     ] = 64,
+    max_explained: Annotated[
+        int, typer.Option(envvar="MIEN_MAX_EXPLAINED", help="Explanations of those; 0 for an eighth.")
+    ] = 0,
+    max_bodies: Annotated[
+        int, typer.Option(envvar="MIEN_MAX_BODIES", help="Requests whose bodies are on their way at once.")
+    ] = 256,
+    max_bodies_each: Annotated[
+        int, typer.Option(envvar="MIEN_MAX_BODIES_EACH", help="Those of one caller; 0 for half of them.")
+    ] = 0,
+    max_connections: Annotated[
+        int, typer.Option(envvar="MIEN_MAX_CONNECTIONS", help="Connections of one address; in all four times as many.")
+    ] = 256,
     body_seconds: Annotated[
         float, typer.Option(envvar="MIEN_BODY_SECONDS", help="Time for a client to send a request.")
     ] = 30,
     header_seconds: Annotated[
         float, typer.Option(envvar="MIEN_HEADER_SECONDS", help="Time for a client to send its headers.")
     ] = 10,
+    answer_seconds: Annotated[
+        float, typer.Option(envvar="MIEN_ANSWER_SECONDS", help="Time for a client to read its answer.")
+    ] = 30,
     work_seconds: Annotated[float, typer.Option(envvar="MIEN_WORK_SECONDS", help="Time to answer a request.")] = 30,
     shutdown_seconds: Annotated[
         float, typer.Option(envvar="MIEN_SHUTDOWN_SECONDS", help="Time for running requests to finish at the end.")
     ] = 30,
     api_key_file: Annotated[
-        Path | None, typer.Option(envvar="MIEN_API_KEY_FILE", help="File of API keys, one a line; else none is needed.")
+        Path | None,
+        typer.Option(
+            envvar="MIEN_API_KEY_FILE",
+            help="File of API keys, one a line, read again when it changes; else none is needed.",
+        ),
     ] = None,
     rate: Annotated[
         int, typer.Option(envvar="MIEN_RATE", help="Requests a minute of one key or address; 0 for any number.")
     ] = 0,
     trusted_proxies: Annotated[
         str, typer.Option(envvar="MIEN_TRUSTED_PROXIES", help="Addresses, with commas, whose X-Forwarded-For counts.")
+    ] = "",
+    root_path: Annotated[
+        str, typer.Option(envvar="MIEN_ROOT_PATH", help="Path below which a proxy serves it, e.g. /mien.")
+    ] = "",
+    cors: Annotated[
+        str, typer.Option(envvar="MIEN_CORS", help="Origins, with commas, whose pages may ask; * for all.")
     ] = "",
     page: Annotated[bool, typer.Option(envvar="MIEN_PAGE", help="Serve the page at /.")] = True,
     log_level: Annotated[str, typer.Option(envvar="MIEN_LOG_LEVEL", help=", ".join(LOG_LEVELS) + ".")] = "info",
@@ -83,33 +129,30 @@ def serve(
         max_held=round(max_held * MEBIBYTE),
         max_pixels=round(max_pixels * 1_000_000),
         max_photos=max_photos,
+        decode_seconds=decode_seconds,
+        decode_memory=round(decode_memory * MEBIBYTE),
+        memory=round(memory * MEBIBYTE),
         max_concurrent=max_concurrent,
+        max_explained=max_explained,
+        max_bodies=max_bodies,
+        max_bodies_each=max_bodies_each,
+        max_connections=max_connections,
         body_seconds=body_seconds,
         header_seconds=header_seconds,
+        answer_seconds=answer_seconds,
         work_seconds=work_seconds,
         shutdown_seconds=shutdown_seconds,
-        api_keys=_keys(api_key_file),
+        api_keys=_listed(os.environ.get("MIEN_API_KEYS", "")) if api_key_file is None else (),
+        api_key_file=api_key_file,
         rate=rate,
         trusted_proxies=trusted_proxies,
         page=page,
+        root_path=root_path.rstrip("/"),
+        cors=_listed(cors),
     )
     run(settings, host, port, log_level=log_level)
 
 
-def _keys(file: Path | None) -> tuple[str, ...]:
-    """The keys of a file, or of the environment; none twice."""
-    import os
-
-    if file is None:
-        keys = os.environ.get("MIEN_API_KEYS", "").split(",")
-    else:
-        try:
-            keys = file.read_text(encoding="ascii").splitlines()
-        except UnicodeDecodeError:
-            raise UsageError(f"{file} holds something that is not ASCII: a key is a line of ASCII characters") from None
-        except OSError as error:
-            raise UsageError(f"cannot read the API keys in {file}: {error.strerror}") from error
-    found = tuple(dict.fromkeys(key.strip() for key in keys if key.strip()))
-    if file is not None and not found:
-        raise UsageError(f"{file} holds no API key")
-    return found
+def _listed(text: str) -> tuple[str, ...]:
+    """The words between commas."""
+    return tuple(word.strip() for word in text.split(",") if word.strip())

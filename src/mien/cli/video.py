@@ -58,6 +58,10 @@ def video(
         float, typer.Option(metavar="P", help="Call a gender 'uncertain' where its probability is below P.")
     ] = 0.5,
     threads: Annotated[int, typer.Option(help="Cores to use; 0 for all.")] = 0,
+    safe_cells: Annotated[
+        bool,
+        typer.Option("--safe-cells", help="In CSV, put ' before what a spreadsheet would take for a formula."),
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar and no messages.")] = False,
 ) -> None:
     """Follow the faces of a video and estimate the age and gender of each.
@@ -101,7 +105,8 @@ def video(
         annotated = None
         if output is not None:
             annotated = stack.enter_context(AnnotatedVideo(output, frames.rate / every))
-        sink = stack.enter_context(video_sinks.create(chosen, stack.enter_context(sinks.open_output(records))))
+        rows_to = stack.enter_context(sinks.open_output(records))
+        sink = stack.enter_context(video_sinks.create(chosen, rows_to, safe_cells=safe_cells))
         out = video_sinks.Records(sink, wanted, frames.name, analysis.model)
         bar = stack.enter_context(ProgressBar(frames.expected, quiet=quiet, unit="frames"))
         state = stack.enter_context(stream.stopping(frames))

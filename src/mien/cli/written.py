@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import typer
 
 from mien.errors import UsageError
-from mien.names import discard
+from mien.plain import plain_lines
+from mien.unfinished import write_whole
 
 
 def write(text: str, output: Path | None) -> None:
@@ -18,13 +20,10 @@ def write(text: str, output: Path | None) -> None:
         UsageError: the file cannot be written.
     """
     if output is None:
-        typer.echo(text)
+        typer.echo(plain_lines(text) if sys.stdout.isatty() else text)
         return
-    part = output.with_name(f".{output.name}.part")
     try:
-        part.write_text(text.rstrip("\n") + "\n", encoding="utf-8", errors="backslashreplace")
-        part.replace(output)
+        write_whole(output, (text.rstrip("\n") + "\n").encode("utf-8", "backslashreplace"))
     except OSError as error:
-        discard(part)
         raise UsageError(f"cannot write {output}: {error.strerror}") from error
     typer.echo(os.fsencode(output))  # names may be any bytes

@@ -66,8 +66,8 @@ class AgeChecks:
                 below, above = entry["faces"]
                 faces[limit] = int(below), int(above)
             return cls(passing, failing, _share(record["confidence"]), faces, str(record["source"]))
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise ModelError(f"the age checks of the model are malformed: {error!r}") from error
+        except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
+            raise ModelError(f"the age checks of the model are malformed: {error!r:.200}") from error
 
     def to_dict(self) -> dict[str, Any]:
         """Native types for config.json."""

@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from mien import external_data
 from mien.errors import ModelError, UsageError
 from mien.estimate.age_check import AgeChecks
 from mien.estimate.calibrate import Calibration
 from mien.faces.align import CropContract
+from mien.plain import plain
+from mien.unfinished import write_whole
 
 FORMAT = 1
 """Newest version of config.json that this mien reads."""
@@ -36,6 +39,10 @@ USES = {
     "MIT": "any use, commercial too",
 }
 """Licence -> what a model may be used for, in words."""
+
+LARGEST_JSON = 16 << 20
+LONGEST_NAME = 100
+MOST = 10**15
 
 T = TypeVar("T")
 
@@ -127,8 +134,12 @@ class BundleConfig:
         if architecture := _take(record, "architecture", dict, default={}):
             _take(architecture, "network", str, "architecture.")
             _take(architecture, "options", dict, "architecture.")
+        name = _take(record, "name", str)
+        if not name or len(name) > LONGEST_NAME or name != plain(name):
+            raise ModelError(f"'name' must be a name of at most {LONGEST_NAME} letters, not {name!r:.60}")
+        figures = _take(record, "figures", dict, default={})
         return cls(
-            name=_take(record, "name", str),
+            name=name,
             contract=_parse("input.contract", CropContract.from_dict, contract),
             licence=_take(licence, "name", str, "licence."),
             licence_file=_take(licence, "file", str, "licence."),
@@ -136,11 +147,11 @@ class BundleConfig:
             task=task,
             ages=(first, last),
             calibration=_parse("calibration", Calibration.from_dict, calibration) if calibration else None,
-            data=tuple(str(name) for name in data),
-            parameters=_take(record, "parameters", int, default=0),
-            multiply_adds=_take(record, "multiply_adds", int, default=0),
-            files=_take(record, "files", dict, default={}),
-            figures=_take(record, "figures", dict, default={}),
+            data=tuple(_each("data", data, str)),
+            parameters=_count(record, "parameters"),
+            multiply_adds=_count(record, "multiply_adds"),
+            files=_hashes(_take(record, "files", dict, default={})),
+            figures=dict(zip(figures, _each("figures", figures.values(), (int, float)), strict=True)),
             made=_take(record, "made", dict, default={}),
             architecture=architecture,
         )
@@ -196,6 +207,26 @@ class Bundle:
         for name in (CONFIG, NETWORK, WEIGHTS):
             digest.update(f"{name} {_sha256(self.folder / name)}\n".encode())
         return digest.hexdigest()
+
+    def check_network(self) -> None:
+        """See that the network and its weights are files of this folder, and those that config.json means.
+
+        Raises:
+            ModelError: one is a link, lies elsewhere, or has another hash.
+        """
+        for name in (NETWORK, WEIGHTS):
+            if (self.folder / name).is_symlink():
+                raise ModelError(f"{self.folder / name} is a link: copy the file itself into the folder of the model")
+            told = self.config.files.get(name)
+            if told is not None and told != _sha256(self.folder / name):
+                raise ModelError(
+                    f"{self.folder / name} cannot be loaded: it is damaged, or not the file expected by {CONFIG}, "
+                    "which states its hash; get the model again"
+                )
+        try:
+            external_data.check(self.network)
+        except OSError as error:
+            raise ModelError(f"{self.network} cannot be read: {error.strerror}") from error
 
     def damaged(self) -> list[str]:
         """Files that are missing or do not have the hash that config.json states."""
@@ -267,14 +298,18 @@ def write_age_checks(folder: Path, checks: AgeChecks) -> None:
 
 
 def _write(file: Path, text: str) -> None:
-    part = file.with_name(f".{file.name}.part")
-    part.write_text(text + "\n", encoding="utf-8")
-    part.replace(file)
+    write_whole(file, f"{text}\n".encode())
 
 
 def _load_json(file: Path) -> dict[str, Any]:
     try:
-        record = json.loads(file.read_text(encoding="utf-8"))
+        with file.open("rb") as stream:
+            data = stream.read(LARGEST_JSON + 1)
+        if len(data) > LARGEST_JSON:
+            raise ValueError(f"it has more than {LARGEST_JSON:,} bytes")
+        record = json.loads(data.decode("utf-8"))
+    except RecursionError as error:
+        raise ModelError(f"{file} cannot be read as JSON: it is nested too deeply") from error
     except (OSError, ValueError) as error:
         raise ModelError(f"{file} cannot be read as JSON: {error}") from error
     if not isinstance(record, dict):
@@ -293,14 +328,37 @@ def _take(record: Mapping[str, Any], key: str, kind: type[T], inside: str = "", 
     return value
 
 
+def _each(key: str, values: Iterable[Any], kind: type[T] | tuple[type[T], ...]) -> Iterator[T]:
+    """The values of a list or table, which must all be of a kind."""
+    for value in values:
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise ModelError(f"{key!r} cannot hold {value!r:.60}")
+        yield value
+
+
+def _count(record: Mapping[str, Any], key: str) -> int:
+    number = _take(record, key, int, default=0)
+    if not 0 <= number <= MOST:
+        raise ModelError(f"{key!r} must be a number from 0 to {MOST:.0e}")
+    return number
+
+
+def _hashes(files: dict[str, Any]) -> dict[str, str]:
+    """Names of files in the folder, and their hashes."""
+    for name in files:
+        if name != Path(name).name or name in {"", ".", ".."}:
+            raise ModelError(f"'files' may name files of the folder only, not {name!r:.60}")
+    return dict(zip(files, _each("files", files.values(), str), strict=True))
+
+
 _KINDS: dict[type, str] = {int: "a whole number", str: "a text", dict: "a table", list: "a list"}
 
 
 def _parse(key: str, reader: Any, record: dict[str, Any]) -> Any:
     try:
         return reader(record)
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise ModelError(f"{key!r} cannot be read: {type(error).__name__}: {error}") from error
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
+        raise ModelError(f"{key!r} cannot be read: {type(error).__name__}: {error!s:.200}") from error
 
 
 def _sha256(path: Path) -> str | None:

@@ -86,15 +86,18 @@ class Calibration:
             pairs = _pairs(record["masses"])
             bands = tuple(Band(float(b["first"]), _pairs(b["masses"])) for b in record.get("bands", ()))
             doubtful = _pairs(record.get("doubtful", ()))
-        except (KeyError, TypeError, ValueError) as error:
-            raise ModelError(f"the calibration of the model is malformed: {error!r}") from error
+        except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
+            raise ModelError(f"the calibration of the model is malformed: {error!r:.200}") from error
         if not all(math.isfinite(t) and t > 0 for t in (age, gender)):
             raise ModelError(f"the temperatures of the model's calibration must be above 0: {age}, {gender}")
         for table in (pairs, doubtful, *(band.masses for band in bands)):
             grid = [(0.0, 0.0), *table, (1.0, 1.0)]
             if not all(below[0] < above[0] and below[1] <= above[1] for below, above in pairwise(grid)):
                 raise ModelError("the levels and masses of the model's calibration must ascend within 0 to 1")
-        if not all(below.first < above.first for below, above in pairwise(bands)):
+        if not (
+            all(math.isfinite(band.first) for band in bands)
+            and all(below.first < above.first for below, above in pairwise(bands))
+        ):
             raise ModelError("the age bands of the model's calibration must ascend")
         return cls(age, gender, pairs, bands, doubtful)
 

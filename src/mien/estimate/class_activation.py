@@ -165,12 +165,13 @@ def of_bundle(bundle: Bundle, threads: int = 1) -> ClassActivation:
             network = str(Path(folder) / bundle.network.name)
             return ort.InferenceSession(network, settings, providers=["CPUExecutionProvider"])
 
+    bundle.check_network()
     session = Session(opened)
     if FEATURES not in [port.name for port in session.get_outputs()]:
         raise _refusal(bundle, f"its network has no output {FEATURES!r}")
     try:
         heads = _heads(bundle.folder / WEIGHTS, bundle.config.calibration or Calibration.identity())
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, KeyError, ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise _refusal(bundle, f"the weights of its heads cannot be read ({error!r})") from error
 
     def features(chips: Chips) -> NDArray[np.float32]:

@@ -20,6 +20,8 @@ from mien.names import plain_name, printable
 from mien.providers import providers
 from mien.session import Network, Session
 
+ROUNDING = 1e-2
+"""How far from a probability an answer may be: networks in float16 and int8 add up to 1 only nearly."""
 INPUT, OUTPUTS = "chips", ("age_pmf", "p_female")
 
 _FAULTS = (
@@ -67,6 +69,7 @@ class Estimator:
         self.mirror = mirror
         self.batch_size = batch_size
         self.threads = threads
+        bundle.check_network()
         self.session: Network = Session(partial(_open, bundle.network.absolute(), threads))
         names = [port.name for port in self.session.get_inputs()], [port.name for port in self.session.get_outputs()]
         if names[0] != [INPUT] or not set(OUTPUTS) <= set(names[1]):
@@ -102,6 +105,8 @@ class Estimator:
                 pmf[part], female[part] = (pmf[part] + mirrored[0]) / 2, (female[part] + mirrored[1]) / 2
         if not (np.isfinite(pmf).all() and np.isfinite(female).all()):
             raise ModelError(f"{self._name} answered with something that is not a number: its weights are damaged")
+        if not _are_probabilities(pmf, female):
+            raise ModelError(f"{self._name} answered with something that is no probability: it is no such model")
         calibration = self.bundle.config.calibration
         if calibration is not None and len(chips):
             pmf, female = calibration.apply(pmf, female)
@@ -122,6 +127,13 @@ class Estimator:
         return pmf, female
 
 
+def _are_probabilities(pmf: NDArray[np.float32], female: NDArray[np.float32]) -> bool:
+    if not len(pmf):
+        return True
+    off = max(-float(pmf.min()), -float(female.min()), float(female.max()) - 1, float(np.abs(pmf.sum(1) - 1).max()))
+    return off <= ROUNDING
+
+
 def _open(network: Path, threads: int) -> ort.InferenceSession:
     settings = ort.SessionOptions()
     settings.intra_op_num_threads = threads
@@ -131,8 +143,8 @@ def _open(network: Path, threads: int) -> ort.InferenceSession:
     try:
         with plain_name(network.parent, ModelError) as folder:  # its weights lie beside it
             return ort.InferenceSession(str(Path(folder) / network.name), settings, providers=providers(threads))
-    except (*_FAULTS, OSError) as error:
-        raise ModelError(f"{printable(str(network))} cannot be loaded: {error}") from error
+    except (*_FAULTS, OSError, RuntimeError, MemoryError, ValueError) as error:
+        raise ModelError(f"{printable(str(network))} cannot be loaded: {error!s:.500}") from error
 
 
 def _reopened(model: str | Path, threads: int, mirror: bool, batch_size: int) -> Estimator:

@@ -32,6 +32,10 @@ BOX_SIDE = 216
 MTCNN's landmarks, on 43 faces of photos (85; 223)."""
 
 
+LARGEST_CHIP = 1024
+"""Pixels along a side: the largest chips of published networks have 600."""
+
+
 @dataclass(frozen=True, slots=True)
 class CropContract:
     """Geometry of a chip.
@@ -65,10 +69,16 @@ class CropContract:
         Raises:
             ValueError: these are not five points, or the size is no positive number of pixels.
         """
-        size, points = int(record["size"]), record["landmarks"]
-        if size < 1 or len(points) != len(UTKFACE_POINTS):
-            raise ValueError(f"a contract has a size and {len(UTKFACE_POINTS)} landmarks")
-        return cls(size, tuple((float(x), float(y)) for x, y in points))
+        size, points = record["size"], record["landmarks"]
+        if not isinstance(size, int) or isinstance(size, bool) or not 1 <= size <= LARGEST_CHIP:
+            size = None
+        if size is None or len(points) != len(UTKFACE_POINTS):
+            points_wanted = len(UTKFACE_POINTS)
+            raise ValueError(f"a contract has a size of 1 to {LARGEST_CHIP} whole pixels and {points_wanted} landmarks")
+        landmarks = tuple((float(x), float(y)) for x, y in points)
+        if not all(abs(number) <= 10 * size for point in landmarks for number in point):  # nor is one no number
+            raise ValueError("the landmarks of a contract lie on the chip or near it")
+        return cls(size, landmarks)
 
 
 def align(pixels: NDArray[np.uint8], detection: Detection, contract: CropContract) -> NDArray[np.uint8]:

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mien import external_data
 from mien.errors import ModelError, UsageError
 from mien.faces import Detection, DetectorOptions, collect
 from mien.faces.nms import suppress
@@ -72,6 +73,7 @@ class YuNet:
 
 def _open(path: Path, threads: int) -> Session:
     refusal = f"{path} is no YuNet model: --weights must name a YuNet file, with outputs cls_8 to kps_32"
+    external_data.check_alone(path.absolute().read_bytes(), refusal)
     try:
         net = open_session(path.read_bytes(), threads)
     except NOT_A_MODEL as error:

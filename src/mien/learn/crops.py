@@ -13,7 +13,7 @@ reaches beyond the chip. Haar takes 8 ms a chip on one core, MTCNN 6.
 from __future__ import annotations
 
 import csv
-import os
+import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -27,6 +27,7 @@ from mien.errors import DataError, PhotoError
 from mien.faces import Detector, DetectorOptions, create
 from mien.learn.manifest import Manifest
 from mien.learn.predictions import Pixels, each_picture
+from mien.unfinished import begin
 
 Corners = tuple[float, float, float, float]
 """Left, top, right, bottom in pixels of the chip; a box may reach beyond it."""
@@ -245,8 +246,8 @@ def _corners(sides: list[str]) -> Corners:
 
 def _write(cache: Path, boxes: _Cache, detector: str, margin: float) -> None:
     cache.parent.mkdir(parents=True, exist_ok=True)
-    part = cache.with_name(f".{cache.name}.{os.getpid()}.part")  # of this process alone
-    with part.open("w", newline="", encoding="utf-8") as file:
+    part, stream = begin(cache)
+    with stream, io.TextIOWrapper(stream, encoding="utf-8", newline="") as file:
         file.write(_header(detector, margin) + __version__ + "\n")
         writer = csv.writer(file)
         writer.writerow(COLUMNS)

@@ -33,6 +33,7 @@ from mien.learn.onnx_export import to_proto
 from mien.learn.outputs import Deployed
 from mien.learn.recipe import About, Recipe, load_recipe
 from mien.learn.weights import load_file
+from mien.unfinished import part_name
 
 TOLERANCE = 1e-4
 """Largest difference allowed between ONNX Runtime and torch, in probability."""
@@ -66,22 +67,27 @@ def export_run(run: Path, output: Path, name: str | None = None, *, dtype: str =
     net = build_trained(recipe.model, run / "model.safetensors")
     net.load_state_dict({key: _stored(tensor, dtype).to(tensor.dtype) for key, tensor in net.state_dict().items()})
     net.eval()
-    part = output.with_name(output.name + ".part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    weights = {key: _stored(tensor, dtype).contiguous() for key, tensor in net.state_dict().items()}
-    (part / "model.safetensors").write_bytes(save(weights))  # save_file would make it readable by its owner only
-    graph = to_onnx(net, recipe.model.size)
-    share_weights(graph, part / "model.safetensors", DTYPES[dtype][1])
-    onnx.save(graph, part / "model.onnx")
-    difference = parity(net, part / "model.onnx", recipe.model.size)
-    if difference > TOLERANCE:
-        raise DataError(f"the exported network differs from torch by {difference:.2g} (at most {TOLERANCE:g} allowed)")
-    (part / "LICENSE").write_text(licence_text(recipe.about), encoding="utf-8")
-    config = describe(recipe, net, part, name or recipe.name, dtype)
-    bundle.write_config(part, config)
-    shutil.rmtree(output, ignore_errors=True)
-    part.rename(output)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    part = part_name(output)
+    part.mkdir()
+    try:
+        weights = {key: _stored(tensor, dtype).contiguous() for key, tensor in net.state_dict().items()}
+        (part / "model.safetensors").write_bytes(save(weights))  # save_file would make it readable by its owner only
+        graph = to_onnx(net, recipe.model.size)
+        share_weights(graph, part / "model.safetensors", DTYPES[dtype][1])
+        onnx.save(graph, part / "model.onnx")
+        difference = parity(net, part / "model.onnx", recipe.model.size)
+        if difference > TOLERANCE:
+            raise DataError(
+                f"the exported network differs from torch by {difference:.2g} (at most {TOLERANCE:g} allowed)"
+            )
+        (part / "LICENSE").write_text(licence_text(recipe.about), encoding="utf-8")
+        config = describe(recipe, net, part, name or recipe.name, dtype)
+        bundle.write_config(part, config)
+        shutil.rmtree(output, ignore_errors=True)
+        part.rename(output)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)  # where it has not become the output
     return output
 
 

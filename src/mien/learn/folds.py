@@ -12,6 +12,7 @@ import numpy as np
 
 from mien.errors import DataError, UsageError
 from mien.learn.manifest import Manifest, split_groups
+from mien.unfinished import write_whole
 
 COLUMNS = ("file", "age", "gender", "group", "fold", "coral")
 BOUNDS = ("age_low", "age_high")
@@ -80,10 +81,8 @@ def write(manifest: Manifest, path: Path) -> None:
                 *(_years(manifest, row) if bounded else ()),
             ]
         )
-    part = path.with_name(f".{path.name}.part")
     try:
-        part.write_text(text.getvalue(), encoding="utf-8")
-        part.replace(path)
+        write_whole(path, text.getvalue().encode())
     except OSError as error:
         raise DataError(f"cannot write {path}: {error.strerror}") from error
 

@@ -315,6 +315,8 @@ def load_recipe(name_or_path: str, overrides: list[str] | None = None) -> Recipe
         return Recipe.model_validate(tree)
     except yaml.YAMLError as error:
         raise UsageError(f"recipe {name_or_path} is not valid YAML: {error}") from error
+    except RecursionError as error:
+        raise UsageError(f"recipe {name_or_path} is nested too deeply for a recipe") from error
     except ValidationError as error:
         raise UsageError(f"recipe {name_or_path} does not fit: {in_words(error, Recipe)}") from error
 

@@ -50,6 +50,8 @@ from mien.learn.predictions import Predictions, mean_answers
 from mien.learn.recipe import Data, Recipe
 from mien.learn.selection import join, large_enough, of_gender, seen
 from mien.learn.views import Views
+from mien.names import discard
+from mien.unfinished import create, part_name
 
 Report = Callable[[str], None]
 
@@ -425,6 +427,10 @@ def _one_thread(_: int) -> None:
 
 def _replace(path: Path, write: Callable[[Path], object]) -> None:
     """Write beside the path, then put the finished file in its place."""
-    part = path.with_name(path.name + ".part")
-    write(part)
-    part.replace(path)
+    part = part_name(path)
+    create(part).close()
+    try:
+        write(part)
+        part.replace(path)
+    finally:
+        discard(part)

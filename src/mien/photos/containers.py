@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import repeat
 
-from mien.photos import tiff
+from mien.errors import PhotoTooCostly
+from mien.photos import boxes, tiff
 
 Bare = tuple[bytes, int]
 """An encoded picture without its metadata, and its EXIF orientation, 1 to 8."""
@@ -20,20 +22,34 @@ _PNG_KEPT = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
 _JPEG_KEPT = frozenset({*range(0xC0, 0xD0), 0xDB, 0xDD, 0xE0, 0xEE} - {0xC8})
 _JPEG_DROPPED = frozenset({0xDC, 0xDE, 0xDF, *range(0xE1, 0xF0), 0xFE} - {0xEE})
 _MARKER = re.compile(rb"\xff[^\0\1\xd0-\xd8\xff]")
+_SEGMENT = re.compile(b"\xff[" + re.escape(bytes([0xDA, *sorted(_JPEG_KEPT | _JPEG_DROPPED)])) + b"]")
+_GIF_BLOCK = re.compile(rb"[\x21\x2c]")
+_MOST_PIECES = 50_000
+"""Segments, chunks or blocks of a file. A photo of 256 MiB has some 30,000 of 8 KiB; each costs a round of Python."""
 _EXIF_ITEM = re.compile(rb"(infe[\2\3].{3}(?:.{4}|.{6}))Exif", re.DOTALL)
+
+
+def _pieces(name: str) -> Iterator[None]:
+    """Counts the pieces of a file, one each time around.
+
+    Raises:
+        PhotoTooCostly: there are more than any photo has.
+    """
+    yield from repeat(None, _MOST_PIECES)
+    raise PhotoTooCostly(f"this {name} picture is cut into more pieces than any photo: save it again")
 
 
 def _jpeg(data: bytes) -> Bare:
     """JPEG (ITU-T T.81): of the segments before the first scan, those that decoding needs."""
     kept, turn, at = [data[:2]], 1, 2
-    while (at := data.find(b"\xff", at)) >= 0 and at + 4 <= len(data):
-        marker = data[at + 1]
+    for _ in _pieces("JPEG"):
+        found = _SEGMENT.search(data, at)
+        if found is None or found.start() + 4 > len(data):
+            break
+        at, marker = found.start(), data[found.start() + 1]
         if marker == 0xDA:
             kept.append(data[at:])
             break
-        if marker not in _JPEG_KEPT and marker not in _JPEG_DROPPED:
-            at += 1 if marker == 0xFF else 2
-            continue
         length = int.from_bytes(data[at + 2 : at + 4])
         if length < 2:
             raise ValueError("a segment without a length")
@@ -49,7 +65,9 @@ def _jpeg(data: bytes) -> Bare:
 def _png(data: bytes) -> Bare:
     """PNG (ISO/IEC 15948): header, palette, transparency and the pixels of the default image."""
     kept, turn, at = [data[:8]], 1, 8
-    while at + 8 <= len(data):
+    for _ in _pieces("PNG"):
+        if at + 8 > len(data):
+            break
         length, name = struct.unpack_from(">I4s", data, at)
         end = at + 12 + length
         if name in _PNG_KEPT:
@@ -63,7 +81,9 @@ def _png(data: bytes) -> Bare:
 def _webp(data: bytes) -> Bare:
     """WebP (RFC 9649): as it is, since Pillow does not look into its metadata."""
     at, turn = 12, 1
-    while at + 8 <= len(data):
+    for _ in _pieces("WebP"):
+        if at + 8 > len(data):
+            break
         name, length = struct.unpack_from("<4sI", data, at)
         if name == b"EXIF":
             turn = tiff.orientation(data[at + 8 : at + 8 + length])
@@ -73,7 +93,14 @@ def _webp(data: bytes) -> Bare:
 
 def _avif(data: bytes) -> Bare:
     """AVIF (its specification, 1.1): the turn is a property of the picture, so that EXIF data count for nothing."""
+    boxes.check(data)
     return _EXIF_ITEM.sub(rb"\1none", data), 1
+
+
+def _heif(data: bytes) -> Bare:
+    """HEIF (ISO/IEC 23008-12): as it is; the turn is a property of the picture, which its library applies."""
+    boxes.check(data)
+    return data, 1
 
 
 def _gif(data: bytes) -> Bare:
@@ -81,14 +108,17 @@ def _gif(data: bytes) -> Bare:
     width, height, flags = struct.unpack_from("<HHB", data, 6)
     at = 13 + (3 << ((flags & 7) + 1) if flags & 0x80 else 0)
     head, control = data[13:at], b""
+    count = _pieces("GIF")
     while data[at] != 0x2C:
+        next(count)
         if data[at : at + 3] == b"\x21\xf9\x04":
             control = b"\x21\xf9\x04" + bytes([data[at + 3] & 1, 0, 0, data[at + 6], 0])
         if data[at] == 0x21:
             at += 2
             while data[at]:
+                next(count)
                 at += 1 + data[at]
-        at += 1
+        at = _GIF_BLOCK.search(data, at + 1).start()  # type: ignore[union-attr] # no more block is damage too
     left, top, wide, high = struct.unpack_from("<4H", data, at + 1)
     canvas = struct.pack("<HH", max(width, left + wide), max(height, top + high))
     return b"".join([data[:6], canvas, data[10:13], head, control, data[at:]]), 1
@@ -104,13 +134,15 @@ STRIP: dict[str, Callable[[bytes], Bare]] = {
     "GIF": _gif,
     "WEBP": _webp,
     "AVIF": _avif,
+    "HEIF": _heif,
     "TIFF": _tiff,
 }
-"""How to strip each format that has metadata; raises ValueError, IndexError or struct.error for a damaged file."""
+"""How to strip each format that has metadata; raises what `readers` takes for damage for a damaged file, and
+PhotoTooCostly."""
 
 
 def jpeg_scans(data: bytes) -> int:
-    """How many times a JPEG goes over its pixels; progressive files of a few bytes can ask for thousands of rounds.
+    """How many times a JPEG goes over its pixels; files of a few bytes can ask for thousands of rounds.
 
     Args:
         data: a JPEG file as `STRIP` leaves it.

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mien.errors import NotAnImage, PhotoEmpty, UsageError
+from mien.photos import cost, tiff
 from mien.photos import pixels as px
-from mien.photos import tiff
 from mien.photos.formats import rejection, sniff
 from mien.photos.item import MAX_BYTES, check_bytes
 from mien.photos.readers import damage_told, open_image
@@ -50,20 +50,28 @@ class DecodeOptions:
             `Image.MAX_IMAGE_PIXELS`, 89 million, where that is less.
         max_bytes: size of the encoded photo.
         target_side: photos with a longer side are reduced to it, JPEG already while decoding; None to keep full size.
+        max_seconds: an analyzer decodes each photo in a process of its own, which is ended after so long, see
+            `mien.photos.decoders`; None: in this process, with no limit of time.
+        max_memory: bytes that decoding may take, by what the photo's header says; in a process of its own the system
+            holds it to that whatever the header says. None for no limit.
 
     Raises:
-        UsageError: a limit below 1.
+        UsageError: a limit below 1, or no time at all.
     """
 
     max_pixels: int = 200_000_000
     max_bytes: int = MAX_BYTES
     target_side: int | None = 2048
+    max_seconds: float | None = None
+    max_memory: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("max_pixels", "max_bytes", "target_side"):
+        for name in ("max_pixels", "max_bytes", "target_side", "max_memory"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UsageError(f"{name} must be 1 or more, not {value}")
+        if self.max_seconds is not None and not self.max_seconds > 0:
+            raise UsageError(f"max_seconds must be above 0, not {self.max_seconds}")
 
 
 DEFAULTS = DecodeOptions()
@@ -84,6 +92,7 @@ def decode(data: bytes, options: DecodeOptions = DEFAULTS) -> Picture:
         NotAnImage: bytes of something else.
         PhotoTruncated: a picture that breaks off or is damaged.
         PhotoTooLarge: more bytes or pixels than the options allow.
+        PhotoTooCostly: more memory than they allow, or more pieces than any photo has.
         PhotoUnsupported: a format that needs something which is not installed, or that cannot be read.
     """
     if not data:
@@ -97,9 +106,9 @@ def decode(data: bytes, options: DecodeOptions = DEFAULTS) -> Picture:
         full = image.size
         if name == "JPEG":
             image.draft(None, px.fitted(full, options.target_side and round(options.target_side * _ENOUGH)))
-            image.load()
-        else:
-            image.load()
+        cost.check(image, full, len(data), options.max_memory)
+        image.load()
+        if name != "JPEG":
             full = image.size
         return _picture(image, full, options.target_side, orientation)
 

@@ -59,9 +59,9 @@ class Item:
     address: Address | None = None
 
     @classmethod
-    def file(cls, path: str, max_bytes: int = MAX_BYTES) -> Item:
-        """The item of a path, whether or not a file lies there."""
-        return cls(printable(path), lambda: read_file(path, max_bytes), Address("file", path))
+    def file(cls, path: str, max_bytes: int = MAX_BYTES, *, regular: bool = False) -> Item:
+        """The item of a path, whether or not a file lies there; `regular`: no pipe is waited for."""
+        return cls(printable(path), lambda: read_file(path, max_bytes, regular=regular), Address("file", path))
 
     @classmethod
     def cut(cls, source: str, path: str, start: int, size: int, max_bytes: int = MAX_BYTES) -> Item:
@@ -83,8 +83,13 @@ class Item:
         return cls(printable(source), read, Address("failing", sentence, error=kind.kind))
 
 
-def read_file(path: str | Path, max_bytes: int = MAX_BYTES) -> bytes:
+def read_file(path: str | Path, max_bytes: int = MAX_BYTES, *, regular: bool = False) -> bytes:
     """The bytes of a file.
+
+    Args:
+        path: where it lies.
+        max_bytes: larger files are not read.
+        regular: read only regular files. A pipe that nobody writes to would be waited for, for ever.
 
     Raises:
         PhotoMissing: no file lies there.
@@ -94,8 +99,10 @@ def read_file(path: str | Path, max_bytes: int = MAX_BYTES) -> bytes:
     """
     name = printable(str(path))
     try:
-        with Path(path).open("rb") as file:
+        with open(path, "rb", opener=_open_at_once if regular else None) as file:
             status = os.fstat(file.fileno())
+            if regular and not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
+                raise PhotoUnreadable(f"{name} is a pipe or a device, not a photo: take it out of the list")
             if stat.S_ISREG(status.st_mode):
                 if status.st_size > max_bytes:
                     _check_film(file.read(_HEAD))
@@ -118,6 +125,10 @@ def _check_film(head: bytes) -> None:
     """A video is told so, rather than to be made smaller."""
     if sniff(head) is None and "film" in (describe(head) or ""):
         raise rejection(head)
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _cut(path: str, start: int, size: int, source: str) -> bytes:

@@ -21,7 +21,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from mien.errors import PhotoTooLarge, PhotoTruncated, PhotoUnsupported
+from mien.errors import PhotoTooCostly, PhotoTooLarge, PhotoTruncated, PhotoUnsupported
 from mien.photos import tiff
 from mien.photos.containers import STRIP, jpeg_scans
 
@@ -67,7 +67,7 @@ def open_image(data: bytes, name: str, most: int) -> tuple[Image.Image, int]:
         The image, not yet decoded, and its EXIF orientation, 1 to 8. To be used within `damage_told`.
 
     Raises:
-        PhotoTooLarge: more pixels, or a progressive JPEG that would take hours.
+        PhotoTooLarge: more pixels, or a JPEG that goes over them a thousand times.
         PhotoUnsupported: a format that needs something which is not installed.
     """
     bare, orientation = STRIP[name](data) if name in STRIP else (data, 1)
@@ -79,7 +79,7 @@ def open_image(data: bytes, name: str, most: int) -> tuple[Image.Image, int]:
     if name == "AVIF":
         # Pillow gives the turn that is a property of the picture as EXIF data of its own making.
         orientation = tiff.orientation(image.info.get("exif", b""))
-    if image.info.get("progressive") and jpeg_scans(bare) > _MOST_SCANS:
+    if name == "JPEG" and jpeg_scans(bare) > _MOST_SCANS:
         raise PhotoTooLarge("this JPEG builds up in more steps than any photo does: save it again")
     return image, orientation
 
@@ -111,8 +111,10 @@ def damage_told(name: str) -> Iterator[None]:
     """Whatever Pillow raises for a damaged file becomes a `PhotoError`."""
     try:
         yield
-    except (Image.DecompressionBombError, MemoryError):
+    except Image.DecompressionBombError:
         raise PhotoTooLarge("the photo has more pixels than fit into memory: make it smaller") from None
+    except MemoryError:
+        raise PhotoTooCostly("decoding this photo takes more memory than it may: save it again, smaller") from None
     except _DAMAGE as error:
         detail = f" ({error})" if isinstance(error, OSError | SyntaxError | ValueError) and str(error) else ""
         raise PhotoTruncated(

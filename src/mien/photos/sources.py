@@ -26,7 +26,11 @@ _HEAD = 64
 
 
 def items(
-    inputs: Iterable[str | Path] | str | Path, *, stdin: BinaryIO | None = None, max_bytes: int = MAX_BYTES
+    inputs: Iterable[str | Path] | str | Path,
+    *,
+    stdin: BinaryIO | None = None,
+    max_bytes: int = MAX_BYTES,
+    regular: bool = False,
 ) -> Iterator[Item]:
     """Unfold what a user names into photos, lazily.
 
@@ -44,6 +48,8 @@ def items(
         inputs: what the user names; one name may stand alone.
         stdin: where "-" reads from; `sys.stdin` if None.
         max_bytes: larger files are not read.
+        regular: read regular files only. So it is always with names that a list or a pattern has given: a pipe among
+            them would be waited for.
 
     Yields:
         Items in the order of the inputs.
@@ -57,22 +63,22 @@ def items(
         if str(entry) == "-":
             yield from _standard_input(stdin or _bytes_that_come_in(), max_bytes)
         else:
-            yield from _unfold(str(entry), max_bytes)
+            yield from _unfold(str(entry), max_bytes, regular=regular)
 
 
-def _unfold(path: str, max_bytes: int) -> Iterator[Item]:
+def _unfold(path: str, max_bytes: int, *, regular: bool = True) -> Iterator[Item]:
     """The items of one file, folder, archive or glob."""
     # os.path says False to names that no file can have; the methods of Path raise.
     if os.path.isdir(path):  # noqa: PTH112
         yield from _some(_walk(path, max_bytes), path, f"the folder {printable(path)} holds no pictures")
-    elif os.path.exists(path) and _ARCHIVE.search(path):  # noqa: PTH110
+    elif _ARCHIVE.search(path) and (os.path.isfile(path) if regular else os.path.exists(path)):  # noqa: PTH110, PTH113
         yield from members(path, max_bytes)
     elif is_address(path) and not os.path.lexists(path):
         yield Item.failing(path, PhotoMissing, absent(path))
     elif glob.has_magic(path) and not os.path.lexists(path):
         yield from _some(_matches(path, max_bytes), path, f"no pictures match {printable(path)}")
     else:
-        yield Item.file(path, max_bytes)
+        yield Item.file(path, max_bytes, regular=regular)
 
 
 def _some(found: Iterator[Item], source: str, sentence: str) -> Iterator[Item]:
@@ -103,7 +109,7 @@ def _walk(folder: str, max_bytes: int) -> Iterator[Item]:
         waiting.extend(entry.path for entry in reversed(entries) if _is_folder(entry))
         for entry in entries:
             if is_picture(entry.name) and _is_file(entry):
-                yield Item.file(entry.path, max_bytes)
+                yield Item.file(entry.path, max_bytes, regular=True)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

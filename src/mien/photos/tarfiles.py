@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import gzip
+import re
 import tarfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO, cast
 
 from mien.errors import PhotoMissing, PhotoTruncated, PhotoUnreadable
 from mien.names import printable
 from mien.photos.item import Address, Item, check_bytes, is_picture
 
-_BROKEN = (tarfile.TarError, OSError, EOFError, ValueError, OverflowError, zlib.error)
+_BROKEN = (tarfile.TarError, OSError, EOFError, ValueError, OverflowError, RecursionError, zlib.error)
+_MOST_HEADER = 256 << 10
+"""Bytes that tell of one member: its header, long names, attributes and the map of a sparse file. The longest path that
+Linux opens has 4,096."""
+_LONG_NUMBER = re.compile(rb"[0-9]{1000}")
 
 
 class _Member(tarfile.TarInfo):
@@ -25,6 +32,40 @@ class _Member(tarfile.TarInfo):
             if buf.strip(b"\0"):
                 raise tarfile.ReadError(str(error)) from None
             raise
+
+
+class _Metered:
+    """A file in which headers are bounded: a few megabytes of gzip may claim, and hold, a name of gigabytes."""
+
+    def __init__(self, file: IO[bytes] | gzip.GzipFile) -> None:
+        self._file = file
+        self._left: int | None = _MOST_HEADER
+        self.tell = file.tell
+        self.seek = file.seek
+
+    def read(self, size: int = -1) -> bytes:
+        """As of a file.
+
+        Raises:
+            tarfile.ReadError: more than a header has.
+        """
+        if self._left is None:
+            return self._file.read(size)
+        self._left -= size
+        if size < 0 or self._left < 0:
+            raise tarfile.ReadError("the header of a member is longer than any name")
+        data = self._file.read(size)
+        if size > tarfile.BLOCKSIZE and _LONG_NUMBER.search(data):  # older Pythons look at it again from each digit
+            raise tarfile.ReadError("a number in a header is longer than any")
+        return data
+
+    def next(self, tar: tarfile.TarFile) -> tarfile.TarInfo | None:
+        """The next member; what is read of it thereafter is not bounded."""
+        self._left = _MOST_HEADER
+        try:
+            return tar.next()
+        finally:
+            self._left = None
 
 
 def members(path: str, max_bytes: int) -> Iterator[Item]:
@@ -45,8 +86,11 @@ def members(path: str, max_bytes: int) -> Iterator[Item]:
         with Path(path).open("rb") as file:
             packed = file.read(2) == b"\x1f\x8b"
             file.seek(0)
-            with tarfile.open(fileobj=file, mode="r:gz" if packed else "r:", tarinfo=_Member, encoding="utf-8") as tar:
-                while (member := tar.next()) is not None:
+            metered = _Metered(gzip.GzipFile(fileobj=file, mode="rb") if packed else file)
+            with tarfile.TarFile(
+                mode="r", fileobj=cast("IO[bytes]", metered), tarinfo=_Member, encoding="utf-8"
+            ) as tar:
+                while (member := metered.next(tar)) is not None:
                     tar.members.clear()  # type: ignore[attr-defined]
                     if member.isreg() and is_picture(member.name):
                         yield _item(path, tar, member, found, max_bytes, packed=packed)

@@ -11,12 +11,13 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.openapi.utils import get_openapi
 from starlette.datastructures import MutableHeaders
+from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import FileResponse
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mien import __version__
-from mien.service import metrics, problems, routes, schemas
+from mien.service import edges, metrics, problems, routes, schemas
 from mien.service.settings import Settings
 from mien.service.state import State, load
 from mien.service.uploads import PhotosInJSON
@@ -67,6 +68,7 @@ def create_app(settings: Settings | None = None, state: State | None = None) -> 
         docs_url=None,  # both pages fetch their scripts from another host
         redoc_url=None,
         openapi_url="/openapi.json",
+        redirect_slashes=False,  # it would name whatever host the client has, and http behind TLS
     )
     app.state.mien = None
     problems.install(app)
@@ -74,8 +76,15 @@ def create_app(settings: Settings | None = None, state: State | None = None) -> 
     _operations(app)
     if chosen.page:
         _page(app)
+    app.add_middleware(edges.Faults)
+    app.add_middleware(edges.Heads)
+    if chosen.root_path:
+        app.add_middleware(edges.Rooted, root=chosen.root_path)
+    if chosen.cors:
+        app.add_middleware(CORSMiddleware, allow_origins=chosen.cors, **edges.SHARED)
     app.add_middleware(_Headers)
     app.add_middleware(metrics.Measured, metrics=counted)
+    app.add_middleware(edges.Named)
     app.openapi = lambda: _openapi(app, chosen)  # type: ignore[method-assign]
     return app
 
@@ -104,10 +113,14 @@ def _operations(app: FastAPI) -> None:
 
     @app.get("/readyz", response_model=schemas.Health, responses=routes.problems(503))
     async def readyz(request: Request) -> Response:
-        """The models are loaded and every thread works."""
+        """The models are loaded, every thread works, and photos are finished."""
         state = request.app.state.mien
         if state is None or not state.engine.alive:
             raise problems.Problem("busy", "the models are not loaded", headers={"Retry-After": "1"})
+        seconds = state.settings.decode_seconds or state.settings.work_seconds
+        if state.engine.stalled(seconds):
+            detail = f"photos wait, and none was finished within {seconds:g} s"
+            raise problems.Problem("busy", detail, headers={"Retry-After": "1"})
         return Response('{"status": "ok"}', media_type=routes.JSON)
 
     @app.get("/metrics", response_class=Response, responses={200: {"content": {metrics.MEDIA_TYPE: {}}}})
@@ -120,6 +133,8 @@ def _openapi(app: FastAPI, settings: Settings) -> dict[str, Any]:
     """The description of the service, with the bodies and problems that routes only refer to."""
     if app.openapi_schema is None:
         record = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+        if settings.root_path:
+            record["servers"] = [{"url": settings.root_path}]
         known = record["components"]["schemas"]
         for model in (schemas.ProblemRecord, PhotosInJSON):
             parts = model.model_json_schema(ref_template="#/components/schemas/{model}")

@@ -1,8 +1,10 @@
 """Threads that work for all requests together: photos are looked at one by one, their faces estimated in batches.
 
-Every thread does both kinds of work, so that no core waits while there is some. A batch is begun when it is full, when
-no photo is left to look at, or when its first face has waited long enough. So a lone request is answered at once, and
-many at once share the network's runs.
+Photos of strangers are decoded in processes of their own; one that takes long is set aside, and its thread goes on with
+others meanwhile. Every thread does both kinds of work, so that no core waits while there is some. A batch is begun when
+it is full, when no photo is left to look at, or when its first face has waited long enough. So a lone request is
+answered at once, and many at once share the network's runs. Callers take turns (`mien.service.turns`), and a photo with
+a crowd on it gives way to others after each batch of its faces.
 """
 
 from __future__ import annotations
@@ -14,16 +16,28 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from mien.analyzer import Analyzer, Draft
 from mien.cores import physical_cores
 from mien.errors import MienError, PhotoError
+from mien.estimate.estimator import Estimates
+from mien.photos.decode import Picture
+from mien.photos.decoders import Decoders, GivenUp, Unfinished
 from mien.results import Failure, Photo
+from mien.service.pace import Pace
+from mien.service.turns import Flow, Turns
 
 log = logging.getLogger("mien.service")
 
 T = TypeVar("T")
+
+CROWD = 4
+"""Faces of a photo, in full batches, from which on these are separate pieces of work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +51,7 @@ class Order:
         level: share of true ages that intervals are to hold; None for the analyzer's.
         abstain: probability below which a gender is "uncertain"; None for the analyzer's.
         max_faces: keep only so many, the largest; None for all.
+        caller: who asked; callers take turns.
     """
 
     analyzer: Analyzer
@@ -45,6 +60,7 @@ class Order:
     level: float | None = None
     abstain: float | None = None
     max_faces: int | None = None
+    caller: str = ""
 
 
 @dataclass(slots=True)
@@ -55,6 +71,8 @@ class _Job:
     future: Future[tuple[Photo, Draft]] = field(default_factory=Future)
     draft: Draft | None = None
     ready: float = 0.0
+    parts: list[Estimates] = field(default_factory=list)
+    decoded: Future[Picture] | None = None
 
     @property
     def faces(self) -> int:
@@ -71,6 +89,7 @@ class Engine:
         max_batch: int = 8,
         max_wait: float = 0.05,
         on_batch: Callable[[int], None] = lambda faces: None,
+        decoders: Decoders | None = None,
     ) -> None:
         """Start the threads.
 
@@ -79,13 +98,18 @@ class Engine:
             max_batch: most faces in one run of the network, unless a single photo has more.
             max_wait: seconds that a face waits at most for others.
             on_batch: told how many faces each run had.
+            decoders: decode photos in processes of their own; None to have the analyzers do it. Closed with the engine.
         """
         self._max_batch = max_batch
         self._max_wait = max_wait
         self._on_batch = on_batch
         self._change = threading.Condition()
-        self._waiting: deque[_Job | Callable[[], None]] = deque()
+        self._waiting: Turns[_Job | Callable[[], None]] = Turns()
+        self._decoded: deque[_Job] = deque()
         self._seen: deque[_Job] = deque()
+        self._decoders = decoders
+        self._aside = 0
+        self._pace = Pace()
         self._closed = False
         self._threads = [
             threading.Thread(target=self._work, name=f"mien-{number}", daemon=True)
@@ -110,6 +134,13 @@ class Engine:
         """Whether it takes orders, and every thread is there to carry them out."""
         return not self._closed and all(thread.is_alive() for thread in self._threads)
 
+    def stalled(self, seconds: float) -> bool:
+        """Whether no photo could be finished for so many seconds, though some were there.
+
+        Those that are set aside, since decoding them takes longer than most, do not count.
+        """
+        return self._pace.stalled(seconds)
+
     def analyse(self, order: Order) -> Future[tuple[Photo, Draft]]:
         """Have a photo analysed.
 
@@ -118,11 +149,17 @@ class Engine:
             costs no work.
         """
         job = _Job(order)
-        self._add(job)
+        self._add(job, Flow(order.caller))
+        self._pace.begin(job.future)
         return job.future
 
-    def run(self, task: Callable[[], T]) -> Future[T]:
-        """Have other work done by one of the threads."""
+    def delay(self, caller: str, kind: str, pieces: int = 1) -> float:
+        """Seconds until that many more pieces of work of a caller would be done, as far as can be told."""
+        with self._change:
+            return self._waiting.delay(Flow(caller, kind), pieces) / len(self._threads)
+
+    def run(self, task: Callable[[], T], caller: str = "", kind: str = "photo") -> Future[T]:
+        """Have other work done by one of the threads; work of one caller and kind shares its turns."""
         future: Future[T] = Future()
 
         def work() -> None:
@@ -132,7 +169,7 @@ class Engine:
                 except BaseException as error:  # noqa: BLE001 - it is raised where the result is asked for
                     future.set_exception(error)
 
-        self._add(work)
+        self._add(work, Flow(caller, kind))
         return future
 
     def close(self, seconds: float | None = None) -> None:
@@ -149,29 +186,45 @@ class Engine:
             thread.join(None if end is None else max(0.0, end - time.monotonic()))
         with self._change:
             self._waiting.clear()
+            self._decoded.clear()
             self._seen.clear()
+        if self._decoders is not None:
+            self._decoders.close()
 
-    def _add(self, work: _Job | Callable[[], None]) -> None:
+    def _add(self, work: _Job | Callable[[], None], flow: Flow) -> None:
         with self._change:
             if self._closed:
                 raise RuntimeError("the engine is closed")
-            self._waiting.append(work)
+            self._waiting.add(flow, work)
             self._change.notify()
 
     def _work(self) -> None:
         while True:
             with self._change:
-                while not (batch := self._take_batch()) and not self._waiting:
-                    if self._closed:
+                while not (batch := self._take_batch()) and not self._decoded and not self._waiting:
+                    if self._closed and not self._aside:
                         return
                     self._change.wait()
-                work = None if batch else self._waiting.popleft()
+                flow: Flow | None = None
+                work: _Job | Callable[[], None] | None = None
+                if not batch and self._decoded:
+                    work = self._decoded.popleft()
+                elif not batch:
+                    flow, work = self._waiting.take()
             if batch:
                 self._answer(batch)
-            elif isinstance(work, _Job):
+                continue
+            begun = time.perf_counter()
+            if isinstance(work, _Job):
                 self._look(work)
             elif work is not None:
                 work()
+            seconds = time.perf_counter() - begun
+            with self._change:
+                if flow is not None:
+                    self._waiting.done(flow, seconds)
+                elif isinstance(work, _Job):  # the rest of what was begun in a turn
+                    self._waiting.charge(Flow(work.order.caller), seconds)
 
     def _take_batch(self) -> list[_Job]:
         """The jobs of the next run of the network; none where it is better to look at another photo first."""
@@ -196,11 +249,17 @@ class Engine:
         if job.future.cancelled():
             return
         try:
-            draft = order.analyzer.look(order.data, order.source)
+            photo = self._decode(job)
+            if photo is None:
+                return
+            draft = order.analyzer.look(photo, order.source)
         except PhotoError as error:
             draft = Draft(order.source, error=Failure(error.kind, str(error)))
         except MienError as error:
             _fail(job, error)
+            return
+        except GivenUp:
+            job.future.cancel()
             return
         except Exception:  # the edge of the service: one photo must not end a thread
             log.exception("a photo could not be looked at")
@@ -210,12 +269,46 @@ class Engine:
             for found in (draft.detections, draft.chips, draft.qualities):
                 del found[order.max_faces :]
         job.draft, job.ready = draft, time.monotonic()
-        if draft.chips:
+        if job.faces > CROWD * self._max_batch:
+            self._answer_crowd(job)
+        elif draft.chips:
             with self._change:
                 self._seen.append(job)
                 self._change.notify()
         else:
             self._answer([job])
+
+    def _decode(self, job: _Job) -> Picture | bytes | None:
+        """The picture of a photo, or its bytes where the analyzer is to decode them; None where it is set aside."""
+        if self._decoders is None:
+            return job.order.data
+        if job.decoded is not None:
+            return job.decoded.result()
+        begun = self._decoders.begin(job.order.data)
+        if isinstance(begun, Picture):
+            return begun
+        with self._change:
+            self._aside += 1
+        self._pace.leave(job.future)
+        threading.Thread(target=self._finish, args=(job, begun), name="mien-aside", daemon=True).start()
+        return None
+
+    def _finish(self, job: _Job, begun: Unfinished) -> None:
+        """Wait for a photo that was set aside, and have it looked at."""
+        assert self._decoders is not None
+        job.decoded = Future()
+        try:
+            job.decoded.set_result(self._decoders.finish(begun, job.future.cancelled))
+            self._pace.begin(job.future)
+        except GivenUp:
+            job.future.cancel()
+        except Exception as error:  # noqa: BLE001 - raised where the photo is looked at
+            job.decoded.set_exception(error)
+        with self._change:
+            self._aside -= 1
+            if job.decoded.done():
+                self._decoded.append(job)
+            self._change.notify_all()
 
     def _answer(self, jobs: list[_Job]) -> None:
         """Estimate the faces of some photos together."""
@@ -233,6 +326,33 @@ class Engine:
         for (job, draft), photo in zip(wanted, photos, strict=True):
             if job.future.set_running_or_notify_cancel():
                 job.future.set_result((photo, draft))
+
+    def _answer_crowd(self, job: _Job) -> None:
+        """Estimate one batch of a photo's many faces, and take a new turn for the next one."""
+        draft, order = job.draft, job.order
+        if draft is None or job.future.cancelled():
+            return
+        begin = sum(len(part.female) for part in job.parts)
+        try:
+            part = order.analyzer.estimator(np.stack(draft.chips[begin : begin + self._max_batch]))
+            job.parts.append(part)
+            self._on_batch(len(part.female))
+            if begin + len(part.female) < job.faces:
+                with self._change:  # even where it is closed: what was begun is finished
+                    self._waiting.add(Flow(order.caller), partial(self._answer_crowd, job), first=True)
+                    self._change.notify()
+                return
+            whole = Estimates(*(np.concatenate(column) for column in zip(*map(_columns, job.parts), strict=True)))
+            (photo,) = order.analyzer.put(whole, [draft])
+        except Exception as error:  # noqa: BLE001 - told to who waits for it
+            _fail(job, error)
+            return
+        if job.future.set_running_or_notify_cancel():
+            job.future.set_result((photo, draft))
+
+
+def _columns(part: Estimates) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    return part.pmf, part.female
 
 
 def _fail(job: _Job, error: BaseException) -> None:

@@ -27,6 +27,7 @@ class Patience:
         seconds: time for one client.
         silence: time that it may send nothing.
         most: clients at once; beyond it a connection is closed at once.
+        reading: time for a client to take what was written to it; one that reads nothing holds an answer in memory.
         now: connections that are being read from.
     """
 
@@ -34,6 +35,7 @@ class Patience:
     seconds: float
     silence: float = 5.0
     most: int = 256
+    reading: float = 30.0
     now: set[Lingering] = field(default_factory=set)
 
 
@@ -49,6 +51,9 @@ class Lingering(H11Protocol):
         self._deadline = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._stopping = False
+        self._written = 0
+        self._due = 0
+        self._reader: asyncio.TimerHandle | None = None
 
     @property
     def lingers(self) -> bool:
@@ -74,9 +79,32 @@ class Lingering(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the client."""
         self.patience.now.discard(self)
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._reader):
+            if timer is not None:
+                timer.cancel()
         super().connection_lost(exc)
+
+    def wrote(self, size: int) -> None:
+        """Give the client time to read what was written; where it does not, the connection ends."""
+        self._written += size
+        if self._reader is None and self._real.get_write_buffer_size():
+            self._due = self._written
+            self._reader = self.loop.call_later(self.patience.reading, self._check_reader)
+
+    def turn_away(self, answer: bytes) -> None:
+        """Send a last answer to a client whatever it may have to say."""
+        self._real.write(answer)
+        if self._linger(SECONDS_AT_THE_END):
+            return
+        self._real.close()
+
+    def _check_reader(self) -> None:
+        self._reader = None
+        left = self._real.get_write_buffer_size()
+        if left and self._written - left < self._due:
+            self._real.abort()
+        elif left:
+            self.wrote(0)
 
     def shutdown(self) -> None:
         """Come to an end soon: the service does."""
@@ -89,7 +117,10 @@ class Lingering(H11Protocol):
 
     def linger(self) -> bool:
         """Half-close the connection, or say that it needs none of that."""
-        if not self._sends() or len(self.patience.now) >= self.patience.most:
+        return self._sends() and self._linger(SECONDS_AT_THE_END if self._stopping else self.patience.seconds)
+
+    def _linger(self, seconds: float) -> bool:
+        if len(self.patience.now) >= self.patience.most:
             return False
         try:
             self._real.write_eof()  # once what is written has left
@@ -97,7 +128,7 @@ class Lingering(H11Protocol):
             return False
         self.patience.now.add(self)
         self._left = self.patience.size
-        self._deadline = self.loop.time() + (SECONDS_AT_THE_END if self._stopping else self.patience.seconds)
+        self._deadline = self.loop.time() + seconds
         self._wait()
         if self.cycle is not None and not self.cycle.response_complete:  # uvicorn itself has refused the rest
             self.cycle.disconnected = True
@@ -138,6 +169,7 @@ class _Closing(asyncio.Transport):
     def write(self, data: Any) -> None:
         if not self._connection.lingers:
             self._real.write(data)
+            self._connection.wrote(len(data))
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         return self._real.get_extra_info(name, default)

@@ -11,7 +11,9 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from mien.errors import MienError, PhotoError, UsageError
+from mien.plain import plain
 from mien.results import Failure
+from mien.service import faults, logs
 from mien.sinks.records import encode
 
 log = logging.getLogger("mien.service")
@@ -31,6 +33,7 @@ TITLES: dict[str, tuple[int, str]] = {
     "usage": (422, "A parameter cannot be used"),
     "empty": (422, "A photo has no bytes"),
     "truncated": (422, "The picture breaks off or is damaged"),
+    "too_costly": (422, "A photo takes more time or memory than it may"),
     "unreadable": (422, "The photo cannot be read"),
     "photos": (422, "None of the photos can be used"),
     "too_many_requests": (429, "Too many requests"),
@@ -39,6 +42,9 @@ TITLES: dict[str, tuple[int, str]] = {
     "timeout": (504, "The answer took too long"),
 }
 """Kind -> status and title; the type is "urn:mien:problem:" and the kind."""
+
+CLOSE = {"Connection": "close"}
+"""Headers of an answer that is given before the whole request was read."""
 
 KINDS_OF_STATUS = {400: "bad_request", 404: "not_found", 405: "method_not_allowed"}
 
@@ -76,9 +82,17 @@ class Problem(Exception):
     def response(self) -> Response:
         """The answer that tells it."""
         status, title = TITLES[self.kind]
-        record = {"type": f"urn:mien:problem:{self.kind}", "title": title, "status": status, "detail": self.detail}
+        record = {"type": f"urn:mien:problem:{self.kind}", "title": title, "status": status}
+        record["detail"] = faults.cut(plain(self.detail), faults.LONGEST_DETAIL)
+        if request := logs.REQUEST.get():
+            record["instance"] = f"urn:mien:request:{request}"
         body = encode({**record, **self.members})
         return Response(body, status, {**self.headers, "Cache-Control": "no-store"}, MEDIA_TYPE)
+
+
+def fault_inside() -> Problem:
+    """The problem of a fault of ours."""
+    return Problem("internal", "a fault inside mien, please report it with the request's id")
 
 
 def of_failures(failures: list[Failure], records: list[dict[str, Any]]) -> Problem:
@@ -101,10 +115,16 @@ def of_error(error: MienError) -> Problem:
 
 def _sentence(kind: str, request: Request, error: HTTPException) -> str:
     if kind == "not_found":
-        return f"there is nothing at {request.url.path}: see /openapi.json"
+        return f"there is nothing at {_path(request)}: see /openapi.json"
     if kind == "method_not_allowed":
-        return f"{request.url.path} takes {(error.headers or {}).get('Allow', 'other methods')}, not {request.method}"
+        taken = (error.headers or {}).get("Allow", "other methods")
+        return f"{_path(request)} takes {taken}, not {faults.cut(request.method, 40)}"
     return str(error.detail)
+
+
+def _path(request: Request) -> str:
+    """The address that was asked for, cut where it is long."""
+    return faults.cut(request.url.path, faults.LONGEST_PLACE)
 
 
 def install(app: FastAPI) -> None:
@@ -120,20 +140,19 @@ def install(app: FastAPI) -> None:
 
     def invalid(_: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
-        faults = [
-            {"at": ".".join(str(part) for part in fault["loc"]), "fault": fault["msg"]} for fault in error.errors()
-        ]
-        detail = "; ".join(f"{fault['at']}: {fault['fault']}" for fault in faults)
-        return Problem("usage", detail, members={"errors": faults}).response()
+        detail, told = faults.tell(error.errors())
+        return Problem("usage", detail, members={"errors": told}).response()
 
     def http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         kind = KINDS_OF_STATUS.get(error.status_code, "bad_request")
-        return Problem(kind, _sentence(kind, request, error), headers=error.headers).response()
+        headers = dict(error.headers or {})
+        if "GET" in (methods := headers.get("Allow", "").split(", ")) and "HEAD" not in methods:
+            headers["Allow"] = ", ".join([*methods, "HEAD"])
+        return Problem(kind, _sentence(kind, request, error), headers=headers).response()
 
     def fault(_: Request, error: Exception) -> Response:
-        # Starlette logs the traceback itself; the client learns nothing of the inside
-        return Problem("internal", "a fault inside mien, please report it").response()
+        return fault_inside().response()  # what is logged elsewhere; the client learns nothing of the inside
 
     app.add_exception_handler(Problem, problem)
     app.add_exception_handler(MienError, own)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from base64 import b64encode
 from collections.abc import AsyncGenerator
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
 from typing import Annotated, Any, TypeVar
@@ -24,6 +26,7 @@ from mien.overlay import heat
 from mien.results import SCHEMA_VERSION, Photo
 from mien.service import schemas
 from mien.service.engine import Order
+from mien.service.places import Ticket, busy, evicted
 from mien.service.problems import MEDIA_TYPE, TITLES, Problem, of_failures
 from mien.service.state import State
 from mien.service.uploads import Upload
@@ -54,6 +57,7 @@ BODY: dict[str, Any] = {
                 "encoding": {"photos": {"contentType": "image/jpeg, image/png, image/webp"}},
             },
             JSON: {"schema": {"$ref": "#/components/schemas/PhotosInJSON"}},
+            **{kind: {"schema": {"type": "string", "format": "binary"}} for kind in ("image/jpeg", "image/png")},
         },
     }
 }
@@ -70,13 +74,7 @@ async def _authorise(request: Request) -> None:
     await state_of(request).gate.authorise(request)
 
 
-async def _admit(request: Request) -> AsyncGenerator[None]:
-    async for place in state_of(request).gate.admit():
-        yield place
-
-
 router = APIRouter(prefix="/v1", dependencies=[Depends(_authorise)])
-work = [Depends(_admit, scope="function")]  # the place is free once the answer is made, however slowly it is read
 
 
 @router.get("/models", response_model=schemas.Models, responses=problems(401, 422, 429))
@@ -85,21 +83,19 @@ async def models(request: Request) -> Response:
     return _json(state_of(request).describe())
 
 
-@router.post("/predict", response_model=schemas.Predictions, responses=REFUSALS, openapi_extra=BODY, dependencies=work)
+@router.post("/predict", response_model=schemas.Predictions, responses=REFUSALS, openapi_extra=BODY)
 async def predict(request: Request, choice: Annotated[schemas.PredictChoice, Query()]) -> Response:
     """Estimate age and gender of every face in photos."""
     state = state_of(request)
     analyzer = state.analyzer(choice.model)
-    async with _photos(request) as uploads:
-        found = await _analyse(state, analyzer, uploads, choice, _end(state))
+    async with _photos(request) as work:
+        found = await _analyse(work, analyzer, choice)
     records = [photo.to_dict(pmf=choice.pmf) for photo, _ in found]
     _refuse_if_all_failed([photo for photo, _ in found], records)
     return _json({"schema_version": SCHEMA_VERSION, "model": analyzer.config.name, "photos": records})
 
 
-@router.post(
-    "/check-age", response_model=schemas.AgeChecksAnswer, responses=REFUSALS, openapi_extra=BODY, dependencies=work
-)
+@router.post("/check-age", response_model=schemas.AgeChecksAnswer, responses=REFUSALS, openapi_extra=BODY)
 async def check_age(request: Request, choice: Annotated[schemas.CheckChoice, Query()]) -> Response:
     """Decide whether the person on each photo is old enough: a help for whom to ask for a proof, no proof itself."""
     state = state_of(request)
@@ -113,28 +109,33 @@ async def check_age(request: Request, choice: Annotated[schemas.CheckChoice, Que
         )
     except ModelError as error:  # the model has learned no age checks: the caller may choose another
         raise Problem("usage", str(error)) from None
-    async with _photos(request) as uploads:
-        found = await _analyse(state, analyzer, uploads, schemas.PredictChoice(), _end(state))
+    async with _photos(request) as work:
+        found = await _analyse(work, analyzer, schemas.PredictChoice())
     checks: list[AgeCheck] = [checker.decide(photo) for photo, _ in found]
     records = [check.to_dict() for check in checks]
     _refuse_if_all_failed([photo for photo, _ in found], records)
     return _json({"schema_version": SCHEMA_VERSION, "model": analyzer.config.name, "checks": records})
 
 
-@router.post("/explain", response_model=schemas.Explanations, responses=REFUSALS, openapi_extra=BODY, dependencies=work)
+@router.post("/explain", response_model=schemas.Explanations, responses=REFUSALS, openapi_extra=BODY)
 async def explain_photo(request: Request, choice: Annotated[schemas.ExplainChoice, Query()]) -> Response:
     """Tell which parts of the faces of one photo the answers rest on."""
     state = state_of(request)
     analyzer = state.analyzer(choice.model)
-    async with _photos(request) as uploads:
-        if len(uploads) > 1:
+    async with _photos(request, "explain") as work:
+        if len(work.uploads) > 1:
             raise Problem("usage", "one photo at a time can be explained")
-        end = _end(state)
-        ((photo, draft),) = await _analyse(state, analyzer, uploads, schemas.PredictChoice(), end)
+        only = schemas.PredictChoice(max_faces=choice.face or MOST_EXPLAINED)  # the rest of a crowd costs nothing
+        ((photo, draft),) = await _analyse(work, analyzer, only)
         _refuse_if_all_failed([photo], [photo.to_dict()])
         numbers = _numbers(photo, choice.face)
-        tasks = [state.engine.run(partial(_explain, analyzer, draft, number, choice)) for number in numbers]
-        explanations = await _in_time(state, tasks, end)
+        work.refuse_if_late("explain", len(numbers))
+        explanations = await work.in_time(
+            [
+                state.engine.run(partial(_explain, analyzer, draft, number, choice), work.ticket.caller, "explain")
+                for number in numbers
+            ]
+        )
     faces = [
         {**photo.faces[number - 1].to_dict(), "number": number, "explanation": record}
         for number, record in zip(numbers, explanations, strict=True)
@@ -146,45 +147,62 @@ def _json(record: Any) -> Response:
     return Response(encode(record), media_type=JSON, headers={"Cache-Control": "no-store"})
 
 
+@dataclass(slots=True)
+class _Work:
+    """A request that is worked on: its photos, its place, and when it must be answered by the loop's clock."""
+
+    state: State
+    ticket: Ticket
+    uploads: list[Upload]
+    end: float
+
+    def refuse_if_late(self, kind: str, pieces: int) -> None:
+        """Refuse what could not be done in time, now rather than when the time is over."""
+        wait = self.state.engine.delay(self.ticket.caller, kind, pieces)
+        if wait > self.end - asyncio.get_running_loop().time():
+            raise busy(f"it would take some {wait:.0f} s until this is done", min(60, math.ceil(wait / 2)))
+
+    async def in_time(self, futures: list[Future[T]]) -> list[T]:
+        """The results of work, or a problem where it takes too long; what was not begun then is dropped."""
+        try:
+            async with asyncio.timeout_at(self.end) as self.ticket.timeout:
+                return await asyncio.gather(*(asyncio.wrap_future(future) for future in futures))
+        except TimeoutError:
+            if self.ticket.evicted:
+                raise evicted() from None
+            seconds = self.state.settings.work_seconds
+            raise Problem("timeout", f"the answer was not there within {seconds:g} s") from None
+        finally:
+            self.ticket.timeout = None
+            for future in futures:
+                future.cancel()
+
+
 @asynccontextmanager
-async def _photos(request: Request) -> AsyncGenerator[list[Upload]]:
-    """The photos of a request; the memory they count for is given back in the end."""
-    reader = state_of(request).reader
-    uploads, held = await reader.read(request)
-    try:
-        yield uploads
-    finally:
-        reader.free(held)
+async def _photos(request: Request, kind: str = "photo") -> AsyncGenerator[_Work]:
+    """The photos of a request, which has a place until its answer is made: from when its body is there."""
+    state = state_of(request)
+    with state.gate.arrive(request, kind) as ticket:
+        uploads = await state.reader.read(request, ticket)
+        state.gate.places.enter(ticket)
+        work = _Work(state, ticket, uploads, asyncio.get_running_loop().time() + state.settings.work_seconds)
+        work.refuse_if_late("photo", len(uploads))
+        if kind != "photo":
+            work.refuse_if_late(kind, 1)
+        yield work
 
 
-async def _analyse(
-    state: State, analyzer: Analyzer, uploads: list[Upload], choice: schemas.PredictChoice, end: float
-) -> list[tuple[Photo, Draft]]:
+async def _analyse(work: _Work, analyzer: Analyzer, choice: schemas.PredictChoice) -> list[tuple[Photo, Draft]]:
     """The answers for photos, in their order."""
+    caller = work.ticket.caller
     orders = [
-        Order(analyzer, upload.data, upload.name, choice.level, choice.abstain, choice.max_faces) for upload in uploads
+        Order(analyzer, upload.data, upload.name, choice.level, choice.abstain, choice.max_faces, caller)
+        for upload in work.uploads
     ]
-    found = await _in_time(state, [state.engine.analyse(order) for order in orders], end)
+    found = await work.in_time([work.state.engine.analyse(order) for order in orders])
     for photo, _ in found:
-        state.metrics.count(photo)
+        work.state.metrics.count(photo)
     return found
-
-
-def _end(state: State) -> float:
-    """When a request whose photos have arrived must be answered, by the loop's clock."""
-    return asyncio.get_running_loop().time() + state.settings.work_seconds
-
-
-async def _in_time(state: State, futures: list[Future[T]], end: float) -> list[T]:
-    """The results of work, or a problem where it takes too long; what was not begun then is dropped."""
-    try:
-        async with asyncio.timeout_at(end):
-            return await asyncio.gather(*(asyncio.wrap_future(future) for future in futures))
-    except TimeoutError:
-        raise Problem("timeout", f"the answer was not there within {state.settings.work_seconds:g} s") from None
-    finally:
-        for future in futures:
-            future.cancel()
 
 
 def _refuse_if_all_failed(photos: list[Photo], records: list[dict[str, Any]]) -> None:

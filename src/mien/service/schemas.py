@@ -226,6 +226,7 @@ class ProblemRecord(BaseModel):
     title: str
     status: int
     detail: str
+    instance: str | None = Field(default=None, description="The request: its id is in X-Request-ID and in the log.")
     photos: list[PhotoRecord] | list[AgeCheckRecord] | None = None
     errors: list[dict[str, Any]] | None = None
 

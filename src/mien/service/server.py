@@ -12,7 +12,9 @@ import h11
 import uvicorn
 
 from mien.errors import UsageError
+from mien.service import logs, problems
 from mien.service.app import create_app
+from mien.service.crowd import Crowd
 from mien.service.lingering import Lingering, Patience
 from mien.service.settings import Settings
 from mien.service.state import load
@@ -37,7 +39,10 @@ def run(settings: Settings, host: str, port: int, *, log_level: str = "info") ->
 
     class Patient(_Patient):
         seconds = settings.header_seconds
-        patience = Patience(BODIES_AFTER_AN_ANSWER * settings.max_body, settings.body_seconds)
+        patience = Patience(
+            BODIES_AFTER_AN_ANSWER * settings.max_body, settings.body_seconds, reading=settings.answer_seconds
+        )
+        crowd = Crowd(settings.max_connections, settings.trusted_proxies)
 
     listener = _listen(host, port)
     with closing(listener):
@@ -48,6 +53,7 @@ def run(settings: Settings, host: str, port: int, *, log_level: str = "info") ->
             ws="none",
             lifespan="on",
             log_level=log_level,
+            log_config=logs.config(),
             server_header=False,
             proxy_headers=bool(settings.trusted_proxies),
             forwarded_allow_ips=settings.trusted_proxies or None,
@@ -95,14 +101,20 @@ class _Patient(Lingering):
     """
 
     seconds: float
+    crowd: Crowd
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._watch: asyncio.TimerHandle | None = None
+        self._counted = ""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._look()
+        self._counted = self.crowd.enter(self.client[0] if self.client else "")
+        if self._counted:
+            self._look()
+        else:
+            self.turn_away(TOO_MANY)
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -110,6 +122,7 @@ class _Patient(Lingering):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._forget()
+        self.crowd.leave(self._counted)
         super().connection_lost(exc)
 
     def _look(self) -> None:
@@ -128,3 +141,12 @@ class _Patient(Lingering):
         self._watch = None
         if self.conn.their_state is h11.IDLE:
             self.transport.close()
+
+
+_BODY = problems.Problem("busy", "too many connections are open: close some, or try again in a moment").response().body
+TOO_MANY = (
+    "HTTP/1.1 503 Service Unavailable\r\n"
+    f"Content-Type: {problems.MEDIA_TYPE}\r\nContent-Length: {len(_BODY)}\r\n"
+    "Retry-After: 1\r\nConnection: close\r\n\r\n"
+).encode() + bytes(_BODY)
+"""What a connection is told that is one too many."""

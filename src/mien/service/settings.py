@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import ipaddress
+import re
 from dataclasses import dataclass
+from pathlib import Path
 
 from mien.errors import UsageError
+from mien.service import keys
 
 MEBIBYTE = 1 << 20
 
@@ -25,15 +29,27 @@ class Settings:
         max_held: bytes of all requests together; beyond it: 503.
         max_pixels: width times height of a photo, checked before it is decoded.
         max_photos: photos of one request.
+        decode_seconds: time to decode a photo, in a process of its own; 0 to decode in this one, with no such limit.
+        decode_memory: bytes that decoding a photo may take.
+        memory: bytes that the service may take, by which the number of workers is chosen where that is 0; 0 for what
+            the container or the machine has.
         max_concurrent: requests that are worked on at once; beyond it: 503 with Retry-After.
+        max_explained: those of them that ask for explanations; 0 for an eighth.
+        max_bodies: requests whose bodies are on their way, at once.
+        max_bodies_each: those of one caller; 0 for half of them.
+        max_connections: connections at once, of one address and in all four times as many.
         body_seconds: time for a client to send a request.
         header_seconds: time for a client to send its headers.
+        answer_seconds: time for a client to read its answer.
         work_seconds: time to answer it; beyond it: 504.
         shutdown_seconds: time that running requests have to finish when the service is told to stop.
-        api_keys: whoever calls must name one of them; empty: whoever calls is welcome.
+        api_keys: whoever calls must name one of them; empty: whoever calls is welcome. Lines as in the file.
+        api_key_file: file of more of them, read again when it changes, see `mien.service.keys`.
         rate: requests a minute of one key, or of one address where there are no keys; 0 for any number.
         trusted_proxies: addresses, with commas, of proxies whose X-Forwarded-For is believed; empty for none.
         page: serve the page at /.
+        root_path: path that a proxy puts before the addresses, e.g. "/mien"; empty for none.
+        cors: origins whose pages may ask, e.g. "https://example.org"; empty for none but the service's own.
     """
 
     models: tuple[str, ...] = ("mien-m",)
@@ -47,27 +63,76 @@ class Settings:
     max_held: int = 512 * MEBIBYTE
     max_pixels: int = 50_000_000
     max_photos: int = 16
+    decode_seconds: float = 10.0
+    decode_memory: int = 1024 * MEBIBYTE
+    memory: int = 0
     max_concurrent: int = 64
+    max_explained: int = 0
+    max_bodies: int = 256
+    max_bodies_each: int = 0
+    max_connections: int = 256
     body_seconds: float = 30.0
     header_seconds: float = 10.0
+    answer_seconds: float = 30.0
     work_seconds: float = 30.0
     shutdown_seconds: float = 30.0
     api_keys: tuple[str, ...] = ()
+    api_key_file: Path | None = None
     rate: int = 0
     trusted_proxies: str = ""
     page: bool = True
+    root_path: str = ""
+    cors: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.models:
             raise UsageError("a service needs at least one model")
-        for name in ("threads", "max_batch", "max_body", "max_held", "max_pixels", "max_photos", "max_concurrent"):
+        for name in _ONE_OR_MORE:
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} must be 1 or more, not {getattr(self, name)}")
-        for name in ("workers", "rate", "max_wait"):
+        for name in _NONE_OR_MORE:
             if getattr(self, name) < 0:
                 raise UsageError(f"{name} must be 0 or more, not {getattr(self, name)}")
-        for name in ("body_seconds", "header_seconds", "work_seconds", "shutdown_seconds"):
+        for name in ("body_seconds", "header_seconds", "answer_seconds", "work_seconds", "shutdown_seconds"):
             if getattr(self, name) <= 0:
                 raise UsageError(f"{name} must be above 0, not {getattr(self, name)}")
-        if any(not key.isascii() or not key.strip() for key in self.api_keys):
-            raise UsageError("an API key must be of ASCII characters, and not empty")
+        object.__setattr__(self, "max_explained", self.max_explained or max(1, self.max_concurrent // 8))
+        object.__setattr__(self, "max_bodies_each", self.max_bodies_each or max(1, self.max_bodies // 2))
+        if not all(key.strip() for key in self.api_keys):
+            raise UsageError("an API key must not be empty")
+        keys.parse(self.api_keys)
+        for proxy in filter(None, (part.strip() for part in self.trusted_proxies.split(","))):
+            _check_proxy(proxy)
+        if self.root_path and not _ROOT.fullmatch(self.root_path):
+            raise UsageError(
+                f"the root path begins with / and does not end with it, e.g. /mien, not {self.root_path!r}"
+            )
+        for origin in self.cors:
+            if origin != "*" and not _ORIGIN.fullmatch(origin):
+                raise UsageError(f"an origin is a scheme and a host, e.g. https://example.org, not {origin!r}")
+
+
+_ONE_OR_MORE = (
+    *("threads", "max_batch", "max_body", "max_held", "max_pixels", "max_photos"),
+    *("max_concurrent", "max_bodies", "max_connections", "decode_memory"),
+)
+_NONE_OR_MORE = ("workers", "rate", "max_wait", "max_explained", "max_bodies_each", "decode_seconds", "memory")
+_ROOT = re.compile(r"(/[A-Za-z0-9._~-]+)+", re.ASCII)
+_ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9A-Fa-f:]+\](:[0-9]{1,5})?", re.ASCII)
+
+
+def _check_proxy(text: str) -> None:
+    """Refuse what would let everybody choose his own address.
+
+    Raises:
+        UsageError: it is everybody, or neither an address nor a network.
+    """
+    try:
+        network = ipaddress.ip_network(text)
+    except ValueError:
+        everybody = "; with * anybody could choose the address that he is known by" if text == "*" else ""
+        raise UsageError(
+            f"a trusted proxy is an address or a network, e.g. 10.0.0.1 or 10.1.0.0/16, not {text!r}{everybody}"
+        ) from None
+    if network.prefixlen < (8 if network.version == 4 else 16):
+        raise UsageError(f"{text} is everybody or nearly so: name the address or the network of your proxy")

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import logging
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mien.analyzer import Analyzer, Options
 from mien.errors import ModelError, UsageError
 from mien.photos.decode import DecodeOptions
+from mien.photos.decoders import Decoders
+from mien.photos.process import AVAILABLE
 from mien.service.engine import Engine
 from mien.service.gate import Gate
+from mien.service.memory import places, workers_that_fit
 from mien.service.metrics import Metrics
+from mien.service.places import Places
 from mien.service.settings import Settings
 from mien.service.uploads import Reader
+
+log = logging.getLogger("mien.service")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +57,7 @@ class State:
                 "max_photos": settings.max_photos,
                 "max_pixels": settings.max_pixels,
             },
-            "key_needed": bool(settings.api_keys),
+            "key_needed": self.gate.keys.needed,
         }
 
 
@@ -66,7 +73,9 @@ def load(settings: Settings, metrics: Metrics | None = None) -> State:
         min_face=settings.min_face,
         threads=settings.threads,
         batch_size=settings.max_batch,
-        decode=DecodeOptions(max_pixels=settings.max_pixels, max_bytes=settings.max_body),
+        decode=DecodeOptions(
+            max_pixels=settings.max_pixels, max_bytes=settings.max_body, max_memory=settings.decode_memory
+        ),
     )
     analyzers: dict[str, Analyzer] = {}
     for model in settings.models:
@@ -74,14 +83,31 @@ def load(settings: Settings, metrics: Metrics | None = None) -> State:
         if analyzers.setdefault(analyzer.config.name, analyzer) is not analyzer:
             raise UsageError(f"two of the models have the name {analyzer.config.name!r}")
     metrics = metrics or Metrics()
-    gate, reader = Gate(settings), Reader(settings)
+    room = Places(settings)
+    gate, reader = Gate(settings, room), Reader(settings, room)
+    workers = settings.workers or workers_that_fit(settings, len(analyzers))
     engine = Engine(
-        settings.workers, max_batch=settings.max_batch, max_wait=settings.max_wait, on_batch=metrics.batches.observe
+        workers,
+        max_batch=settings.max_batch,
+        max_wait=settings.max_wait,
+        on_batch=metrics.batches.observe,
+        decoders=_decoders(settings, options.decode, workers),
     )
     metrics.watch("mien_queue_photos", "Photos that no thread has begun.", lambda: engine.waiting)
-    metrics.watch("mien_requests_inside", "Requests that are worked on.", lambda: gate.inside)
-    metrics.watch("mien_held_bytes", "Bytes of the requests that are worked on.", lambda: reader.held)
+    metrics.watch("mien_requests_inside", "Requests that were let in and are not answered.", lambda: len(room))
+    metrics.watch("mien_bodies_arriving", "Requests of those whose bodies are on their way.", lambda: room.arriving)
+    metrics.watch("mien_held_bytes", "Bytes of the requests that are worked on.", lambda: room.held)
     return State(settings, analyzers, engine, gate, reader, metrics)
+
+
+def _decoders(settings: Settings, limits: DecodeOptions, workers: int) -> Decoders | None:
+    """Processes that decode, where they are wanted and the system has them."""
+    if not settings.decode_seconds:
+        return None
+    if not AVAILABLE:
+        log.warning("photos are decoded in the service's own process: a costly one may hold up the others")
+        return None
+    return Decoders(replace(limits, max_seconds=settings.decode_seconds), places=places(workers))
 
 
 def _describe(analyzer: Analyzer) -> dict[str, Any]:

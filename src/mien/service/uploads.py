@@ -1,23 +1,24 @@
-"""The body of a request -> photos in memory: multipart files or JSON with base64, within limits, never on a disk."""
+"""The body of a request -> photos in memory: files, a bare picture or JSON, within limits, never on a disk."""
 
 from __future__ import annotations
 
 import asyncio
-import binascii
-import unicodedata
-from base64 import b64decode
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from pathlib import PurePosixPath, PureWindowsPath
 
 from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import from_json
 from python_multipart.multipart import parse_options_header
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
-from mien.service.problems import Problem
+from mien.plain import plain
+from mien.service import base64s, faults
+from mien.service.places import Places, Ticket, evicted
+from mien.service.problems import CLOSE, Problem
 from mien.service.settings import Settings
 
 FIELD = "photos"
@@ -26,6 +27,16 @@ MOST_IN_JSON = 1000
 JSON_WEIGHT = 5
 """Bytes of memory that a byte of JSON takes at most: the body, its tree, the text and the bytes of each photo."""
 LONGEST_NAME = 255
+MOST_TOKENS = 20_000
+"""Values and keys of a body in JSON, counted by what separates them: base64 has none of it, and each value would take
+the memory of fifty bytes, each fault that of a thousand."""
+BEGINNING = 1 << 16
+KINDS = (
+    "send multipart/form-data with files in the field 'photos', a bare picture as image/jpeg (or image/png, ...), or "
+    "application/json with base64"
+)
+PICTURES = ("image/", "application/octet-stream")
+"""How a body's media type begins where it is nothing but one picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +53,10 @@ class PhotoInJSON(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: str | None = Field(default=None, description="What the answer calls it.", max_length=LONGEST_NAME)
-    data: str = Field(
-        description="The encoded picture (JPEG, PNG, WebP, ...) in base64.", json_schema_extra={"format": "byte"}
+    data: bytes = Field(
+        description="The encoded picture (JPEG, PNG, WebP, ...) in base64: plain or URL-safe, with or without line "
+        "breaks and padding; a data: URI of it will do too.",
+        json_schema_extra={"format": "byte"},
     )
 
 
@@ -56,58 +69,69 @@ class PhotosInJSON(BaseModel):
 
 
 class Reader:
-    """Reads the bodies of requests; knows how many bytes it holds for all of them."""
+    """Reads the bodies of requests."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, places: Places) -> None:
         self._settings = settings
-        self.held = 0
+        self._places = places
 
-    async def read(self, request: Request) -> tuple[list[Upload], int]:
-        """The photos of a request, and the bytes held for it, which `free` gives back.
+    @property
+    def held(self) -> int:
+        """Bytes that all requests count for."""
+        return self._places.held
+
+    async def read(self, request: Request, ticket: Ticket) -> list[Upload]:
+        """The photos of a request, whose bytes count for its ticket.
 
         Raises:
-            Problem: the body is too large, too slow, of another media type, or not as documented.
+            Problem: the body is too large, too slow, of another media type, or not as documented; or it had to make
+                room for others.
         """
         length = request.headers.get("content-length", "")
-        if length.isdigit() and int(length) > self._settings.max_body:
+        if length.isdigit() and (len(length) > 18 or int(length) > self._settings.max_body):
             raise self._too_large()
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        body = _Body(self, request, JSON_WEIGHT if kind == "application/json" else 1)
+        body = _Body(self, request, ticket, JSON_WEIGHT if kind == "application/json" else 1)
         try:
-            async with asyncio.timeout(self._settings.body_seconds):
+            async with asyncio.timeout(self._settings.body_seconds) as ticket.timeout:
                 if kind == "multipart/form-data":
                     photos = await self._multipart(request, body)
                 elif kind == "application/json":
                     photos = await self._json(body)
+                elif kind.startswith(PICTURES):
+                    photos = await self._bare(request, body)
                 else:
-                    raise Problem("media_type", "send multipart/form-data, or application/json with base64")
-            self._check(photos)
-        except BaseException as error:
-            self.free(body.held)
-            if isinstance(error, TimeoutError):
-                seconds = self._settings.body_seconds
-                raise Problem(
-                    "slow_request", f"the request did not arrive within {seconds:g} s", headers=CLOSE
-                ) from None
-            if isinstance(error, ClientDisconnect):
-                raise Problem("bad_request", "the client left before its request had arrived") from None
-            raise
-        return photos, body.held
+                    raise Problem("media_type", KINDS)
+        except TimeoutError:
+            if ticket.evicted:
+                raise evicted() from None
+            seconds = self._settings.body_seconds
+            raise Problem("slow_request", f"the request did not arrive within {seconds:g} s", headers=CLOSE) from None
+        except ClientDisconnect:
+            raise Problem("bad_request", "the client left before its request had arrived") from None
+        finally:
+            ticket.timeout = None
+        self._check(photos)
+        return photos
 
-    def free(self, count: int) -> None:
-        """Give back the bytes held for a request that is answered."""
-        self.held -= count
-
-    def hold(self, request_bytes: int, more: int, weight: int) -> None:
+    def hold(self, ticket: Ticket, request_bytes: int, more: int, weight: int) -> None:
         """Take on more bytes for a request that has brought so many; each counts `weight` times."""
         if request_bytes + more > self._settings.max_body:
             raise self._too_large()
-        if self.held + weight * more > self._settings.max_held:
-            raise busy("too many large requests are being worked on")
-        self.held += weight * more
+        self._places.hold(ticket, weight * more)
 
     def _too_large(self) -> Problem:
         return Problem("too_large", f"a request may have {self._settings.max_body} bytes", headers=CLOSE)
+
+    async def _bare(self, request: Request, body: _Body) -> list[Upload]:
+        data = bytearray()
+        async for chunk in body.chunks():
+            data += chunk
+        if not data:
+            return []
+        options = parse_options_header(request.headers.get("content-disposition"))[1]
+        given = options.get(b"filename", b"").decode("utf-8", "replace")
+        return [Upload(_name(given, 0), bytes(data))]
 
     async def _multipart(self, request: Request, body: _Body) -> list[Upload]:
         parser = _InMemory(request.headers, body.chunks(), max_files=self._settings.max_photos + 1)
@@ -118,12 +142,15 @@ class Reader:
         except MultiPartException as error:
             if error.message.startswith("Too many files"):
                 raise self._too_many() from None
-            raise Problem("bad_request", f"the multipart body is malformed: {error.message}") from None
+            raise Problem(
+                "bad_request", f"the multipart body is malformed: {faults.cut(plain(error.message), 200)}"
+            ) from None
         else:
             photos: list[Upload] = []
             for field, value in form.multi_items():
                 if field != FIELD or not isinstance(value, UploadFile):
-                    raise Problem("usage", f"photos are files of the field {FIELD!r}, not of {field!r}")
+                    other = faults.cut(plain(field), faults.LONGEST_PLACE)
+                    raise Problem("usage", f"photos are files of the field {FIELD!r}, not of {other!r}")
                 photos.append(Upload(_name(value.filename, len(photos)), await value.read()))
             return photos
         finally:
@@ -145,32 +172,19 @@ class Reader:
         return Problem("too_large", f"a request may have {self._settings.max_photos} photos", headers=CLOSE)
 
 
-CLOSE = {"Connection": "close"}
-"""Headers of an answer that is given before the whole request was read."""
-
-
-def busy(detail: str) -> Problem:
-    """The problem of a service with too much to do."""
-    return Problem("busy", f"{detail}: try again in a moment", headers={"Retry-After": "1", **CLOSE})
-
-
 class _Body:
     """The bytes of one request, counted as they come."""
 
-    def __init__(self, reader: Reader, request: Request, weight: int) -> None:
+    def __init__(self, reader: Reader, request: Request, ticket: Ticket, weight: int) -> None:
         self._reader = reader
         self._request = request
+        self._ticket = ticket
         self._weight = weight
         self._bytes = 0
 
-    @property
-    def held(self) -> int:
-        """What it counts for."""
-        return self._weight * self._bytes
-
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         async for chunk in self._request.stream():
-            self._reader.hold(self._bytes, len(chunk), self._weight)
+            self._reader.hold(self._ticket, self._bytes, len(chunk), self._weight)
             self._bytes += len(chunk)
             yield chunk
 
@@ -199,24 +213,33 @@ class _InMemory(MultiPartParser):
 
 
 def _from_json(data: bytes) -> list[Upload]:
+    if sum(map(data.count, (b",", b":", b"{", b"["))) > MOST_TOKENS:
+        _refuse_crowd(data)
     try:
         record = PhotosInJSON.model_validate_json(data)
     except ValidationError as error:
         found = error.errors(include_url=False, include_context=False, include_input=False)
         if found[0]["type"] == "json_invalid":
-            raise Problem("bad_request", f"the body is no JSON: {found[0]['msg']}") from None
-        faults = [
-            {"at": ".".join(["body", *(str(part) for part in fault["loc"])]), "fault": fault["msg"]} for fault in found
-        ]
-        detail = "; ".join(f"{fault['at']}: {fault['fault']}" for fault in faults)
-        raise Problem("usage", detail, members={"errors": faults}) from None
+            raise Problem("bad_request", f"the body is no JSON: {faults.cut(found[0]['msg'], 200)}") from None
+        detail, told = faults.tell(found, "body")
+        raise Problem("usage", detail, members={"errors": told}) from None
     photos = []
     for position, photo in enumerate(record.photos):
         try:
-            photos.append(Upload(_name(photo.name, position), b64decode(photo.data, validate=True)))
-        except (binascii.Error, ValueError):
-            raise Problem("usage", f"body.photos.{position}.data is no base64") from None
+            photos.append(Upload(_name(photo.name, position), base64s.decode(photo.data)))
+        except ValueError as error:
+            raise Problem("usage", f"body.photos.{position}.data is no base64: {error}") from None
+        photo.data = b""  # the text is not needed beside the bytes
     return photos
+
+
+def _refuse_crowd(data: bytes) -> None:
+    """Refuse a body with more values than the photos of a request can need, without reading it to its end."""
+    try:
+        from_json(data[:BEGINNING], allow_partial=True)
+    except ValueError as error:
+        raise Problem("bad_request", f"the body is no JSON: {faults.cut(str(error), 200)}") from None
+    raise Problem("usage", f"the body has more than {MOST_TOKENS} keys and values: send photos with name and data only")
 
 
 def _name(given: str | None, position: int) -> str:
@@ -225,6 +248,5 @@ def _name(given: str | None, position: int) -> str:
     >>> _name("../../etc/passwd", 0), _name("C:\\me\\a.jpg", 0), _name("", 1), _name("a\x00b\n.jpg", 0)
     ('passwd', 'a.jpg', 'photo-2', 'ab.jpg')
     """
-    printable = "".join(letter for letter in given or "" if unicodedata.category(letter)[0] != "C")
-    name = PureWindowsPath(PurePosixPath(printable).name).name
+    name = PureWindowsPath(PurePosixPath(plain("".join((given or "").splitlines()), "")).name).name
     return name[-LONGEST_NAME:] if name not in {"", ".", ".."} else f"photo-{position + 1}"

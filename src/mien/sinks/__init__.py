@@ -6,7 +6,6 @@ through it. A file appears under its name only when it is complete.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +16,8 @@ from typing import BinaryIO, Protocol, Self
 from mien.errors import UsageError
 from mien.names import discard, printable
 from mien.results import Photo
+from mien.unfinished import create as make
+from mien.unfinished import part_name
 
 FORMATS = ("jsonl", "json", "csv", "parquet", "table")
 SUFFIXES = {
@@ -63,8 +64,14 @@ def choose_format(name: str | None, output: Path | None, *, terminal: bool) -> s
     return chosen
 
 
-def create(form: str, stream: BinaryIO, *, pmf: bool = False) -> Sink:
-    """A sink of one of `FORMATS` that writes to a binary stream; `pmf` adds the whole age distributions.
+def create(form: str, stream: BinaryIO, *, pmf: bool = False, safe_cells: bool = False) -> Sink:
+    """A sink of one of `FORMATS` that writes to a binary stream.
+
+    Args:
+        form: the format.
+        stream: where the bytes go.
+        pmf: add the whole age distributions.
+        safe_cells: no cell of CSV begins like a formula.
 
     Raises:
         UsageError: an unknown format.
@@ -82,7 +89,7 @@ def create(form: str, stream: BinaryIO, *, pmf: bool = False) -> Sink:
         case "csv":
             from mien.sinks.rows import CSV
 
-            return CSV(stream, pmf=pmf)
+            return CSV(stream, pmf=pmf, safe=safe_cells)
         case "parquet":
             from mien.sinks.rows import Parquet
 
@@ -110,18 +117,18 @@ def open_output(path: Path | None) -> Iterator[BinaryIO]:
             yield stream
         return
     target = path.resolve()  # through a link, so that the link stays one
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    part = part_name(target)
     try:
-        with _opened(part) as stream:
+        with _opened(part, new=True) as stream:
             yield stream
         _renamed(part, target)
     finally:
         discard(part)
 
 
-def _opened(path: Path) -> BinaryIO:
+def _opened(path: Path, *, new: bool = False) -> BinaryIO:
     try:
-        return path.open("wb")
+        return make(path) if new else path.open("wb")
     except OSError as error:
         place = path if path.is_dir() else path.parent
         raise UsageError(f"cannot write to {printable(str(place))}: {error.strerror}") from error

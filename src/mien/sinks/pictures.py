@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +16,7 @@ from mien.annotate import draw
 from mien.errors import UsageError
 from mien.names import discard
 from mien.results import Photo
+from mien.unfinished import create, part_name
 
 _SOFTWARE = 0x0131  # the EXIF tag that names the program
 _MARK = "mien"
@@ -54,13 +54,13 @@ class AnnotatedFolder:
             UsageError: the folder cannot be written to.
         """
         target = self._free(photo.source)
-        part = target.with_name(f".mien.{os.getpid()}.part")
+        part = part_name(target)
         exif = Image.Exif()
         exif[_SOFTWARE] = f"{_MARK} {__version__}"
         try:
-            Image.fromarray(draw(pixels, photo)).save(
-                part, "JPEG", quality=self._quality, subsampling="4:4:4", exif=exif
-            )
+            drawn = Image.fromarray(draw(pixels, photo))
+            with create(part) as stream:
+                drawn.save(stream, "JPEG", quality=self._quality, subsampling="4:4:4", exif=exif)
             part.replace(target)
         except OSError as error:
             raise UsageError(f"cannot write {target}: {error.strerror or error}") from error

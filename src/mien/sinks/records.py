@@ -7,6 +7,7 @@ import math
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 
+from mien.plain import escaped
 from mien.results import Photo
 
 
@@ -55,7 +56,7 @@ class JSON:
 
 
 def encode(record: Any) -> bytes:
-    """Strict JSON in UTF-8: null for what is not a finite number, escapes for what is no Unicode in a file name.
+    """Strict JSON in UTF-8: null for what is not a finite number, escapes for what is no letter in a file's name.
 
     >>> encode({"age": float("nan"), "source": "Zoë.jpg"}).decode()
     '{"age": null, "source": "Zoë.jpg"}'
@@ -64,7 +65,7 @@ def encode(record: Any) -> bytes:
         text = json.dumps(record, ensure_ascii=False, allow_nan=False)
     except ValueError:
         text = json.dumps(_finite(record), ensure_ascii=False, allow_nan=False)
-    return text.encode("utf-8", "backslashreplace")  # a lone surrogate becomes \udcff, JSON's own escape
+    return escaped(text).encode()
 
 
 def _finite(value: Any) -> Any:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 
 from mien.errors import MissingExtra
 from mien.names import printable
+from mien.plain import formula_safe, plain
 from mien.results import SCHEMA_VERSION, Face, Photo
 
 POINTS = ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")
@@ -90,12 +91,30 @@ def _flat(face: Face) -> dict[str, Any]:
     }
 
 
+def cells(*, terminal: bool, safe: bool) -> Callable[[str], str]:
+    """What is done to the words of strangers in a cell of CSV: little, as it is data, unless somebody looks at it."""
+
+    def changed(text: str) -> str:
+        shown = plain(text) if terminal else text
+        return formula_safe(shown) if safe else shown
+
+    return changed
+
+
 class CSV:
     """Comma-separated values in UTF-8, the header first."""
 
-    def __init__(self, stream: BinaryIO, *, pmf: bool = False) -> None:
+    def __init__(self, stream: BinaryIO, *, pmf: bool = False, safe: bool = False) -> None:
+        """Begin with the header.
+
+        Args:
+            stream: where the bytes go.
+            pmf: add the age distributions.
+            safe: cells that begin like a formula get an apostrophe before it, see `mien.plain.formula_safe`.
+        """
         self._stream = stream
         self._pmf = pmf
+        self._cell = cells(terminal=stream.isatty(), safe=safe)
         names = [*COLUMNS, *(f"age_pmf_{age}" for age in range(117) if pmf)]
         self._put([names])
 
@@ -112,7 +131,8 @@ class CSV:
         lines = []
         for row in rows(photo, pmf=self._pmf):
             masses = (row.pop("age_pmf") or [None] * 117) if self._pmf else []
-            lines.append([*row.values(), *masses])
+            values = (self._cell(value) if isinstance(value, str) else value for value in row.values())
+            lines.append([*values, *masses])
         self._put(lines)
 
     def _put(self, lines: list[list[Any]]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 from types import TracebackType
 from typing import BinaryIO, Self
 
@@ -12,6 +11,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table as Grid
 from rich.text import Text
 
+from mien.plain import plain
 from mien.results import Face, Photo
 
 COLUMNS = {"age": 5, "interval": 9, "gender": 14, "face at": 23, "view": 10}
@@ -39,9 +39,9 @@ class Table:
 
     def write(self, photo: Photo) -> None:
         """Print the rows of one photo; its name only on the first."""
-        source = Text(_ending(_plain(photo.source), self._width))
+        source = Text(_ending(plain(photo.source), self._width))
         if photo.error is not None:
-            told = Text.assemble(_plain(photo.source), "  ", (_plain(photo.error.message), "red"))
+            told = Text.assemble(plain(photo.source), "  ", (plain(photo.error.message), "red"))
             self._console.print(told, soft_wrap=True)
         elif not photo.faces:
             self._row(source, "", "", Text("no face", "dim"), "")
@@ -56,11 +56,6 @@ class Table:
             grid.add_column(width=width, no_wrap=True, justify="right" if name == "age" else "left")
         grid.add_row(*cells)
         self._console.print(grid)
-
-
-def _plain(text: str) -> str:
-    """Without control characters: a file's name must not steer the terminal."""
-    return re.sub(r"[\x00-\x1f\x7f-\x9f]", "\ufffd", re.sub(r"\s+", " ", text))
 
 
 def _ending(name: str, width: int) -> str:

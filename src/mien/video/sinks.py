@@ -10,6 +10,7 @@ from typing import Any, BinaryIO, Literal, Protocol, Self
 
 from mien.errors import MissingExtra, UsageError
 from mien.sinks.records import encode
+from mien.sinks.rows import cells
 from mien.video.records import SCHEMA_VERSION, Seen, Track, TrackedFrame
 
 FORMATS = ("jsonl", "csv", "parquet")
@@ -97,8 +98,8 @@ class Records:
         return head | rest
 
 
-def create(form: str, stream: BinaryIO) -> Sink:
-    """A sink of one of `FORMATS` that writes to a binary stream.
+def create(form: str, stream: BinaryIO, *, safe_cells: bool = False) -> Sink:
+    """A sink of one of `FORMATS` that writes to a binary stream; with `safe_cells` no cell of CSV is a formula.
 
     Raises:
         UsageError: an unknown format.
@@ -108,7 +109,7 @@ def create(form: str, stream: BinaryIO) -> Sink:
         case "jsonl":
             return JSONL(stream)
         case "csv":
-            return CSV(stream)
+            return CSV(stream, safe=safe_cells)
         case "parquet":
             return Parquet(stream)
     raise UsageError.unknown("format", form, FORMATS)
@@ -158,8 +159,9 @@ class JSONL:
 class CSV:
     """Comma-separated values in UTF-8, the header first."""
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: BinaryIO, *, safe: bool = False) -> None:
         self._stream = stream
+        self._cell = cells(terminal=stream.isatty(), safe=safe)
         self._line(list(COLUMNS))
 
     def __enter__(self) -> Self:
@@ -172,7 +174,8 @@ class CSV:
 
     def put(self, record: Mapping[str, Any]) -> None:
         """Add one record as a row."""
-        self._line(list(flat(record).values()))
+        row = flat(record).values()
+        self._line([self._cell(value) if isinstance(value, str) else value for value in row])
 
     def _line(self, cells: list[Any]) -> None:
         text = io.StringIO()

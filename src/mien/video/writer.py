@@ -16,6 +16,7 @@ from mien.annotate import LARGEST_SIDE, READABLE_SIDE, draw
 from mien.errors import UsageError
 from mien.names import discard, plain_name, printable
 from mien.results import Face, Photo
+from mien.unfinished import create, part_name
 from mien.video.records import Seen, TrackedFrame
 
 CODECS = {".mp4": "mp4v", ".mov": "mp4v", ".mkv": "mp4v", ".webm": "VP80", ".avi": "MJPG"}
@@ -45,9 +46,7 @@ class AnnotatedVideo:
         if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
             raise UsageError(f"cannot write to {path.parent}: no such folder, or not yours to write to")
         self._target = path.resolve()
-        self._part = self._target.with_name(
-            f".{printable(path.stem)}.{os.getpid()}.part{path.suffix}"
-        )  # FFmpeg reads the suffix
+        self._part = part_name(self._target, f".part{path.suffix}")  # FFmpeg reads the suffix
         self._fourcc = cv2.VideoWriter.fourcc(*codec)
         self._rate = rate
         self._writer: cv2.VideoWriter | None = None
@@ -102,7 +101,7 @@ class AnnotatedVideo:
         self._size = (max(2, round(width * larger / 2) * 2), max(2, round(height * larger / 2) * 2))  # codecs want even
         self._start = seconds
         try:  # before FFmpeg, which does not say why it cannot
-            self._part.touch()
+            create(self._part).close()
         except OSError as error:
             raise UsageError(f"cannot write to {printable(str(self._target.parent))}: {error.strerror}") from error
         with plain_name(self._part.parent) as folder:

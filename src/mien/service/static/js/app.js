@@ -240,7 +240,7 @@ at("save-json").addEventListener("click", () => {
   announce("JSON saved.");
 });
 at("save-csv").addEventListener("click", () => {
-  save(toCSV(records(), settings.pmf), "mien.csv", "text/csv");
+  save(toCSV(records(), settings.pmf, true), "mien.csv", "text/csv");
   announce("CSV saved.");
 });
 

@@ -42,10 +42,13 @@ export function toJSON(records, pmf = false) {
   return plain.length === 0 ? "[]\n" : `[\n${plain.map((record) => JSON.stringify(record)).join(",\n")}\n]\n`;
 }
 
-/** A row for each face, one for a picture without any. */
-export function toCSV(records, pmf = false) {
+/**
+ * A row for each face, one for a picture without any. With `safe` no cell begins like a formula of a spreadsheet, as
+ * with `mien predict --safe-cells`: a picture's name may come from a stranger.
+ */
+export function toCSV(records, pmf = false, safe = false) {
   const names = pmf ? [...COLUMNS, ...Array.from({ length: AGES }, (_, age) => `age_pmf_${age}`)] : COLUMNS;
-  const lines = [names, ...records.flatMap((record) => rows(record, names))];
+  const lines = [names, ...records.flatMap((record) => rows(record, names, safe))];
   return `${lines.map((cells) => cells.map(quoted).join(",")).join("\n")}\n`;
 }
 
@@ -69,11 +72,11 @@ function inOrder(record, other) {
   return Object.fromEntries(Object.keys(other).map((name) => [name, record[name]]));
 }
 
-function rows(record, names) {
+function rows(record, names, safe) {
   const { error, faces } = record;
   const head = { ...record, faces: faces.length, error_kind: error?.kind, error_message: error?.message };
   const each = faces.length > 0 ? faces.map((face, index) => ({ ...head, face: index, ...flat(face) })) : [head];
-  return each.map((row) => names.map((name) => cell(row[name], name)));
+  return each.map((row) => names.map((name) => cell(safe ? harmless(row[name]) : row[name], name)));
 }
 
 function flat({ box, score, landmarks, age, gender, quality }) {
@@ -98,6 +101,11 @@ function flat({ box, score, landmarks, age, gender, quality }) {
     quality_flags: quality.flags.join(" "),
     ...Object.fromEntries([...points, ...masses]),
   };
+}
+
+/** A text that no spreadsheet takes for a formula, as `mien.plain.formula_safe` makes it. */
+function harmless(value) {
+  return typeof value === "string" && /^ *[=+\-@\t\r\n|\uff1d\uff0b\uff0d\uff20]/.test(value) ? `'${value}` : value;
 }
 
 /** A number as Python writes it: 82.0, not 82, where it is one of many that need not be whole. */
