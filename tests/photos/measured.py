@@ -66,9 +66,10 @@ class Measured:
 
     def _start(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-c", CODE],
+            [sys.executable, "-W", "error", "-c", CODE],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
             text=True,
             env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"},
         )
