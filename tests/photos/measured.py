@@ -66,14 +66,15 @@ class Measured:
 
     def _start(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-c", CODE],
+            [sys.executable, "-W", "error", "-c", CODE],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
             text=True,
             env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"},
         )
         resource.prlimit(self._process.pid, resource.RLIMIT_AS, (MOST, MOST))
-        assert self._line(60) == "ready"
+        assert self._line(300) == "ready"
 
     def _end(self) -> None:
         self._process.kill()

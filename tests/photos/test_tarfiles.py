@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import io
+import subprocess
+import sys
 import tarfile
 import tracemalloc
 from datetime import timedelta
@@ -194,3 +196,70 @@ class TestDamage:
                 assert len(item.read()) <= 1 << 20
             except (PhotoTruncated, PhotoMissing, PhotoTooLarge):
                 continue
+
+
+BLOCK = 512
+
+
+def header(name: str, kind: bytes, size: int) -> bytes:
+    member = tarfile.TarInfo(name)
+    member.type, member.size = kind, size
+    return member.tobuf(tarfile.GNU_FORMAT)
+
+
+ZEROS = gzip.compress(bytes(30 << 20), 1)
+
+
+def packed(path: Path, head: bytes, times: int = 0) -> Path:
+    """A compressed archive with so many times 30 MiB of zeros at its end; gzip files may follow each other in one."""
+    path.write_bytes(gzip.compress(head, 1) + ZEROS * times)
+    return path
+
+
+COSTLY = {
+    "a name": header("././@LongLink", tarfile.GNUTYPE_LONGNAME, 600 << 20),
+    "a link": header("././@LongLink", tarfile.GNUTYPE_LONGLINK, 600 << 20),
+    "attributes": header("a", tarfile.XHDTYPE, 600 << 20),
+    "attributes of all": header("a", tarfile.XGLTYPE, 600 << 20),
+}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="measures as Linux does")
+def test_headers_of_gigabytes_are_a_failed_row(tmp_path: Path) -> None:
+    """In a process of its own with little memory, since a header that is read takes as much as it claims."""
+    paths = [packed(tmp_path / f"{name}.tar.gz", head, 20) for name, head in COSTLY.items()]
+    digits = b"1" * (200 << 10)
+    paths.append(packed(tmp_path / "digits.tar.gz", header("a", tarfile.XHDTYPE, len(digits)) + digits))
+    names = b"".join(header("@", tarfile.GNUTYPE_LONGNAME, 2) + b"a\0" + bytes(BLOCK - 2) for _ in range(3000))
+    paths.append(packed(tmp_path / "names.tar.gz", names))
+    sparse = bytearray(header("a.jpg", tarfile.GNUTYPE_SPARSE, 9))
+    sparse[482] = 1
+    sparse[148:156] = b"%06o\0 " % (sum(sparse) - sum(sparse[148:156]) + 8 * 32)
+    entries = (b"%011o\0" % 9 * 42 + b"\1" + bytes(7)) * 20_000
+    paths.append(packed(tmp_path / "sparse.tar.gz", bytes(sparse) + entries))
+    code = """
+import resource, sys
+from mien.errors import PhotoError
+from mien.photos import items
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+for path in sys.argv[1:]:
+    for item in items([path]):
+        try:
+            item.read()
+        except PhotoError as error:
+            print(error.kind)
+used = resource.getrusage(resource.RUSAGE_SELF)
+print(used.ru_maxrss - before >> 10, used.ru_utime + used.ru_stime)
+"""
+    words = [sys.executable, "-c", code, *map(str, paths)]
+    *kinds, figures = subprocess.run(words, capture_output=True, text=True, check=True, timeout=240).stdout.splitlines()
+    megabytes, seconds = map(float, figures.split())
+    assert kinds == ["truncated"] * len(paths)
+    assert megabytes < 32
+    assert seconds < 5
+
+
+def test_names_as_long_as_they_come(tmp_path: Path) -> None:
+    name = "/".join(["n" * 200] * 20) + ".jpg"
+    for form in (tarfile.GNU_FORMAT, tarfile.PAX_FORMAT):
+        assert contents(pack(tmp_path / "set.tar.gz", {name: b"x"}, format=form)) == {name: b"x"}

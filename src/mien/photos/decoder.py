@@ -96,12 +96,13 @@ def attempt(work: Callable[[], Picture]) -> tuple[dict[str, Any], np.ndarray[Any
         work: decodes it.
 
     Returns:
-        A record of "shape" and "picture"; of "error" and "message"; or of "fault".
+        A record of "shape" and "picture"; of "error", "message" and whether memory was "spent"; or of "fault".
     """
     try:
         picture = work()
     except PhotoError as error:
-        return {"error": error.kind, "message": str(error)}, None
+        spent = isinstance(error.__context__, MemoryError)
+        return {"error": error.kind, "message": str(error), "spent": spent}, None
     except Exception as error:  # noqa: BLE001 - the edge of the process
         return {"fault": f"{type(error).__name__}: {error}"}, None
     record = {part.name: getattr(picture, part.name) for part in fields(picture) if part.name != "pixels"}

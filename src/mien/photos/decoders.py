@@ -148,7 +148,7 @@ class Decoders:
 
     def warm_up(self, processes: int) -> None:
         """Start processes before the first photos come."""
-        with suppress(GivenUp):
+        with suppress(GivenUp, MienError):  # told where a photo needs one
             for one in [Unfinished(b"", self._take()) for _ in range(processes)]:
                 self._give_back(one)
 
@@ -172,6 +172,8 @@ class Decoders:
                 if one.process is None:
                     one.process = self._take()
                     one.began = time.monotonic()
+                    if one.has_place:
+                        one.process.yield_to_others()
                     one.process.order(one.data, self._options, 2 * self._seconds)
                 answer = self._await(one, one.process, one.began + seconds, given_up)
             except GONE:
@@ -180,7 +182,7 @@ class Decoders:
             if answer is None:
                 return one
             record, pixels = answer
-            if record.get("error") == PhotoTooCostly.kind:  # what it has left of its memory may be in pieces
+            if one.has_place or record.get("spent"):  # it keeps its low priority, or has no memory left in one piece
                 self._end(one)
             else:
                 self._give_back(one)

@@ -134,6 +134,11 @@ class Engine:
         """Whether it takes orders, and every thread is there to carry them out."""
         return not self._closed and all(thread.is_alive() for thread in self._threads)
 
+    def warm_up(self) -> None:
+        """Start the processes that decode, in the background, before the first photos come."""
+        if self._decoders is not None:
+            threading.Thread(target=self._decoders.warm_up, args=(len(self._threads),), daemon=True).start()
+
     def stalled(self, seconds: float) -> bool:
         """Whether no photo could be finished for so many seconds, though some were there.
 

@@ -47,6 +47,7 @@ def run(settings: Settings, host: str, port: int, *, log_level: str = "info") ->
     listener = _listen(host, port)
     with closing(listener):
         state = load(settings)  # before the server starts, so that what is wrong becomes a sentence
+        state.engine.warm_up()
         config = uvicorn.Config(
             create_app(settings, state),
             http=Patient,
