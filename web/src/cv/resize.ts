@@ -27,7 +27,7 @@ export function averageSquares(source: Raster, across: number, down: number): Ra
   const out = blank(width, height);
   const { data } = source;
   const row = 3 * source.width;
-  const to = out.data;
+  const to = clamped(out);
   if (across === 2 && down === 2) {
     for (let y = 0, at = 0; y < height; y += 1) {
       for (let x = 0, from = 2 * y * row; x < width; x += 1, from += 6, at += 3) {
@@ -52,9 +52,9 @@ export function averageSquares(source: Raster, across: number, down: number): Ra
           blue += data[from + 2]!;
         }
       }
-      to[at] = red * scale + 0.5;
-      to[at + 1] = green * scale + 0.5;
-      to[at + 2] = blue * scale + 0.5;
+      to[at] = red * scale;
+      to[at + 1] = green * scale;
+      to[at + 2] = blue * scale;
     }
   }
   return out;
@@ -65,9 +65,15 @@ export function resizeLinear(source: Raster, width: number, height: number): Ras
   return weighted(source, width, height, linearTable(source.width, width), linearTable(source.height, height));
 }
 
+/** The bytes of a picture, to be written as numbers, which are rounded to the nearest, and to even ones, as in OpenCV. */
+export function clamped({ data }: Raster): Uint8ClampedArray {
+  return new Uint8ClampedArray(data.buffer, data.byteOffset, data.length);
+}
+
 /** Any separable resizing: rows first across, then added up downwards. */
 function weighted(source: Raster, width: number, height: number, across: Table, down: Table): Raster {
   const out = blank(width, height);
+  const to = clamped(out);
   const line = new Float32Array(3 * width);
   const sum = new Float32Array(3 * width);
   let lineOf = -1;
@@ -83,7 +89,7 @@ function weighted(source: Raster, width: number, height: number, across: Table, 
     for (let at = 0; at < sum.length; at += 1) sum[at]! += weight * line[at]!;
     if (entry + 1 === down.to.length || down.to[entry + 1] !== target) {
       const start = 3 * target * width;
-      for (let at = 0; at < sum.length; at += 1) out.data[start + at] = Math.min(255, sum[at]! + 0.5);
+      for (let at = 0; at < sum.length; at += 1) to[start + at] = sum[at]!;
     }
   }
   return out;

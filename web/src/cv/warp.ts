@@ -5,6 +5,10 @@ import type { Raster } from "./raster.js";
 /** [a, b, c, d, e, f]: x' = a x + b y + c, y' = d x + e y + f. */
 export type Affine = readonly [number, number, number, number, number, number];
 
+// OpenCV counts places in 1024ths of a pixel, and reads pixels at the nearest 32nd.
+const FINE = 1024;
+const HALF = 16;
+
 /**
  * A warped picture.
  *
@@ -27,22 +31,22 @@ export function warp(
   const repeat = border === "repeat";
   const [a, b, c, d, e, f] = inverse;
   for (let v = 0, at = 0; v < height; v += 1) {
+    const lineX = Math.round((b * v + c) * FINE) + HALF;
+    const lineY = Math.round((e * v + f) * FINE) + HALF;
     for (let u = 0; u < width; u += 1, at += 3) {
-      const x = a * u + b * v + c;
-      const y = d * u + e * v + f;
-      const left = Math.floor(x);
-      const top = Math.floor(y);
-      const fx = x - left;
-      const fy = y - top;
-      let w00 = (1 - fx) * (1 - fy);
-      let w01 = fx * (1 - fy);
-      let w10 = (1 - fx) * fy;
+      const x = (lineX + Math.round(a * u * FINE)) >> 5; // in 32nds of a pixel
+      const y = (lineY + Math.round(d * u * FINE)) >> 5;
+      const fx = x & 31;
+      const fy = y & 31;
+      let w00 = (32 - fx) * (32 - fy);
+      let w01 = fx * (32 - fy);
+      let w10 = (32 - fx) * fy;
       let w11 = fx * fy;
-      let x0 = left;
-      let x1 = left + 1;
-      let y0 = top;
-      let y1 = top + 1;
-      if (left < 0 || top < 0 || x1 > right || y1 > bottom) {
+      let x0 = x >> 5;
+      let x1 = x0 + 1;
+      let y0 = y >> 5;
+      let y1 = y0 + 1;
+      if (x0 < 0 || y0 < 0 || x1 > right || y1 > bottom) {
         if (!repeat) {
           if (x0 < 0 || x0 > right) w00 = w10 = 0;
           if (x1 < 0 || x1 > right) w01 = w11 = 0;
@@ -58,9 +62,10 @@ export function warp(
       const p01 = y0 * row + 3 * x1;
       const p10 = y1 * row + 3 * x0;
       const p11 = y1 * row + 3 * x1;
-      out[at] = w00 * data[p00]! + w01 * data[p01]! + w10 * data[p10]! + w11 * data[p11]! + 0.5;
-      out[at + 1] = w00 * data[p00 + 1]! + w01 * data[p01 + 1]! + w10 * data[p10 + 1]! + w11 * data[p11 + 1]! + 0.5;
-      out[at + 2] = w00 * data[p00 + 2]! + w01 * data[p01 + 2]! + w10 * data[p10 + 2]! + w11 * data[p11 + 2]! + 0.5;
+      for (let k = 0; k < 3; k += 1) {
+        const sum = w00 * data[p00 + k]! + w01 * data[p01 + k]! + w10 * data[p10 + k]! + w11 * data[p11 + k]!;
+        out[at + k] = (sum + 512) >> 10;
+      }
     }
   }
 }

@@ -2,6 +2,7 @@
 
 import { gaussian } from "../cv/blur.js";
 import { blank, type Raster } from "../cv/raster.js";
+import { clamped } from "../cv/resize.js";
 import { expectation, logit } from "./calibrate.js";
 import type { Estimate } from "./estimator.js";
 
@@ -27,11 +28,12 @@ export function valueOf({ pmf, female }: Estimate, target: Target): number {
 export function veiled(chip: Raster): Raster {
   const { width, height, data } = chip;
   const out = blank(width, height);
+  const to = clamped(out);
   const plane = new Uint8Array(width * height);
   for (let channel = 0; channel < 3; channel += 1) {
     for (let at = 0; at < plane.length; at += 1) plane[at] = data[3 * at + channel]!;
     const blurred = gaussian(plane, width, height, VEIL * height, 3, "repeat");
-    for (let at = 0; at < plane.length; at += 1) out.data[3 * at + channel] = blurred[at]! + 0.5;
+    for (let at = 0; at < plane.length; at += 1) to[3 * at + channel] = blurred[at]!;
   }
   return out;
 }
