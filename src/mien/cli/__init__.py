@@ -31,6 +31,7 @@ from mien.cli.report import report
 from mien.cli.runs import combine, crossfit, graft, score, slim, split
 from mien.cli.serve import serve
 from mien.cli.video import video
+from mien.cli.web import web
 from mien.errors import MienError
 
 INTERRUPTED = 130
@@ -95,6 +96,7 @@ app.command(rich_help_panel="Predict", no_args_is_help=True)(video)
 app.command(rich_help_panel="Predict", no_args_is_help=True)(count)
 app.command(rich_help_panel="Predict")(counts)
 app.command(rich_help_panel="Predict")(serve)
+app.command(rich_help_panel="Predict", no_args_is_help=True)(web)
 app.command(rich_help_panel="Predict")(models)
 app.command(rich_help_panel="Predict", no_args_is_help=True)(bench)
 app.command(rich_help_panel="Predict")(doctor)
