@@ -88,7 +88,7 @@ class TestPictures:
         assert face["gender"]["label"] == told.gender.label
         assert face["quality"]["flags"] == list(told.quality.flags)
         assert abs(face["box"]["left"] - told.box.left) < 1
-        expect(page.page.get_by_text("Your pictures never leave this device, and none is kept.")).to_be_visible()
+        expect(page.page.get_by_text("Stays on this device", exact=True)).to_be_visible()
 
     def test_bad_files_are_told_and_the_next_one_works(self, page: Visit, hopper: Path) -> None:
         page.choose(text("notes.txt"), *damaged(hopper), hopper)

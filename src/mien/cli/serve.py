@@ -57,6 +57,10 @@ def serve(
         str, typer.Option(envvar="MIEN_TRUSTED_PROXIES", help="Addresses, with commas, whose X-Forwarded-For counts.")
     ] = "",
     page: Annotated[bool, typer.Option(envvar="MIEN_PAGE", help="Serve the page at /.")] = True,
+    web: Annotated[
+        Path | None,
+        typer.Option(envvar="MIEN_WEB", help="Folder of `mien web`: visitors may also let their browser do the work."),
+    ] = None,
     log_level: Annotated[str, typer.Option(envvar="MIEN_LOG_LEVEL", help=", ".join(LOG_LEVELS) + ".")] = "info",
 ) -> None:
     """Answer photos over HTTP, and serve a page to try it with.
@@ -92,6 +96,7 @@ def serve(
         rate=rate,
         trusted_proxies=trusted_proxies,
         page=page,
+        web=web,
     )
     run(settings, host, port, log_level=log_level)
 

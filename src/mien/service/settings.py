@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from mien.errors import UsageError
 
@@ -34,6 +35,7 @@ class Settings:
         rate: requests a minute of one key, or of one address where there are no keys; 0 for any number.
         trusted_proxies: addresses, with commas, of proxies whose X-Forwarded-For is believed; empty for none.
         page: serve the page at /.
+        web: folder that `mien web` wrote: the page offers to work on pictures in the browser too; None not to.
     """
 
     models: tuple[str, ...] = ("mien-m",)
@@ -56,6 +58,7 @@ class Settings:
     rate: int = 0
     trusted_proxies: str = ""
     page: bool = True
+    web: Path | None = None
 
     def __post_init__(self) -> None:
         if not self.models:
@@ -69,5 +72,7 @@ class Settings:
         for name in ("body_seconds", "header_seconds", "work_seconds", "shutdown_seconds"):
             if getattr(self, name) <= 0:
                 raise UsageError(f"{name} must be above 0, not {getattr(self, name)}")
+        if self.web is not None and not (self.web / "device" / "assets.json").is_file():
+            raise UsageError(f"{self.web} holds no page for the browser: write it with `mien web {self.web}`")
         if any(not key.isascii() or not key.strip() for key in self.api_keys):
             raise UsageError("an API key must be of ASCII characters, and not empty")

@@ -81,7 +81,7 @@ export function statedSize(data: Uint8Array, format: Format): [width: number, he
   try {
     switch (format) {
       case "PNG":
-        return [bytes.getUint32(16), bytes.getUint32(20)];
+        return latin(data, 12, 16) === "IHDR" ? [bytes.getUint32(16), bytes.getUint32(20)] : null;
       case "GIF":
         return [bytes.getUint16(6, true), bytes.getUint16(8, true)];
       case "BMP":
