@@ -4,6 +4,7 @@ import type { About, Setup } from "./engine.js";
 import { Aborted, BrowserError, fromErrorRecord, MemoryError, type MienError } from "./errors.js";
 import type { CallName, Calls, FromWorker, ToWorker } from "./protocol.js";
 import type { OnProgress } from "./runtime/assets.js";
+import type { Backend } from "./runtime/sessions.js";
 
 interface Open {
   resolve: (answer: unknown) => void;
@@ -12,6 +13,10 @@ interface Open {
 
 /** Faults after which a worker is not to be trusted: memory that ran out, and what nobody foresaw. */
 const BROKEN = new Set(["memory", "error"]);
+
+/** A graphics card must be so much faster to be worth the change, and the network so large to be worth a try. */
+const FASTER = 1.25;
+const LARGE = 100e6; // multiply-adds of a chip
 
 const WORKERS = { wasm: "worker.js", webgpu: "worker-webgpu.js" };
 
@@ -24,6 +29,7 @@ export class Client {
   #open = new Map<number, Open>();
   #last = 0;
   #closed = false;
+  #faster: Client | null = null; // takes the questions since it was measured to be
 
   constructor(base: URL, setup: Setup, onProgress?: OnProgress) {
     this.#base = base;
@@ -43,12 +49,35 @@ export class Client {
     return this.#about;
   }
 
+  /** What runs the age network now. */
+  get backend(): Backend {
+    return this.#faster?.backend ?? this.#setup.backend;
+  }
+
+  /** Try WebGPU beside WebAssembly, and let it take over where it is measured faster. Nothing waits for it. */
+  async improve(): Promise<void> {
+    const { config } = await this.start();
+    if (config.multiplyAdds < LARGE || !(await hasGraphics())) return;
+    const other = new Client(this.#base, { ...this.#setup, backend: "webgpu" });
+    try {
+      await other.start();
+      const none = () => Promise.resolve({ ask: {}, transfer: [] });
+      const [theirs, ours] = [await other.call("measure", none), await this.call("measure", none)];
+      if (this.#closed || other.backend !== "webgpu" || theirs * FASTER > ours) throw new Aborted("not worth it");
+      this.#faster = other;
+      this.#retire();
+    } catch {
+      other.close();
+    }
+  }
+
   /** Ask the worker; `make` gives the question anew for a second try on another worker. */
   async call<Name extends Exclude<CallName, "start">>(
     name: Name,
     make: () => Promise<{ ask: Calls[Name]["ask"]; transfer: Transferable[] }>,
     signal?: AbortSignal,
   ): Promise<Calls[Name]["answer"]> {
+    if (this.#faster) return this.#faster.call(name, make, signal);
     const about = await this.start();
     try {
       const { ask, transfer } = await make();
@@ -65,6 +94,7 @@ export class Client {
   /** End the worker and give up all questions. */
   close(): void {
     this.#closed = true;
+    this.#faster?.close();
     this.#end(new Aborted("the analyzer was closed"));
   }
 
@@ -119,6 +149,12 @@ export class Client {
     this.#open.delete(message.id);
     if ("error" in message) open?.reject(fromErrorRecord(message.error));
     else open?.resolve(message.answer);
+    this.#retire();
+  }
+
+  /** Once another has taken over, and no question is left, this worker is not needed. */
+  #retire(): void {
+    if (this.#faster && this.#open.size === 0) this.#end(new Aborted("another worker has taken over"));
   }
 
   /** End the worker; the next question starts another. */
@@ -136,6 +172,14 @@ function unfetched(base: URL): BrowserError {
   return new BrowserError(
     `mien's worker at ${base.href} could not be started: the file is missing, or this browser is too old for it`,
   );
+}
+
+/** Whether there is a graphics card for WebGPU, a real one, and nobody saves data. */
+async function hasGraphics(): Promise<boolean> {
+  const { connection } = navigator as Navigator & { connection?: { saveData?: boolean } };
+  if (!("gpu" in navigator) || connection?.saveData) return false;
+  const adapter = await navigator.gpu.requestAdapter().catch(() => null);
+  return adapter !== null && !adapter.info.isFallbackAdapter;
 }
 
 /** Refuse a browser that lacks what the worker needs. */

@@ -1,7 +1,7 @@
 /** The five steps, once: pictures in, faces found, chips cut, estimated, put into results; Python's `mien.analyzer`. */
 
 import { UsageError } from "./errors.js";
-import type { Raster } from "./cv/raster.js";
+import { blank, type Raster } from "./cv/raster.js";
 import { pathsOf, isAddress, readBundle, type Bundle, type BundleConfig } from "./estimate/bundle.js";
 import type { AgeChecks } from "./estimate/ageCheck.js";
 import { expectation, interval, median } from "./estimate/calibrate.js";
@@ -57,6 +57,8 @@ export interface Explained {
   readonly chip: Raster;
 }
 
+const MEASURED = 5; // runs, an odd number
+
 const NETS = ["pnet", "rnet", "onet"].map((name) => `mtcnn/${name}.onnx`);
 
 export class Engine {
@@ -110,6 +112,18 @@ export class Engine {
     if (!chip) throw new UsageError(`face is ${number}, but the number of faces found is ${draft.chips.length}`);
     const photo = this.#put(picture, draft, await this.#estimator.estimate(draft.chips), choice);
     return { photo, explanation: await explain(this.#estimator, chip, target), chip };
+  }
+
+  /** Milliseconds that the age network takes for one chip: the median of a few runs after one that does not count. */
+  async measure(): Promise<number> {
+    const chip = blank(this.#estimator.contract.size, this.#estimator.contract.size);
+    const times: number[] = [];
+    for (let run = 0; run <= MEASURED; run += 1) {
+      const began = performance.now();
+      await this.#estimator.raw([chip]);
+      if (run > 0) times.push(performance.now() - began);
+    }
+    return times.sort((a, b) => a - b)[(MEASURED - 1) / 2]!;
   }
 
   async #look(picture: Picture): Promise<Draft> {

@@ -68,6 +68,11 @@ export class Analyzer {
     this.about = about;
   }
 
+  /** What runs the age network now: "webgpu" may take over from "wasm" where it was measured faster. */
+  get backend(): Backend {
+    return this.#client.backend;
+  }
+
   /** Analyse one photo: a file, bytes, pixels, or an image, canvas or video of the page. */
   analyze(input: Input, { signal, ...choice }: AnalyzeOptions = {}): Promise<Photo> {
     const make = async () => {
@@ -140,6 +145,7 @@ export async function load(given: LoadOptions = {}): Promise<Analyzer> {
   if (!base.pathname.endsWith("/")) base.pathname += "/";
   const client = new Client(base, setup, onProgress);
   const about = await client.start();
+  if (backend === "auto") void client.improve();
   return new Analyzer(client, about);
 }
 

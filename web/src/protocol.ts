@@ -13,6 +13,7 @@ export type Sent = { blob: Blob } | { bitmap: ImageBitmap } | { pixels: Pixels }
 /** What the worker can be asked for; all but the first need a started engine. */
 export interface Calls {
   start: { ask: { base: string; setup: Setup }; answer: About };
+  measure: { ask: Record<string, never>; answer: number };
   analyze: { ask: { photo: Sent; choice: Choice }; answer: Photo };
   explain: {
     ask: { photo: Sent; target: Target; face: number; choice: Choice; overlay: number | null };

@@ -48,6 +48,7 @@ async function work(): Promise<void> {
 async function answer(ask: Ask): Promise<unknown> {
   if (ask.name === "start") return start(ask.ask);
   if (!engine) throw new MienError("the worker was asked before it was started");
+  if (ask.name === "measure") return engine.measure();
   const picture = await open(ask.ask.photo);
   if (ask.name === "analyze") return engine.analyze(picture, ask.ask.choice);
   const { target, face, choice, overlay } = ask.ask;
