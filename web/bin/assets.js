@@ -14,6 +14,6 @@ if (!existsSync(`${dist}/assets.json`)) {
   console.error("this package has no models: run `make web` in the checkout that it comes from");
   process.exit(1);
 }
-const skipped = /\.d\.ts$|\/node\.js(\.LEGAL\.txt)?$/;
-cpSync(dist, target, { recursive: true, filter: (source) => !skipped.test(source.replaceAll("\\", "/")) });
+const parts = ["index.js", "worker.js", "worker-webgpu.js", "ort", "mtcnn", "models", "assets.json"];
+for (const part of parts) cpSync(`${dist}/${part}`, `${target}/${part}`, { recursive: true });
 console.log(`${target}: worker, runtime and models of mien`);
