@@ -3,8 +3,8 @@
     make web
     .venv/bin/python -m benchmarks.browser.parity --shared ../shared --output docs/results/browser-parity.json
 
-Photos: the portraits of examples/, whole photos and chips of the research data where it is there, chips of UTKFace's test
-fold in scenes. Needs Chromium and playwright.
+Photos: the portraits of examples/, whole photos and chips of the research data where it is there, chips of UTKFace's
+test fold in scenes. Needs Chromium and playwright.
 """
 
 from __future__ import annotations
@@ -226,7 +226,9 @@ def _scenes(data: Path, count: int) -> dict[str, bytes]:
     for row in sorted(rng.choice(len(labels), min(count, len(labels)), replace=False)):
         path = labels.paths[row]
         with Image.open(path) as image:
-            scene, _ = pad(np.asarray(image.convert("RGB")), np.random.default_rng([26, zlib.crc32(path.name.encode())]))
+            scene, _ = pad(
+                np.asarray(image.convert("RGB")), np.random.default_rng([26, zlib.crc32(path.name.encode())])
+            )
         stream = BytesIO()
         Image.fromarray(scene).save(stream, "JPEG", quality=92)
         found[f"scene_{path.name}"] = stream.getvalue()
@@ -234,6 +236,7 @@ def _scenes(data: Path, count: int) -> dict[str, bytes]:
 
 
 def main() -> None:
+    """Compare and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shared", type=Path, help="the research data")
     parser.add_argument("--scenes", type=int, default=60, help="scenes, and chips, of UTKFace; as many of APPA-REAL")

@@ -83,7 +83,7 @@ def hosting(host: Host, port: int = 0) -> Iterator[Host]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
-        def do_GET(self) -> None:  # noqa: N802 - the library's name
+        def do_GET(self) -> None:
             path = unquote(urlsplit(self.path).path)
             host.asked.append(path)
             found = None if path in host.broken else host.find(path)
@@ -103,7 +103,7 @@ def hosting(host: Host, port: int = 0) -> Iterator[Host]:
             else:
                 self.wfile.write(body)
 
-        def log_message(self, format: str, *arguments: object) -> None:
+        def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 - the library's name
             """Silent."""
 
     class Server(ThreadingHTTPServer):

@@ -1,4 +1,4 @@
-"""The page that `mien web` writes, served below a sub-path by a plain file host, in Chromium; no server answers photos."""
+"""The page that `mien web` writes, below a sub-path of a plain file host, in Chromium; no server answers photos."""
 
 from __future__ import annotations
 
@@ -147,7 +147,9 @@ class TestCamera:
 
     def test_no_permission(self, page: Visit) -> None:
         page.page.evaluate(
-            "() => { navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('no', 'NotAllowedError')) }"
+            """() => {
+                navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException("no", "NotAllowedError"));
+            }"""
         )
         page.page.get_by_role("button", name="Use the camera").click()
         expect(page.page.get_by_role("alert")).to_contain_text("was not allowed to use the camera")

@@ -83,7 +83,9 @@ def pyramid(rng: np.random.Generator) -> dict[str, Any]:
     return {
         "source": pack(source),
         "octaves": [pack(octave) for octave in made.octaves],
-        "shrink": [{"size": size, "out": pack(made.shrink(*size))} for size in [(58, 43), (203, 151), (90, 70), (7, 5)]],
+        "shrink": [
+            {"size": size, "out": pack(made.shrink(*size))} for size in [(58, 43), (203, 151), (90, 70), (7, 5)]
+        ],
         "squares": pack(squares),
         "crops": {str(size): pack(made.crop(squares, size)) for size in (24, 48)},
     }
@@ -108,7 +110,13 @@ def suppression(rng: np.random.Generator) -> list[dict[str, Any]]:
 def alignment(rng: np.random.Generator) -> list[dict[str, Any]]:
     source = smooth_noise(rng, 300, 280)
     cases: list[dict[str, Any]] = []
-    for scale, degrees, x, y in [(0.3, 0, 60, 70), (0.5, 20, 90, 60), (1.0, -15, 40, 60), (1.7, 5, -30, 20), (0.9, 180, 250, 250)]:
+    for scale, degrees, x, y in [
+        (0.3, 0, 60, 70),
+        (0.5, 20, 90, 60),
+        (1.0, -15, 40, 60),
+        (1.7, 5, -30, 20),
+        (0.9, 180, 250, 250),
+    ]:
         for size in (96, 192):
             contract = CropContract.utkface(size)
             angle = np.deg2rad(degrees)
@@ -150,7 +158,10 @@ def chips(rng: np.random.Generator) -> dict[str, Any]:
 def distributions(rng: np.random.Generator) -> dict[str, Any]:
     years = np.arange(117)
     made = [rng.dirichlet(np.full(117, 0.2)) for _ in range(8)]
-    made += [np.exp(-0.5 * ((years - centre) / spread) ** 2) for centre, spread in [(2, 1), (18, 3), (40, 6), (77, 9), (110, 12)]]
+    made += [
+        np.exp(-0.5 * ((years - centre) / spread) ** 2)
+        for centre, spread in [(2, 1), (18, 3), (40, 6), (77, 9), (110, 12)]
+    ]
     made += [np.eye(117)[0], np.eye(117)[116], np.eye(117)[[10, 30]].sum(axis=0)]
     pmf = np.array([one / one.sum() for one in made]).astype(np.float32)
     female = rng.uniform(0, 1, len(pmf)).astype(np.float32)
@@ -176,7 +187,12 @@ def distributions(rng: np.random.Generator) -> dict[str, Any]:
             }
         )
     identity = intervals(pmf, 0.9, Calibration.identity())
-    return {"pmf": pack(pmf), "female": female.tolist(), "cases": cases, "identity": [part.tolist() for part in identity]}
+    return {
+        "pmf": pack(pmf),
+        "female": female.tolist(),
+        "cases": cases,
+        "identity": [part.tolist() for part in identity],
+    }
 
 
 def checks(pmf: NDArray[np.float32]) -> list[dict[str, Any]]:
@@ -185,8 +201,16 @@ def checks(pmf: NDArray[np.float32]) -> list[dict[str, Any]]:
     for name in bundle.available():
         folder = bundle.find(name)
         analyzer = Analyzer(name, Options(threads=1))
-        faces = [_face(row, flags) for row, flags in zip(pmf, [(), ("small",), ("blurred", "turned")] * 9, strict=False)]
-        for limit, passes, fails in [(18, 0.01, 0.01), (21, 0.05, 0.02), (65, 0.02, 0.1), (2, 0.002, 0.01), (99, 0.01, 0.01)]:
+        faces = [
+            _face(row, flags) for row, flags in zip(pmf, [(), ("small",), ("blurred", "turned")] * 9, strict=False)
+        ]
+        for limit, passes, fails in [
+            (18, 0.01, 0.01),
+            (21, 0.05, 0.02),
+            (65, 0.02, 0.1),
+            (2, 0.002, 0.01),
+            (99, 0.01, 0.01),
+        ]:
             case: dict[str, Any] = {"model": name, "limit": limit, "passes": passes, "fails": fails}
             try:
                 checker = AgeChecker(analyzer, min_age=limit, max_false_pass=passes, max_false_fail=fails)
@@ -237,7 +261,12 @@ def following(rng: np.random.Generator, pmf: NDArray[np.float32]) -> dict[str, A
             {
                 "pmf": row.tolist(),
                 "female": float(female),
-                "quality": {"eyes": quality.eyes, "sharpness": quality.sharpness, "turn": quality.turn, "flags": list(flags)},
+                "quality": {
+                    "eyes": quality.eyes,
+                    "sharpness": quality.sharpness,
+                    "turn": quality.turn,
+                    "flags": list(flags),
+                },
                 "weight": weight(quality),
                 "years": age.years,
                 "low": age.low,
@@ -278,8 +307,21 @@ def photos() -> list[dict[str, Any]]:
 
 def files() -> list[dict[str, Any]]:
     """What bytes are, and what is said of those that are no picture."""
-    heads = [b"hello world", b"%PDF-1.7", b"PK\3\4", b"<html>", b"\0\1\2\3\4\5\6\7\x08", b"8BPS", b"\0\0\0\x18ftypmp42isom", b"\0\0\0\x0cJXL \r"]
-    heads += [path.read_bytes()[:256] for path in sorted((ROOT / "tests" / "golden").glob("*.*")) if path.suffix not in {".py", ".json"}]
+    heads = [
+        b"hello world",
+        b"%PDF-1.7",
+        b"PK\3\4",
+        b"<html>",
+        b"\0\1\2\3\4\5\6\7\x08",
+        b"8BPS",
+        b"\0\0\0\x18ftypmp42isom",
+        b"\0\0\0\x0cJXL \r",
+    ]
+    heads += [
+        path.read_bytes()[:256]
+        for path in sorted((ROOT / "tests" / "golden").glob("*.*"))
+        if path.suffix not in {".py", ".json"}
+    ]
     return [
         {"head": b64encode(head).decode(), "format": sniff(head), "told": None if sniff(head) else str(rejection(head))}
         for head in heads
@@ -293,7 +335,16 @@ def reductions() -> list[dict[str, Any]]:
     from PIL import Image
 
     cases = []
-    for width, height in [(640, 480), (2048, 100), (2049, 7), (4032, 3024), (3000, 2000), (6000, 4001), (5000, 300), (9001, 1200)]:
+    for width, height in [
+        (640, 480),
+        (2048, 100),
+        (2049, 7),
+        (4032, 3024),
+        (3000, 2000),
+        (6000, 4001),
+        (5000, 300),
+        (9001, 1200),
+    ]:
         for form in ("JPEG", "PNG"):
             stream = BytesIO()
             Image.new("RGB", (width, height), (9, 99, 199)).save(stream, form)
@@ -311,7 +362,16 @@ def sizes() -> dict[str, dict[str, int]]:
     from PIL import Image
 
     found = {}
-    for name in ("rgb.png", "plain.gif", "plain.webp", "lossless.webp", "alpha.webp", "rgb.bmp", "progressive.jpg", "plain.avif"):
+    for name in (
+        "rgb.png",
+        "plain.gif",
+        "plain.webp",
+        "lossless.webp",
+        "alpha.webp",
+        "rgb.bmp",
+        "progressive.jpg",
+        "plain.avif",
+    ):
         with Image.open(ROOT / "tests" / "golden" / name) as image:
             found[name] = {"width": image.width, "height": image.height}
     return found

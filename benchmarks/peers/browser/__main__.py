@@ -83,7 +83,9 @@ class Scene:
 def scene(path: Path, age: float, female: int | None) -> Scene:
     """One labelled chip as a photo."""
     with Image.open(path) as image:
-        picture, place = pad(np.asarray(image.convert("RGB")), np.random.default_rng([26, zlib.crc32(path.name.encode())]))
+        picture, place = pad(
+            np.asarray(image.convert("RGB")), np.random.default_rng([26, zlib.crc32(path.name.encode())])
+        )
     stream = BytesIO()
     Image.fromarray(picture).save(stream, "JPEG", quality=95)
     return Scene(path.name, stream.getvalue(), place, age, female)
@@ -131,7 +133,7 @@ def judged(scenes: list[Scene], answers: dict[str, dict[str, Any]], common: set[
     }
 
 
-def measure(
+def measure(  # noqa: PLR0917
     browser: Browser, host: Host, tool: str, photos: list[str], rounds: int, timed: list[str]
 ) -> dict[str, Any]:
     """One tool in a context of its own: cold start, answers, times."""
@@ -174,7 +176,11 @@ def run(shared: Path, cache: Path, count: int, rounds: int, tools: list[str]) ->
         assets.copy_built(device)
         assets.add_models(device)
         folders = {"/mien/": device, "/tools/": HERE}
-        folders |= {f"/{name}/": prepare(name, cache, node=True, fresh=False)[0] / "node_modules" for name in tools if name in {"face-api", "human"}}
+        folders |= {
+            f"/{name}/": prepare(name, cache, node=True, fresh=False)[0] / "node_modules"
+            for name in tools
+            if name in {"face-api", "human"}
+        }
         files = {"/": (b"<!doctype html><title>peers</title>", "text/html")}
         for name, scenes in sets.items():
             files |= {f"/{name}/{one.name}": (one.data, "image/jpeg") for one in scenes}
@@ -209,16 +215,16 @@ def _figures(found: dict[str, dict[str, Any]], sets: dict[str, list[Scene]]) -> 
 def table(record: dict[str, Any]) -> str:
     """Markdown."""
     lines = [
-        "| in the browser | MAE, UTKFace scenes | gender | missed | MAE, APPA-REAL scenes | missed | ms a scene | ms a photo "
-        "of 1280x720 | first answer, s | MB fetched |",
+        "| in the browser | MAE, UTKFace scenes | gender | missed | MAE, APPA-REAL scenes | missed | ms a scene | "
+        "ms a photo of 1280x720 | first answer, s | MB fetched |",
         "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for tool, each in record["tools"].items():
         home, abroad = each["utkface"], each["appa"]
         lines.append(
             f"| {tool} | {home['common']['mae']:.2f} | {home['common']['gender']:.1%} | {home['own']['missed']} | "
-            f"{abroad['common']['mae']:.2f} | {abroad['own']['missed']} | {each['scene_ms']:.0f} | {each['photo_ms']:.0f} | "
-            f"{each['cold_ms'] / 1000:.1f} | {each['fetched'] / 1e6:.1f} |"
+            f"{abroad['common']['mae']:.2f} | {abroad['own']['missed']} | {each['scene_ms']:.0f} | "
+            f"{each['photo_ms']:.0f} | {each['cold_ms'] / 1000:.1f} | {each['fetched'] / 1e6:.1f} |"
         )
     first = next(iter(record["tools"].values()))
     faces = first["utkface"]["common"]["faces"], first["appa"]["common"]["faces"]
@@ -227,6 +233,7 @@ def table(record: dict[str, Any]) -> str:
 
 
 def main() -> None:
+    """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shared", type=Path, required=True, help="the research data")
     parser.add_argument("--cache", type=Path, default=Path(".peers"))

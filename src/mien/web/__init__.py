@@ -1,1 +1,1 @@
-"""mien in the browser alone: the files of the TypeScript package in `web/`, the models, and a page that needs no server."""
+"""mien in the browser alone: the TypeScript package of `web/`, the models, a page without a server."""

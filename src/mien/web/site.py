@@ -1,4 +1,4 @@
-"""The page of `mien serve` as a folder that any web server or file host can serve, working on pictures in the browser."""
+"""The page of `mien serve` as a folder for any file host, where the visitor's browser works on the pictures."""
 
 from __future__ import annotations
 
@@ -86,7 +86,10 @@ def _write_worker(target: Path) -> None:
     files = sorted(
         file.relative_to(target)
         for file in target.rglob("*")
-        if file.is_file() and not file.name.startswith(".") and file.name != "sw.js" and file.suffix not in _KEPT_BY_MIEN
+        if file.is_file()
+        and not file.name.startswith(".")
+        and file.name != "sw.js"
+        and file.suffix not in _KEPT_BY_MIEN
     )
     kept = [file.as_posix() for file in files if file.suffix not in {".md", ".txt", ""}]
     digest = hashlib.sha256()
