@@ -81,10 +81,10 @@ def over_camera(page: Page, seconds: int) -> list[int]:
     return found
 
 
-def film(target: Path) -> Path:
-    """A camera's film for Chromium: the portraits one after the other, ten frames each."""
+def film(target: Path, *portraits: str) -> Path:
+    """A camera's film for Chromium: portraits of examples/ one after the other, ten frames each."""
     frames = []
-    for path in sorted(EXAMPLES.glob("*.jpg")):
+    for path in [EXAMPLES / f"{portrait}.jpg" for portrait in portraits]:
         picture = Image.new("RGB", (640, 480), (120, 130, 140))
         with Image.open(path) as image:
             image.thumbnail((480, 480))
@@ -108,7 +108,10 @@ def main() -> None:
         files = {"/": (b"<!doctype html><title>memory</title>", "text/html")}
         files |= {f"/{path.name}": (path.read_bytes(), "image/jpeg") for path in EXAMPLES.glob("*.jpg")}
         photos = [path for path in files if path.endswith(".jpg")]
-        arguments = [*ARGUMENTS, f"--use-file-for-fake-video-capture={film(folder / 'film.mjpeg')}"]
+        arguments = [
+            *ARGUMENTS,
+            f"--use-file-for-fake-video-capture={film(folder / 'film.mjpeg', 'hopper', 'astronaut')}",
+        ]
         with (
             hosting(Host({"/page/": folder / "page"}, files)) as host,
             playwright.chromium.launch(executable_path=str(CHROMIUM), args=arguments) as browser,
