@@ -24,6 +24,8 @@ CHIP = 32
 SPREAD = 4.0
 LONGEST = (
     "service/test_page.py",
+    "web/test_page.py",
+    "web/test_typescript.py",
     "learn/systems/test_systems.py",
     "batch/test_cluster.py",
     "learn/test_train.py",

@@ -33,6 +33,7 @@ from mien.cli.report import report
 from mien.cli.runs import combine, crossfit, score, slim, split
 from mien.cli.serve import serve
 from mien.cli.video import video
+from mien.cli.web import web
 from mien.errors import MienError
 from mien.names import printable
 from mien.plain import plain
@@ -104,6 +105,7 @@ app.command(rich_help_panel="Predict", no_args_is_help=True)(video)
 app.command(rich_help_panel="Predict", no_args_is_help=True)(count)
 app.command(rich_help_panel="Predict")(counts)
 app.command(rich_help_panel="Predict")(serve)
+app.command(rich_help_panel="Predict", no_args_is_help=True)(web)
 app.command(rich_help_panel="Predict")(models)
 app.command(rich_help_panel="Predict", no_args_is_help=True)(bench)
 app.command(rich_help_panel="Predict")(doctor)

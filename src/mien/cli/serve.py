@@ -103,6 +103,10 @@ def serve(
         str, typer.Option(envvar="MIEN_CORS", help="Origins, with commas, whose pages may ask; * for all.")
     ] = "",
     page: Annotated[bool, typer.Option(envvar="MIEN_PAGE", help="Serve the page at /.")] = True,
+    web: Annotated[
+        Path | None,
+        typer.Option(envvar="MIEN_WEB", help="Folder of `mien web`: visitors may also let their browser do the work."),
+    ] = None,
     log_level: Annotated[str, typer.Option(envvar="MIEN_LOG_LEVEL", help=", ".join(LOG_LEVELS) + ".")] = "info",
 ) -> None:
     """Answer photos over HTTP, and serve a page to try it with.
@@ -149,6 +153,7 @@ def serve(
         page=page,
         root_path=root_path.rstrip("/"),
         cors=_listed(cors),
+        web=web,
     )
     run(settings, host, port, log_level=log_level)
 

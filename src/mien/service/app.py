@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from mien.service import edges, metrics, problems, routes, schemas
 from mien.service.settings import Settings
 from mien.service.state import State, load
 from mien.service.uploads import PhotosInJSON
+from mien.web import site
 
 CLOSING_SECONDS = 5.0
 STATIC = Path(__file__).parent / "static"
@@ -39,6 +40,14 @@ HEADERS = {
         "connect-src 'self'; font-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
     ),
 }
+
+DEVICE_HEADERS = HEADERS | {
+    "Cross-Origin-Embedder-Policy": "require-corp",  # with the opener policy: WebAssembly may use several threads
+    "Content-Security-Policy": HEADERS["Content-Security-Policy"].replace(
+        "script-src 'self'", "script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'"
+    ),
+}
+"""The same where the browser may do the work itself."""
 
 
 def create_app(settings: Settings | None = None, state: State | None = None) -> FastAPI:
@@ -75,22 +84,31 @@ def create_app(settings: Settings | None = None, state: State | None = None) -> 
     app.include_router(routes.router)
     _operations(app)
     if chosen.page:
-        _page(app)
+        _page(app, chosen.web)
     app.add_middleware(edges.Faults)
     app.add_middleware(edges.Heads)
     if chosen.root_path:
         app.add_middleware(edges.Rooted, root=chosen.root_path)
     if chosen.cors:
         app.add_middleware(CORSMiddleware, allow_origins=chosen.cors, **edges.SHARED)
-    app.add_middleware(_Headers)
+    app.add_middleware(_Headers, headers=HEADERS if chosen.web is None else DEVICE_HEADERS)
     app.add_middleware(metrics.Measured, metrics=counted)
     app.add_middleware(edges.Named)
     app.openapi = lambda: _openapi(app, chosen)  # type: ignore[method-assign]
     return app
 
 
-def _page(app: FastAPI) -> None:
+def _page(app: FastAPI, web: Path | None) -> None:
     """The page at / and its parts, each at an address of its own: a mount at / would take those of the routes."""
+    if web is not None:
+        text = site.places(server=True)
+        app.add_api_route(
+            "/js/places.js",
+            lambda: Response(text, media_type="text/javascript"),
+            include_in_schema=False,
+            response_model=None,
+        )
+        app.mount(f"/{site.DEVICE}", StaticFiles(directory=web / site.DEVICE), name=site.DEVICE)
     app.add_api_route("/", lambda: FileResponse(STATIC / "index.html"), include_in_schema=False, response_model=None)
     for part in sorted(STATIC.iterdir()):
         if part.is_dir():
@@ -171,8 +189,9 @@ def _openapi(app: FastAPI, settings: Settings) -> dict[str, Any]:
 class _Headers:
     """ASGI middleware that adds the headers every answer has."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, headers: Mapping[str, str]) -> None:
         self._app = app
+        self._headers = headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         unread = scope["type"] == "http" and _has_body(scope)
@@ -188,7 +207,7 @@ class _Headers:
                 headers = MutableHeaders(scope=message)
                 if unread:  # nobody is going to read the rest, however long it takes to come
                     headers["Connection"] = "close"
-                for name, value in HEADERS.items():
+                for name, value in self._headers.items():
                     headers.setdefault(name, value)
                 headers.setdefault("Cache-Control", "no-cache")  # asked again each time: an upgrade shows at once
             await send(message)

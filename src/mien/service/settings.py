@@ -50,6 +50,7 @@ class Settings:
         page: serve the page at /.
         root_path: path that a proxy puts before the addresses, e.g. "/mien"; empty for none.
         cors: origins whose pages may ask, e.g. "https://example.org"; empty for none but the service's own.
+        web: folder that `mien web` wrote: the page offers to work on pictures in the browser too; None not to.
     """
 
     models: tuple[str, ...] = ("mien-m",)
@@ -83,6 +84,7 @@ class Settings:
     page: bool = True
     root_path: str = ""
     cors: tuple[str, ...] = ()
+    web: Path | None = None
 
     def __post_init__(self) -> None:
         if not self.models:
@@ -96,6 +98,8 @@ class Settings:
         for name in ("body_seconds", "header_seconds", "answer_seconds", "work_seconds", "shutdown_seconds"):
             if getattr(self, name) <= 0:
                 raise UsageError(f"{name} must be above 0, not {getattr(self, name)}")
+        if self.web is not None and not (self.web / "device" / "assets.json").is_file():
+            raise UsageError(f"{self.web} holds no page for the browser: write it with `mien web {self.web}`")
         object.__setattr__(self, "max_explained", self.max_explained or max(1, self.max_concurrent // 8))
         object.__setattr__(self, "max_bodies_each", self.max_bodies_each or max(1, self.max_bodies // 2))
         if not all(key.strip() for key in self.api_keys):

@@ -6,14 +6,18 @@ import { at, h } from "./dom.js";
 import { save, toCSV, toJSON } from "./downloads.js";
 import { listen } from "./intake.js";
 import { askKey } from "./key-dialog.js";
+import { keepPage } from "./offline.js";
 import { PhotoView } from "./photo-view.js";
+import { SERVER } from "./places.js";
+import { Route } from "./route.js";
 import { Runner } from "./runner.js";
 import { Settings } from "./settings.js";
 import { tellWhereabouts } from "./whereabouts.js";
-import { count, face as faceWords, outcome, sentence } from "./words.js";
+import { count, face as faceWords, outcome, sentence, size } from "./words.js";
 
 const settings = new Settings();
-const api = new Api(askKey, (seconds) => waitFor(seconds));
+const server = new Api(askKey, (seconds) => waitFor(seconds));
+const api = new Route(settings, server, (loaded, total) => fetching(loaded, total));
 const runner = new Runner(api, settings);
 const views = new Map(); // entry -> view
 const camera = new Camera({
@@ -53,6 +57,14 @@ function quiet(back = false) {
 function waitFor(seconds) {
   at("progress-text").textContent = `The service is busy; trying again in ${Math.max(1, Math.ceil(seconds))} s`;
   announce(at("progress-text").textContent);
+}
+
+/** While this device fetches what it needs. */
+function fetching(loaded, total) {
+  const text = `Fetching the model: ${Math.floor((100 * loaded) / Math.max(total, 1))} % of ${size(total)}`;
+  if (runner.running) at("progress-text").textContent = text;
+  at("model-line").textContent = text;
+  if (loaded >= total && service !== null) describe(service);
 }
 
 function add(files) {
@@ -223,6 +235,14 @@ runner.addEventListener("entry", ({ detail: entry }) => {
 runner.addEventListener("progress", progress);
 runner.addEventListener("idle", finished);
 runner.addEventListener("halt", ({ detail: problem }) => halt(problem));
+settings.addEventListener("place", () => {
+  runner.stop();
+  runner.retract();
+  service = null;
+  camera.close();
+  tellWhereabouts(location, settings.place);
+  meet(false);
+});
 settings.addEventListener("change", () => {
   for (const view of views.values()) view.update();
   ask();
@@ -245,6 +265,7 @@ at("save-csv").addEventListener("click", () => {
 });
 
 listen(add, complain);
-tellWhereabouts();
+if (!SERVER) keepPage();
+tellWhereabouts(location, settings.place);
 layout();
 meet(false);

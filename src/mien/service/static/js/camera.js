@@ -1,4 +1,5 @@
-/** The camera: a live picture, single shots, and on demand an analysis of about one picture a second. */
+/** The camera: a live picture, single shots, and on demand an analysis: of about one picture a second by a server, of one
+ * after the other on this device, where faces are followed and their ages averaged. */
 
 import { pause, Problem } from "./api.js";
 import { faceBox } from "./boxes.js";
@@ -8,6 +9,7 @@ import { count, face as faceWords, outcome } from "./words.js";
 const LONGEST_SIDE = 960; // pixels of a picture for the analysis; single shots are sent as they are
 const EVERY = 1000; // milliseconds from one analysis to the next, at least
 const REST = 200; // milliseconds between them, however slow the service
+const BREATH = 40; // milliseconds between analyses on this device
 const QUALITY = 0.9;
 
 const REFUSALS = {
@@ -136,13 +138,15 @@ export class Camera {
     const live = new AbortController();
     this.#live = live;
     let said = "";
+    let watch = null;
     while (this.#live === live) {
       const began = performance.now();
       try {
-        const text = await this.#look(live.signal);
+        if (this.about.api.follows) watch ??= await this.about.api.watch(this.about.settings);
+        const text = await this.#look(live.signal, watch);
         if (this.#live === live && text !== said) this.about.announce(text);
         said = text;
-        await pause(Math.max(REST, EVERY - (performance.now() - began)), live.signal);
+        await pause(watch ? BREATH : Math.max(REST, EVERY - (performance.now() - began)), live.signal);
       } catch (error) {
         if (error.name === "AbortError" || this.#live !== live) return;
         this.#rest();
@@ -159,8 +163,14 @@ export class Camera {
     at("live-list").replaceChildren();
   }
 
-  async #look(signal) {
+  async #look(signal, watch) {
     const { api, settings } = this.about;
+    if (watch) {
+      const seen = await watch(at("video"), settings, signal);
+      if (signal.aborted) return "";
+      this.#draw(seen.faces, seen);
+      return told(seen.faces);
+    }
     const frame = await this.#frame(LONGEST_SIDE);
     if (!frame) return "";
     const checking = settings.mode === "check";
@@ -170,15 +180,15 @@ export class Camera {
     if (signal.aborted) return "";
     const faces = checking ? answer.faces : answer.faces.map((face) => ({ face, outcome: null, reason: null }));
     this.#draw(faces, frame);
-    return faces.length === 0 ? "No face in view." : `${count(faces.length, "face")} in view.`;
+    return told(faces);
   }
 
   #draw(faces, { width, height }) {
-    const boxes = faces.map(({ face, outcome: name }, index) =>
+    const boxes = faces.map(({ face, outcome: name, track }, index) =>
       faceBox(face.box, width, height, {
         label: name ? outcome(name) : `${Math.round(face.age.years)}`,
-        number: faces.length > 1 ? index + 1 : null,
-        outcome: name,
+        number: faces.length > 1 ? (track ?? index + 1) : null,
+        outcome: name ?? null,
         mirrored: this.mirrored,
       }),
     );
@@ -193,4 +203,8 @@ export class Camera {
     at("camera-boxes").replaceChildren(...boxes);
     at("live-list").replaceChildren(...(lines.length > 0 ? lines : [h("li", {}, "No face in view")]));
   }
+}
+
+function told(faces) {
+  return faces.length === 0 ? "No face in view." : `${count(faces.length, "face")} in view.`;
 }

@@ -1,6 +1,7 @@
 /** What the user has chosen, and the dialog for it. Nothing is kept beyond the tab. */
 
 import { at, h } from "./dom.js";
+import { DEVICE, SERVER } from "./places.js";
 import { percent } from "./words.js";
 
 const USUAL_LIMITS = [13, 16, 18, 21];
@@ -14,6 +15,7 @@ export class Settings extends EventTarget {
   rate = 0.01;
   model = null; // the service's default
   pmf = false;
+  place = SERVER ? "server" : "device"; // where pictures are worked on
   #models = [];
 
   constructor() {
@@ -26,12 +28,12 @@ export class Settings extends EventTarget {
 
   /** What predictions depend on, as text to compare. */
   get predictKey() {
-    return JSON.stringify([this.level, this.abstain, this.model]);
+    return JSON.stringify([this.level, this.abstain, this.model, this.place]);
   }
 
   /** What age checks depend on. */
   get checkKey() {
-    return JSON.stringify([this.limit, this.rate, this.model]);
+    return JSON.stringify([this.limit, this.rate, this.model, this.place]);
   }
 
   /** Take the choices that the service has. */
@@ -73,6 +75,8 @@ export class Settings extends EventTarget {
 
   #listen() {
     const dialog = at("settings");
+    at("place-field").hidden = !SERVER || DEVICE === null;
+    at("place").value = this.place;
     for (const radio of document.querySelectorAll("input[name=mode]")) {
       if (radio.value === this.mode) radio.checked = true; // browsers keep the last choice over a reload
       radio.addEventListener("change", () => this.#change("mode", radio.value));
@@ -94,6 +98,13 @@ export class Settings extends EventTarget {
     this.abstain = Number(at("abstain").value) / 100;
     this.rate = Number(at("rate").value);
     this.pmf = at("pmf").checked;
+    if (at("place").value !== this.place) {
+      this.place = at("place").value;
+      this.model = null; // that place's default
+      this.dispatchEvent(new Event("place"));
+      this.dispatchEvent(new Event("change"));
+      return;
+    }
     if (!at("model-field").hidden && at("model").value !== this.model) {
       this.model = at("model").value;
       this.#offerChecks(this.model);
