@@ -98,8 +98,7 @@ class Settings:
         for name in ("body_seconds", "header_seconds", "answer_seconds", "work_seconds", "shutdown_seconds"):
             if getattr(self, name) <= 0:
                 raise UsageError(f"{name} must be above 0, not {getattr(self, name)}")
-        if self.web is not None and not (self.web / "device" / "assets.json").is_file():
-            raise UsageError(f"{self.web} holds no page for the browser: write it with `mien web {self.web}`")
+        _check_web(self.web)
         object.__setattr__(self, "max_explained", self.max_explained or max(1, self.max_concurrent // 8))
         object.__setattr__(self, "max_bodies_each", self.max_bodies_each or max(1, self.max_bodies // 2))
         if not all(key.strip() for key in self.api_keys):
@@ -123,6 +122,16 @@ _ONE_OR_MORE = (
 _NONE_OR_MORE = ("workers", "rate", "max_wait", "max_explained", "max_bodies_each", "decode_seconds", "memory")
 _ROOT = re.compile(r"(/[A-Za-z0-9._~-]+)+", re.ASCII)
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9A-Fa-f:]+\](:[0-9]{1,5})?", re.ASCII)
+
+
+def _check_web(folder: Path | None) -> None:
+    """Refuse a folder that `mien web` did not write.
+
+    Raises:
+        UsageError: it is such a folder.
+    """
+    if folder is not None and not (folder / "device" / "assets.json").is_file():
+        raise UsageError(f"{folder} holds no page for the browser: write it with `mien web {folder}`")
 
 
 def _check_proxy(text: str) -> None:
