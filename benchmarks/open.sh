@@ -1,13 +1,15 @@
 #!/bin/sh
 # mien-open from its start weights to its card. Nothing is trained; the evaluations take ten minutes on two cores.
-# Needs the extra train and ../shared.
+# Needs the extra train and ../shared. ONLY=figures leaves the model as it is and makes its evaluations and card anew.
 set -eu
 mien=${MIEN:-.venv/bin/mien}
 model=src/mien/models/mien-open results=docs/results
 utkface="--data ../shared/data/utkface/images --folds ../shared/data/utkface/splits.csv"
-"$mien" train mien-open
-"$mien" export runs/mien-open --output "$model"
-"$mien" calibrate mien-open --collections benchmarks/open.yaml --no-temperatures --no-age-checks -q
+if [ "${ONLY:-all}" = all ]; then
+    "$mien" train mien-open
+    "$mien" export runs/mien-open --output "$model"
+    "$mien" calibrate mien-open --collections benchmarks/open.yaml --no-temperatures --no-age-checks -q
+fi
 "$mien" evaluate mien-open $utkface -q --format json > "$results/mien-open.json"
 "$mien" evaluate mien-open --collections benchmarks/collections.yaml -q --output "$results/mien-open-abroad.json"
 "$mien" card mien-open --evaluation "$results/mien-open.json" --on 'the test fold of UTKFace (splits.csv), one pass' \

@@ -46,6 +46,28 @@ def test_a_model_is_whole_and_says_what_it_may_be_used_for(name: str) -> None:
     assert model.config.data
 
 
+@pytest.mark.parametrize("name", bundle.available())
+def test_the_card_says_what_the_config_says(name: str) -> None:
+    model = bundle.read(bundle.find(name))
+    if not model.config.figures:
+        pytest.skip("its card is written with its figures, by mien card, and it has none yet")
+    card = (model.folder / "README.md").read_text(encoding="utf-8")
+    copy = (REPO / "docs" / f"model-card-{name}.md").read_text(encoding="utf-8")
+    for text in (card, copy):
+        assert f"{model.config.figures['all_mae']:.2f} [" in text
+        assert f"{model.config.figures['all_accuracy']:.1%} [" in text
+        assert model.config.licence in text
+        assert all(f"- {data}" in text for data in model.config.data)
+        assert all(f"- {note}" in text for note in model.config.made["notes"])
+
+
+def test_mien_open_says_whose_it_is_and_what_it_saw() -> None:
+    config = bundle.read(bundle.find("mien-open")).config
+    told = " ".join((*config.data, *config.made["notes"]))
+    for words in ("VGGFace2 and IMDB-WIKI", "for you to judge", "A. Savchenko", "30 years and more", "no age checks"):
+        assert words in told
+
+
 def test_all_models_together_are_small_and_the_package_names_their_licences() -> None:
     models = [bundle.read(folder) for folder in bundle.available().values()]
     assert {"mien-m", "mien-s", "mien-open"} <= {model.config.name for model in models}
