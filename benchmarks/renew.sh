@@ -1,7 +1,7 @@
 #!/bin/sh
 # Everything in docs/results that tells of one shipped model, made anew: thresholds, evaluations, audits, page and card.
 # Usage: benchmarks/renew.sh MODEL     after `mien export RUN --name MODEL --output src/mien/models/MODEL`.
-# Needs the extra train, ../shared and runs/teacher-hse.parquet (`mien crossfit`, see docs/training.md); half an hour
+# Needs the extra train, ../shared and runs/teacher-all.parquet (`mien crossfit`, see docs/training.md); half an hour
 # on two cores. What is there already is kept where KEEP=1, so that a stopped run can go on; ONLY=quick leaves the two
 # slow audits, the page and the card out.
 set -eu
@@ -19,7 +19,8 @@ make() { # file, command: what it prints becomes the file, once it is done
     mv "$work/part" "$file"
 }
 
-make "$work/calibrated.json" calibrate "$model" $faces --cross-fitted runs/teacher-hse.parquet
+make "$work/calibrated.json" calibrate "$model" --collections benchmarks/collections.yaml -q \
+    --cross-fitted runs/teacher-all.parquet
 make "$results/$model.json" evaluate "$model" $faces --format json --predictions "$work/test.parquet"
 make "$results/$model-mirror.json" evaluate "$model" $faces --mirror --format json
 make "$results/$model-through-mtcnn.json" evaluate "$model" $faces --through mtcnn --format json
