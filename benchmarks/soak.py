@@ -311,7 +311,7 @@ async def load(port: int, options: argparse.Namespace, names: list[str], seconds
     ]
     tasks.append(asyncio.create_task(watch.run()))
     if names:  # in a process of its own: what it makes to send must not delay what is measured here
-        attack = Process(target=attacking, args=(port, options.hostile, names, seconds))
+        attack = Process(target=attacking, args=(port, options.hostile, names, seconds), daemon=True)
         attack.start()
         await asyncio.sleep(seconds)
         attack.kill()
@@ -337,7 +337,8 @@ def attacking(port: int, callers: int, names: list[str], seconds: float) -> None
         ]
         await asyncio.sleep(seconds - 1)
         print("attacks:", dict(done), file=sys.stderr, flush=True)
-        await asyncio.gather(*tasks)
+        for task in tasks:
+            task.cancel()
 
     asyncio.run(all_of_them())
 
