@@ -30,6 +30,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
+from multiprocessing import Process
 from pathlib import Path
 from typing import Any
 
@@ -302,27 +303,44 @@ def resident(process: int) -> int:
 
 async def load(port: int, options: argparse.Namespace, names: list[str], seconds: float, watch: Watch) -> Course:
     """Let clients loose for a while."""
-    course, done, body = Course(), Counter[str](), photo()
+    course, body = Course(), photo()
     numbers = count(1)
     tasks = [
         asyncio.create_task(honest(Target(port, f"127.0.1.{next(numbers)}"), body, course))
         for _ in range(options.clients)
     ]
-    if names:
-        tasks += [
-            asyncio.create_task(hostile(Target(port, f"127.0.2.{number + 1}"), names, number, done))
-            for number in range(options.hostile)
-        ]
     tasks.append(asyncio.create_task(watch.run()))
-    await asyncio.sleep(seconds)
+    if names:  # in a process of its own: what it makes to send must not delay what is measured here
+        attack = Process(target=attacking, args=(port, options.hostile, names, seconds), daemon=True)
+        attack.start()
+        await asyncio.sleep(seconds)
+        attack.kill()
+        attack.join()
+    else:
+        await asyncio.sleep(seconds)
     for task in tasks:
         task.cancel()
     for ended in await asyncio.gather(*tasks, return_exceptions=True):
         if isinstance(ended, Exception):
             raise ended
-    if done:
-        print("attacks:", dict(done), file=sys.stderr)
     return course
+
+
+def attacking(port: int, callers: int, names: list[str], seconds: float) -> None:
+    """Hostile clients, for a while; the last thing they do is to say what they did."""
+
+    async def all_of_them() -> None:
+        done = Counter[str]()
+        tasks = [
+            asyncio.create_task(hostile(Target(port, f"127.0.2.{number + 1}"), names, number, done))
+            for number in range(callers)
+        ]
+        await asyncio.sleep(seconds - 1)
+        print("attacks:", dict(done), file=sys.stderr, flush=True)
+        for task in tasks:
+            task.cancel()
+
+    asyncio.run(all_of_them())
 
 
 async def measure(options: argparse.Namespace, process: int, port: int) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import unicodedata
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
@@ -25,6 +25,7 @@ EVIL = "a\x1b[31m\x9b2J\u202e\u2066\x07\x7f\u2028b"
 BAD = set("\x1b\x9b\u202e\u2066\x07\x7f\u2028")
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_what_is_plain_has_no_orders_in_it(text: str) -> None:
     shown = plain(text)
@@ -35,6 +36,7 @@ def test_what_is_plain_has_no_orders_in_it(text: str) -> None:
     assert plain(shown) == shown
 
 
+@settings(deadline=None)
 @given(st.recursive(st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
 def test_escapes_are_the_same_json(value: object) -> None:
     text = json.dumps(value, ensure_ascii=False)

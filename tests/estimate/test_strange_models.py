@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 from typer.testing import CliRunner
@@ -233,6 +233,7 @@ def test_no_place_of_a_graph_is_overlooked(place: str) -> None:
         external_data.check_alone(data, "refused")
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_any_bytes_are_walked_to_an_end(data: bytes) -> None:
     with suppress(ValueError, IndexError):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 from tests.service.conftest import Serve, picture
@@ -71,6 +71,7 @@ def test_what_is_no_base64_is_told(client: TestClient, data: str, word: str | No
     assert "passwd" not in answer.json()["detail"]
 
 
+@settings(deadline=None)
 @given(st.binary(), st.booleans(), st.booleans(), st.integers(1, 80))
 def test_base64_is_that_of_python(data: bytes, safe: bool, padded: bool, width: int) -> None:
     text = base64.urlsafe_b64encode(data) if safe else base64.b64encode(data)
@@ -79,6 +80,7 @@ def test_base64_is_that_of_python(data: bytes, safe: bool, padded: bool, width: 
     assert base64s.decode(text) == base64s.decode(lines) == data
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=100))
 def test_any_text_is_base64_or_a_sentence(text: bytes) -> None:
     with suppress(ValueError):

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 from tests.service.conftest import Serve
@@ -60,6 +60,7 @@ def test_a_key_ends() -> None:
     assert known.needed
 
 
+@settings(deadline=None)
 @given(st.text(max_size=40))
 def test_nothing_but_the_key_is_the_key(given_: str) -> None:
     known = Keys([ONE])

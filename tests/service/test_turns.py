@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.service.conftest import picture
 from tests.service.test_gate import Clock
@@ -71,6 +71,7 @@ def test_nobody_saves_up_turns() -> None:
     assert 8 <= callers.count("a") <= 12
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.booleans()), max_size=60))
 def test_all_work_is_done_once(script: list[tuple[str, bool]]) -> None:
     turns: Turns[int] = Turns()
