@@ -141,7 +141,7 @@ def test_the_composed_service_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     given = {names[name]: int(value) * MEBIBYTE for name, value in service["environment"].items() if name in names}
     monkeypatch.setattr("mien.service.memory.physical_cores", lambda: 64)
     limit = int(service["mem_limit"].removesuffix("g")) << 30
-    settings = Settings(memory=limit, **given)
+    settings = Settings(memory=limit, max_held=given["max_held"], decode_memory=given["decode_memory"])
     assert set(given) == set(names.values())
     assert workers_that_fit(settings) >= 2
     assert needed(settings, workers_that_fit(settings)) <= limit

@@ -1,6 +1,7 @@
 """How much memory a photo takes while it is decoded, as its header lets one expect: pixels alone do not say.
 
-Bytes a pixel were measured at 12 megapixels (the peak of a process, `benchmarks/decoding.py`) and rounded up.
+Bytes a pixel were measured at 12 megapixels, as the peak of a process, and rounded up; `tests/photos/test_costly.py`
+measures them again.
 """
 
 from __future__ import annotations
