@@ -46,7 +46,8 @@ def test_the_list_of_files_is_of_these_models(built: Path) -> None:
     for name in ("mien-m", "mien-s"):
         config = json.loads((ROOT / "src" / "mien" / "models" / name / "config.json").read_text())
         for file in ("model.onnx", "model.safetensors"):
-            assert listed[f"models/{name}/{file}"]["sha256"] == config["files"][file]
+            same = listed[f"models/{name}/{file}"]["sha256"] == config["files"][file]
+            assert same, "the models are newer than web/dist: run `make web` again"
 
 
 def test_the_package_installs_in_an_empty_project_and_answers(built: Path, tmp_path: Path, examples: Path) -> None:
