@@ -20,6 +20,11 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 
+def install(extra: str) -> str:
+    """How to install an extra, from an index and from a checkout, which needs none that holds mien."""
+    return f"pip install 'mien[{extra}]', or in a checkout pip install -e '.[{extra}]'"
+
+
 class MienError(Exception):
     """Base of the tree. `str(error)` is a sentence for the user."""
 
@@ -130,9 +135,9 @@ class MissingExtra(MienError):
         """Sentence that names the extra to install.
 
         >>> str(MissingExtra.named("Parquet output", "scale"))
-        "Parquet output needs the extra 'scale': pip install 'mien[scale]'"
+        "Parquet output needs the extra 'scale': pip install 'mien[scale]', or in a checkout pip install -e '.[scale]'"
         """
-        return cls(f"{feature} needs the extra {extra!r}: pip install 'mien[{extra}]'")
+        return cls(f"{feature} needs the extra {extra!r}: {install(extra)}")
 
 
 class DataError(MienError):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -63,8 +63,14 @@ def choose_format(name: str | None, output: Path | None, *, terminal: bool) -> s
     return chosen
 
 
-def create(form: str, stream: BinaryIO, *, pmf: bool = False) -> Sink:
-    """A sink of one of `FORMATS` that writes to a binary stream; `pmf` adds the whole age distributions.
+def create(form: str, stream: BinaryIO, *, pmf: bool = False, pictures: Sequence[str] = ()) -> Sink:
+    """A sink of one of `FORMATS` that writes to a binary stream.
+
+    Args:
+        form: the format.
+        stream: where to.
+        pmf: add the whole age distributions.
+        pictures: columns of `mien.sinks.rows.PICTURES` that CSV and Parquet get; JSON has what a photo has.
 
     Raises:
         UsageError: an unknown format.
@@ -82,11 +88,11 @@ def create(form: str, stream: BinaryIO, *, pmf: bool = False) -> Sink:
         case "csv":
             from mien.sinks.rows import CSV
 
-            return CSV(stream, pmf=pmf)
+            return CSV(stream, pmf=pmf, pictures=pictures)
         case "parquet":
             from mien.sinks.rows import Parquet
 
-            return Parquet(stream, pmf=pmf)
+            return Parquet(stream, pmf=pmf, pictures=pictures)
         case "table":
             from mien.sinks.table import Table
 
