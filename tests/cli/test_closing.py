@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 import typer
 from typer.main import get_command
@@ -35,17 +34,22 @@ def test_every_command_ends_with_a_line(name: str) -> None:
     assert isinstance(ALL[name], Closed)
 
 
-@pytest.mark.parametrize("name", sorted(ALL))
-def test_options_that_take_a_number_tell_their_default(name: str) -> None:
-    for option in ALL[name].params:
-        if option.param_type_name != "option" or option.required or not isinstance(option.type, NUMBERS):
+def test_every_option_tells_its_default() -> None:
+    for name, command in ALL.items():
+        if name in ("mien serve", "mien calibrate"):  # calibrate says in words which of its options are needed
             continue
-        assert option.default is not None or isinstance(option.show_default, str) or "default" in option.help, (
-            f"{name} {option.opts[0]} does not say what holds without it"
-        )
+        for option in command.params:
+            if option.param_type_name == "option" and not option.required and option.default is None:
+                told = isinstance(option.show_default, str) or "default" in option.help
+                assert told, f"{name} {option.opts[0]} does not say what holds without it"
 
 
-NUMBERS = (type(click.INT), type(click.FLOAT), click.IntRange, click.FloatRange)
+def test_the_help_shows_them() -> None:
+    told = " ".join(CliRunner().invoke(app, ["predict", "--help"], env={"COLUMNS": "300"}).stdout.split())
+    assert "Least score of a face, 0 to 1. [default: (the detector's own)]" in told
+    assert "Folder for annotated pictures. [default: (none)]" in told
+    assert "<bool>" not in told
+    assert "BOOL" not in told
 
 
 @pytest.mark.parametrize("name", ["predict", "batch", "video", "count"])

@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperOption
 
 from mien.cli.process import say
 
@@ -35,7 +35,18 @@ def number(count: int, noun: str, plural: str = "") -> str:
 
 
 class Closed(TyperCommand):
-    """A command that ends with a line on standard error, unless it is to be quiet or has failed as a whole."""
+    """A command that ends with a line on standard error, unless it is to be quiet or has failed as a whole.
+
+    And its help tells a default for each option, "none" where there is nothing without it.
+    """
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        """As every command is made."""
+        super().__init__(*arguments, **settings)
+        for option in self.params:
+            if isinstance(option, TyperOption) and not option.required and option.default is None:
+                told = isinstance(option.show_default, str) or "default" in (option.help or "")
+                option.show_default = option.show_default if told or option.show_default is False else "none"
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command and say the last line."""

@@ -82,7 +82,7 @@ def test_the_threshold_that_is_proposed() -> None:
 
 
 def test_an_impossible_threshold_is_refused() -> None:
-    with pytest.raises(UsageError, match="between 0.5 and 1"):
+    with pytest.raises(UsageError, match=r"between 0\.5 and 1"):
         answered([0.9] * 12, [1] * 12, at=0.3)
 
 
