@@ -9,10 +9,11 @@ LOCK := UV_CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/uv pip compile --quiet --up
 .PHONY: demo test format lint types tests lowest lock bench clean web web-modules
 
 demo: $(VENV)/.core  ## install the core, estimate the age of a sample portrait, and draw the answer
-	$(BIN)/mien predict examples/hopper.jpg --annotate demo --format table
+	@echo "estimating the age of examples/hopper.jpg and drawing the answer"
+	@$(BIN)/mien predict examples/hopper.jpg --annotate demo --format table
 	@echo "annotated picture: demo/hopper.jpg"
 
-test: lint types tests  ## everything that must hold before a change lands
+test: lint types tests  ## everything that must hold before a change lands; the first time downloads over 2 GB
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check
@@ -58,12 +59,15 @@ clean:
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "mien needs Python 3.11 or newer: make $(MAKECMDGOALS) PYTHON=/path/to/python3"; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	@echo "making a virtual environment in $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.core: pyproject.toml | $(VENV)/bin/python
+	@echo "installing mien and what it needs into $(VENV): about 120 MB to download, half a minute or more"
 	$(PIP) install -e .
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
+	@echo "installing all extras, torch and Ray among them, into $(VENV): over 2 GB to download, minutes"
 	$(PIP) install -e '.[train,serve,scale,count,heif,imagenet,dev]'
 	@touch $@ $(VENV)/.core

@@ -28,6 +28,7 @@ make "$work/val.json" evaluate "$model" $faces --fold val --format json --predic
 saved="--predictions $work/test.parquet --format json"
 make "$trust/$model-calibration.json" audit calibration "$model" $faces $saved --reference-fold val \
     --reference-predictions "$work/val.parquet"
+make "$trust/$model-abstain.json" audit abstain "$model" $faces --fold val --predictions "$work/val.parquet" --format json
 make "$trust/$model-age-checks.json" audit age-checks "$model" $faces $saved
 make "$trust/$model-fairness.json" audit fairness "$model" $faces $saved --by race --by gender
 make "$results/$model-abroad.json" evaluate "$model" --collections benchmarks/collections.yaml --format json -q \

@@ -188,6 +188,37 @@ def calibration(model: str) -> Lines:
     return [*table(rows), "", *table(groups)]
 
 
+def abstain(model: str) -> Lines:
+    """Faces left without a gender and errors avoided: all at each threshold, then each age band at the default."""
+    report = load(f"trust/{model}-abstain")
+    rows: Rows = [
+        (
+            "faces",
+            "how many",
+            "no gender named, %",
+            "of these the likelier is wrong, %",
+            "errors avoided",
+            "wrong left, %",
+        )
+    ]
+    for name, cuts in report["groups"].items():
+        for cut in cuts:
+            if name != "all" and cut["threshold"] != report["at"]:
+                continue
+            wrong = cut["wrong_among_silenced"]
+            rows.append(
+                (
+                    f"all, below {100 * cut['threshold']:.0f} %" if name == "all" else f"age {name}",
+                    str(cut["faces"]),
+                    f"{100 * cut['silenced'] / cut['faces']:.1f}",
+                    f"{100 * wrong:.0f}" if wrong is not None and cut["silenced"] >= 10 else "",
+                    f"{cut['avoided']} of {cut['errors']}",
+                    "" if cut["risk"] is None else f"{100 * cut['risk']:.1f}",
+                )
+            )
+    return table(rows)
+
+
 def age_checks(model: str) -> Lines:
     """False passes and fails at each limit."""
     rows: Rows = [
@@ -325,6 +356,7 @@ TABLES: dict[str, Callable[..., Lines]] = {
     "ages": ages,
     "storage": storage,
     "calibration": calibration,
+    "abstain": abstain,
     "age-checks": age_checks,
     "fairness": fairness,
     "explanations": explanations,

@@ -1,21 +1,27 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 from typer.testing import CliRunner
 
 import mien
+from mien.age_check import _undecided
 from mien.analyzer import Analyzer, Options
 from mien.cli import app
 from mien.errors import ModelError, PhotoMissing, UsageError
 from mien.estimate import bundle
 from mien.estimate.age_check import AgeChecks
+from mien.estimate.quality import VAGUE_SENTENCE
 
 
 def chip(years: int, *, sharp: bool = True) -> NDArray[np.uint8]:
@@ -75,6 +81,24 @@ def test_a_missing_photo_raises_alone_and_becomes_a_row_among_others(checker: mi
     assert second.outcome == "error"
     assert second.photo.error is not None
     assert second.to_dict()["error"]["kind"] == "missing"
+
+
+def test_a_face_that_may_be_none_is_no_pass(checker: mien.AgeChecker) -> None:
+    photo = checker(chip(60)).photo
+    vague = replace(photo.faces[0], quality=replace(photo.faces[0].quality, flags=("vague",)))
+    check = checker.decide(mien.Photo("x", "tiny", 9, 9, (vague,)))
+    assert (check.outcome, check.reason) == ("unsure", VAGUE_SENTENCE)
+    both = replace(vague, quality=replace(vague.quality, flags=("small", "vague")))
+    assert checker.decide(mien.Photo("x", "tiny", 9, 9, (both,))).reason.startswith("the face is small: ")
+
+
+@given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1))
+def test_what_a_pass_needs_is_never_told_as_what_there_is(a: float, b: float, c: float) -> None:
+    below, probability, above = sorted((a, b, c))
+    told = _undecided(18, probability, above, below)
+    numbers = re.findall(r"[\d.]+ %", told)
+    if min(probability - below, above - probability) > 1e-6 and len(numbers) > 1:
+        assert numbers[0] != numbers[-1]
 
 
 def test_impossible_wishes_are_refused(model: Path, tiny_bundle: Path) -> None:

@@ -21,6 +21,7 @@ from mien.analyzer import Analyzer, Options
 from mien.errors import NotAnImage, PhotoError, PhotoMissing, UsageError
 from mien.estimate import bundle
 from mien.estimate.calibrate import Calibration
+from mien.estimate.estimator import Estimates
 from mien.faces import Detection, DetectorOptions
 from mien.photos.decode import DecodeOptions
 from mien.photos.sources import Item
@@ -333,3 +334,14 @@ def test_limits_on_photos_hold(tiny_bundle: Path, tmp_path: Path) -> None:
         analyzer(tmp_path / "x.png")
     analyzer = mien.load(tiny_bundle, detector="whole", threads=1, decode=DecodeOptions(max_bytes=10))
     assert next(analyzer.stream(tmp_path)).error is not None
+
+
+def test_a_face_of_almost_any_age_is_flagged_whatever_level_is_asked_for(tiny_bundle: Path) -> None:
+    for level in (0.5, 0.9, 0.99):
+        analyzer = mien.load(tiny_bundle, detector="whole", threads=1, level=level)
+        assert "vague" not in analyzer(picture(40)).faces[0].quality.flags
+        draft = analyzer.look(picture(40), "x")
+        flat = Estimates(np.full((1, 117), 1 / 117, np.float32), np.array([0.5], np.float32))
+        (photo,) = analyzer.put(flat, [draft])
+        assert photo.faces[0].quality.flags == (*draft.qualities[0].flags, "vague")
+        assert photo.faces[0].gender.label == "uncertain"

@@ -10,6 +10,7 @@ import numpy as np
 
 from mien.analyzer import Analyzer, Input
 from mien.estimate.age_check import Outcome, check_rate, old_enough
+from mien.estimate.quality import VAGUE, VAGUE_SENTENCE
 from mien.results import SCHEMA_VERSION, Face, Photo
 
 
@@ -137,17 +138,38 @@ class AgeChecker:
         flags = face.quality.flags
         outcome = self.rule(probability, doubtful=bool(flags))
         limit = self.rule.limit
-        if flags:
-            reason = f"the face is {' and '.join(flags)}: a better photo is needed"
+        if flags == (VAGUE,):
+            reason = VAGUE_SENTENCE
+        elif flags:
+            poor = [flag for flag in flags if flag != VAGUE]
+            reason = f"the face is {' and '.join(poor)}: a better photo is needed"
         elif outcome == "pass":
             reason = f"{limit} or older with a probability of {_percent(probability)}"
         elif outcome == "fail":
             reason = f"younger than {limit} with a probability of {_percent(1 - probability)}"
         else:
-            reason = (
-                f"{limit} or older with a probability of {_percent(probability)}, which is too near the limit to tell"
-            )
+            reason = _undecided(limit, probability, self.rule.pass_above, self.rule.fail_below)
         return FaceCheck(outcome, probability, reason, face)
+
+
+def _undecided(limit: int, probability: float, pass_above: float, fail_below: float) -> str:
+    """What the probability is and what it would have to be, with as many digits as tell the two apart.
+
+    >>> _undecided(18, 0.9951, 0.9968, 0.02)
+    '18 or older with a probability of 99.5 %; a pass needs 99.7 %'
+    >>> _undecided(18, 0.31, 0.9968, 0.3)
+    '18 or older with a probability of 31.0 %; a pass needs 99.7 %, a fail less than 30.0 %'
+    >>> _undecided(18, 0.99971, 0.99974, 0.02)
+    '18 or older with a probability of 99.971 %; a pass needs 99.974 %'
+    """
+    near_pass = probability - fail_below > pass_above - probability
+    other = pass_above if near_pass else fail_below
+    digits = next((n for n in range(1, 5) if f"{100 * probability:.{n}f}" != f"{100 * other:.{n}f}"), 4)
+    told = f"{limit} or older with a probability of {100 * probability:.{digits}f} %"
+    needed = f"a pass needs {100 * pass_above:.{digits}f} %"
+    if pass_above >= 1:
+        needed = "no probability is high enough for a pass"
+    return f"{told}; {needed}" + ("" if near_pass else f", a fail less than {100 * fail_below:.{digits}f} %")
 
 
 def _percent(share: float) -> str:

@@ -22,18 +22,21 @@ from mien.errors import MienError, PhotoError, UsageError
 from mien.estimate import bundle
 from mien.estimate.calibrate import Calibration, expectation, intervals, median
 from mien.estimate.estimator import Estimates, Estimator
-from mien.estimate.quality import doubtful, eye_distance, eye_distance_of_chip, judge, turn
+from mien.estimate.quality import doubtful, eye_distance, eye_distance_of_chip, judge, marked, turn
 from mien.faces import Detection, DetectorOptions, create
 from mien.faces.align import align, points_in_box, resize_chip
 from mien.photos.decode import DecodeOptions, Picture, decode, from_array, from_pil
 from mien.photos.decoders import Decoders
 from mien.photos.sources import Item, items
-from mien.results import Age, Box, Face, Failure, Gender, Photo, Quality
+from mien.results import ABSTAIN, Age, Box, Face, Failure, Gender, Photo, Quality
 
 Input: TypeAlias = str | Path | Item | bytes | Image.Image | NDArray[Any]
 """What an analyzer takes: a path, an item of `mien.photos.sources`, encoded bytes, a PIL image or an array."""
 
 _HELD_BYTES = 64 << 20
+
+LEVEL = 0.9
+"""Share of true ages that the age intervals hold, unless another is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,7 @@ class Options:
         max_faces: keep only so many, the largest; None for all.
         weights: file of the detector's weights, for "yunet".
         level: share of true ages that the age intervals are to hold.
-        abstain: call a gender "uncertain" where its probability is below this.
+        abstain: call a gender "uncertain" where its probability is below this; at 0.5 one is named always.
         mirror: average the answers for each chip and its mirror image: a little better, half as fast.
         threads: cores to use; 0 for all physical ones.
         batch_size: most faces that are in the network at once; on a CPU more bring no speed, but 32 take 0.3 GB more.
@@ -59,8 +62,8 @@ class Options:
     threshold: float | None = None
     max_faces: int | None = None
     weights: str | Path | None = None
-    level: float = 0.9
-    abstain: float = 0.5
+    level: float = LEVEL
+    abstain: float = ABSTAIN
     mirror: bool = False
     threads: int = 0
     batch_size: int = 8
@@ -356,6 +359,7 @@ class Analyzer:
         """The last step alone: the network's answers for the chips of some photos, in order, put beside each photo."""
         low, high = self._intervals(estimates.pmf, drafts)
         columns = (expectation(estimates.pmf), median(estimates.pmf), low, high, estimates.pmf, estimates.female)
+        columns = (*columns, self._widths(estimates.pmf, drafts))
         rows = zip(*(column.tolist() for column in columns), strict=True)
         return [self._photo(draft, islice(rows, len(draft.chips))) for draft in drafts]
 
@@ -373,6 +377,12 @@ class Analyzer:
             low[at], high[at] = intervals(pmf[at], float(level), calibration, poor[at])
         return low, high
 
+    def _widths(self, pmf: NDArray[np.float32], drafts: Sequence[Draft]) -> NDArray[Any]:
+        """Years that the intervals of all faces span at the usual level, whatever level was asked for."""
+        poor = doubtful([quality for draft in drafts for quality in draft.qualities])
+        low, high = intervals(pmf, LEVEL, self.config.calibration or Calibration.identity(), poor)
+        return high - low
+
     def _photo(self, draft: Draft, rows: Iterable[tuple[Any, ...]]) -> Photo:
         level = draft.level or self.options.level
         abstain = draft.abstain or self.options.abstain
@@ -383,9 +393,9 @@ class Analyzer:
                 landmarks=found.landmarks,
                 age=Age(years, mid, low, high, level=level, pmf=tuple(pmf)),
                 gender=Gender.from_female(female, abstain),
-                quality=quality,
+                quality=marked(quality, width),
             )
-            for found, quality, (years, mid, low, high, pmf, female) in zip(
+            for found, quality, (years, mid, low, high, pmf, female, width) in zip(
                 draft.detections, draft.qualities, rows, strict=True
             )
         )

@@ -95,7 +95,7 @@ def _labels(
     for face, box, tint, head in zip(faces, boxes, tints, heads, strict=True):
         size = round(max(13.0, min((picture.width * picture.height) ** 0.5 / 38, box.width / 5.5)))
         age: Line = (*head, (f"{face.age.years:.0f}", tint), (f"  ({face.age.low:.0f}-{face.age.high:.0f})", GREY))
-        gender: Line = ((face.gender.label, WHITE), (f"  {min(99, round(100 * face.gender.probability))} %", GREY))
+        gender: Line = ((face.gender.label, WHITE), (f"  {face.gender.percent}", GREY))
         label = _Label((age, gender), _font(size), pad=round(size * 0.5), leading=round(size * 1.22))
         labels.append(label)
         fits &= label.in_one_line().width <= (picture.width if len(faces) == 1 else min(picture.width, 1.6 * box.width))

@@ -21,6 +21,11 @@ from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
 
+def install(extra: str) -> str:
+    """How to install an extra, from an index and from a checkout, which needs none that holds mien."""
+    return f"pip install 'mien[{extra}]', or in a checkout pip install -e '.[{extra}]'"
+
+
 class MienError(Exception):
     """Base of the tree. `str(error)` is a sentence for the user."""
 
@@ -154,9 +159,9 @@ class MissingExtra(MienError):
         """Sentence that names the extra to install.
 
         >>> str(MissingExtra.named("Parquet output", "scale"))
-        "Parquet output needs the extra 'scale': pip install 'mien[scale]'"
+        "Parquet output needs the extra 'scale': pip install 'mien[scale]', or in a checkout pip install -e '.[scale]'"
         """
-        return cls(f"{feature} needs the extra {extra!r}: pip install 'mien[{extra}]'")
+        return cls(f"{feature} needs the extra {extra!r}: {install(extra)}")
 
 
 class DataError(MienError):

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Thread
@@ -52,6 +53,9 @@ def test_processes_make_what_one_worker_makes(job: Job, photos: Path, tmp_path: 
     made = dict(one.done for one in news if one.done is not None)
     assert sorted(made) == [0, 1, 2, 3, 4, 5]
     assert sum(one.begun for one in news) == 21
+    each = [one.answered for one in news if one.answered is not None]  # told within the chunks, not at their ends
+    assert Counter(chunk for chunk, _ in each) == {number: tally.photos for number, tally in made.items()}
+    assert (sum(photo.faces for _, photo in each), sum(photo.failed for _, photo in each)) == (20, 1)
     (tmp_path / "alone").mkdir()
     worker = Worker(Job(job.model, "abc", job.options, str(tmp_path / "alone")))
     for chunk in found:

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import pty
+import re
 import signal
 import socket
 import subprocess
@@ -61,7 +62,7 @@ def test_in_a_pipe_come_json_lines(mien: Any, folder: Path) -> None:
     done = mien(folder)
     assert done.exit_code == 0
     assert ages(done.stdout) == list(range(20, 30))
-    assert done.stderr == ""
+    assert re.fullmatch(r"mien: 10 photos, 10 faces, \d+\.\d s\n", done.stderr)
     record = json.loads(done.stdout.splitlines()[0])
     assert list(record) == ["schema_version", "source", "model", "width", "height", "faces", "error"]
     assert "pmf" not in record["faces"][0]["age"]
@@ -74,7 +75,8 @@ def test_one_bad_photo_among_good(mien: Any, folder: Path) -> None:
     assert ages(done.stdout) == [20, 21, 22, None, 24, 25, 26, 27, 28, 29, None]
     errors = [json.loads(line)["error"] for line in done.stdout.splitlines()]
     assert [error["kind"] for error in errors if error] == ["not_an_image", "missing"]
-    assert done.stderr == "mien: 2 of 11 photos failed (1 not_an_image, 1 missing); their rows say why\n"
+    why = r"2 of 11 photos failed \(1 not_an_image, 1 missing\); their rows say why"
+    assert re.fullmatch(rf"mien: 11 photos, 9 faces, \d+\.\d s; {why}\n", done.stderr)
 
 
 def test_quiet_keeps_the_exit_code(mien: Any, folder: Path) -> None:
@@ -341,3 +343,32 @@ def test_a_full_disk_is_a_sentence(tiny_bundle: Path, folder: Path) -> None:
         done = subprocess.run(command(tiny_bundle, folder), stdout=full, stderr=subprocess.PIPE, check=False)
     assert done.returncode == 1
     assert done.stderr.decode().splitlines() == ["mien: the answers cannot be written: No space left on device"]
+
+
+def test_pictures_of_photos_with_one_name_are_named_in_the_records(mien: Any, folder: Path, tmp_path: Path) -> None:
+    for place in ("a", "b"):
+        (tmp_path / place).mkdir()
+        (folder / {"a": "20.png", "b": "29.png"}[place]).rename(tmp_path / place / "x.png")
+    sources = (tmp_path / "a" / "x.png", tmp_path / "b" / "x.png")
+    done = mien(*sources, "--annotate", tmp_path / "drawn", "--crops", tmp_path / "cut")
+    assert done.exit_code == 0, done.output
+    records = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [record["annotated"] for record in records] == ["x.jpg", "x-2.jpg"]
+    assert [record["faces"][0]["crop"] for record in records] == ["x-face0.jpg", "x-2-face0.jpg"]
+    for record, shade in zip(records, (51, 74), strict=True):
+        assert (tmp_path / "drawn" / record["annotated"]).is_file()
+        with Image.open(tmp_path / "cut" / record["faces"][0]["crop"]) as chip:
+            assert chip.size == (32, 32)
+            assert np.asarray(chip).mean() == pytest.approx(shade, abs=2)
+    done = mien(*sources, "--annotate", tmp_path / "drawn", "--format", "csv")
+    assert [row["annotated"] for row in csv.DictReader(io.StringIO(done.stdout))] == ["x.jpg", "x-2.jpg"]
+    assert "crop" not in done.stdout.splitlines()[0]
+
+
+def test_crops_are_kept_apart_from_photos_and_pictures(mien: Any, folder: Path, tmp_path: Path) -> None:
+    inside = mien(folder, "--crops", folder / "faces")
+    assert (inside.exit_code, "--crops" in str(inside.exception) + inside.stderr) == (2, True)
+    same = mien(folder, "--crops", tmp_path / "out", "--annotate", tmp_path / "out")
+    assert same.exit_code == 2
+    assert mien(folder).exit_code == 0
+    assert not (tmp_path / "out").exists()

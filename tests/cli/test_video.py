@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -67,7 +68,7 @@ def test_records_go_to_a_file_of_the_suffixs_format(mien: Any, film: Path, tmp_p
     assert (done.exit_code, done.stdout) == (0, "")
     table = pq.read_table(tmp_path / "out.parquet")
     assert set(table["frame"].to_pylist()) == set(range(6))
-    assert done.stderr == ""
+    assert re.fullmatch(r"mien: 6 frames, 2 people followed -> \S+out\.parquet, \d+\.\d s\n", done.stderr)
 
 
 def test_a_file_may_play_the_camera(mien: Any, film: Path) -> None:

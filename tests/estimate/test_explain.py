@@ -286,3 +286,37 @@ def test_pixels_of_a_wide_map_keep_its_level_and_its_places() -> None:
         assert abs(row + 0.5 - 48) <= 1
         assert abs(column + 0.5 - 144) <= 1
     assert pixels(np.full((30, 30), 2.0), 90, 1.25)[45, 45] == pytest.approx(2, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("target", "value", "veiled", "hidden", "told"),
+    [
+        (
+            "age",
+            31.0,
+            31.2,
+            31.4,
+            "changes by only 0.2 years: the model says nearly the same of a face that it cannot see",
+        ),
+        ("age", 31.0, 31.2, 31.4, "no part matters either"),
+        ("age", 31.0, 31.2, 36.0, "what the answer is without a part tells more"),
+        ("age", 31.0, 36.0, 31.4, ""),
+        ("gender", 0.5, 0.52, 0.5, "by only 0.5 percentage points"),
+        ("gender", 9.0, 8.0, 9.0, "by only 0.0 percentage points"),
+        ("gender", 2.0, 0.0, 2.0, ""),
+    ],
+)
+def test_what_explains_nothing_says_so(target: str, value: float, veiled: float, hidden: float, told: str) -> None:
+    part = Region("nose", 1.0, 1.0, hidden)
+    why = Explanation(target, "cam", value, veiled, np.zeros((1, 1)), True, 0, (part,))
+    assert told in why.note
+    assert bool(why.note) == bool(told)
+    assert why.to_dict()["note"] == (why.note or None)
+
+
+@given(st.floats(-30, 30), st.floats(-30, 30))
+def test_a_change_of_nothing_has_no_sign_and_nothing_is_certain(value: float, other: float) -> None:
+    text = Explanation("gender", "cam", value, 0.0, np.zeros((1, 1)), True, 0, ()).changed(other)
+    assert "-0)" not in text
+    assert "+0)" not in text
+    assert 0 < float(text.split()[0]) < 100

@@ -324,3 +324,17 @@ def test_a_batch_norm_never_gets_a_single_face(settings: list[str], tmp_path: Pa
     lines: list[str] = []
     train.run(load_recipe("mien-m", plan), tmp_path, report=lines.append)
     assert lines[-1].startswith("epoch 1/1")
+
+
+def test_a_run_is_held_against_its_start(settings: list[str], tmp_path: Path) -> None:
+    start = train.run(load_recipe("mien-m", [*settings, "optimiser.epochs=1"]), tmp_path / "start")
+    lines: list[str] = []
+    plan = [*settings, f"model.init={start}"]
+    train.run(load_recipe("mien-m", [*plan, "optimiser.epochs=1"]), tmp_path / "next", report=lines.append)
+    assert any(line.startswith("the start on the validation faces: MAE ") for line in lines)
+    state = torch.load(tmp_path / "next" / "state.pt", weights_only=True)
+    assert state["start"]["errors"].shape == state["best"]["errors"].shape == (8,)
+    resumed: list[str] = []
+    again = load_recipe("mien-m", [*plan, "optimiser.epochs=2"])
+    train.run(again, tmp_path / "next", resume=True, report=resumed.append)
+    assert not any(line.startswith("the start") for line in resumed)

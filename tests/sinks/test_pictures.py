@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mien.annotate import draw
 from mien.errors import UsageError
 from mien.results import Photo
-from mien.sinks.pictures import AnnotatedFolder
+from mien.sinks.pictures import AnnotatedFolder, CropFolder
 
 PIXELS = np.full((480, 640, 3), 90, np.uint8)
 
@@ -84,3 +85,31 @@ def test_a_name_of_many_bytes_is_cut(tmp_path: Path) -> None:
         path = folder.write(Photo("\u9854" * 81 + ".jpg", "m", 40, 40), pixels)
     assert path.is_file()
     assert len(path.name.encode()) < 170
+
+
+def test_several_faces_are_numbered_as_in_the_records(answers: list[Photo], tmp_path: Path) -> None:
+    one, two = answers[0].faces
+    with AnnotatedFolder(tmp_path / "a") as folder:
+        both = folder.write(answers[0], PIXELS)
+        alone = folder.write(replace(answers[0], faces=(one,)), PIXELS)
+    for path, photo, numbers in ((both, answers[0], (0, 1)), (alone, replace(answers[0], faces=(one,)), None)):
+        with Image.open(path) as picture:
+            drawn = np.asarray(picture).astype(float)
+        assert np.abs(drawn - draw(PIXELS, photo, numbers=numbers)).mean() < 2
+    assert not np.array_equal(draw(PIXELS, answers[0]), draw(PIXELS, answers[0], numbers=(0, 1)))
+    assert two is not one
+
+
+def test_crops_are_named_after_photo_and_face(answers: list[Photo], tmp_path: Path) -> None:
+    (tmp_path / "x-face1.jpg").write_bytes(b"not mine")
+    chips = np.stack([np.full((32, 32, 3), shade, np.uint8) for shade in (60, 200)])
+    folder = CropFolder(tmp_path)
+    found = [folder.write(replace(answers[0], source=f"{place}/x.png"), chips) for place in "ab"]
+    assert [[path.name for path in paths] for paths in found] == [
+        ["x-2-face0.jpg", "x-2-face1.jpg"],
+        ["x-3-face0.jpg", "x-3-face1.jpg"],
+    ]
+    with Image.open(found[1][1]) as picture:
+        assert np.asarray(picture).mean() == pytest.approx(200, abs=1)
+    assert (tmp_path / "x-face1.jpg").read_bytes() == b"not mine"
+    assert folder.write(replace(answers[0], faces=()), chips[:0]) == []

@@ -133,7 +133,21 @@ def test_the_table_is_for_reading(answers: list[Photo]) -> None:
     lines = written("table", answers).decode().splitlines()
     assert lines[0].split() == ["photo", "age", "interval", "gender", "face", "at", "view"]
     assert lines[1].split() == ["a/Zoë,", "2.jpg", "34.3", "27–42", "female", "98", "%", "40×60", "at", "100,", "100"]
-    assert lines[2].split() == ["7.0", "3–11", "male", "51", "%", "20×25", "at", "10,", "20", "small", "+1"]
+    assert lines[2].split() == [
+        "face",
+        "1",
+        "7.0",
+        "3–11",
+        "male",
+        "51",
+        "%",
+        "20×25",
+        "at",
+        "10,",
+        "20",
+        "small",
+        "+1",
+    ]
     assert lines[3].split() == ["b.jpg", "no", "face"]
     assert lines[4].split() == ["c.jpg", "it", '"breaks"', "off", "here"]
     assert "\x1b" not in "".join(lines)

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from mien.analyzer import Analyzer, Options
 from mien.cli import app
 from mien.faces.mtcnn import weights_folder
-from mien.speed.roofline import Bench, Step, measure
+from mien.speed.roofline import ABOVE, Bench, Step, measure
 from mien.speed.work import CASCADE, multiply_adds
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -109,3 +109,11 @@ def test_what_it_refuses(tmp_path: Path, arguments: list[str], code: int, says: 
     done = CliRunner().invoke(app, ["bench", *given, "--repeats", "1"])
     assert done.exit_code == code
     assert says in done.stderr
+
+
+def test_a_step_above_the_peak_is_explained() -> None:
+    steps = (Step("a", 2.0, 3e8), Step("b", 1.0, 1e7))
+    bench = Bench("m", "whole", 1, 1e11, 1, 0, 1, 0.3, 3.0, steps)
+    assert bench.to_table().splitlines()[-1] == f"a: {ABOVE}"
+    below = Bench("m", "whole", 1, 1e12, 1, 0, 1, 0.3, 3.0, steps)
+    assert ABOVE not in below.to_table()

@@ -12,7 +12,7 @@ import mien
 def load(options: argparse.Namespace) -> Peer:
     """The model that ships, with its default detector or none."""
     limits = {"min_face": options.min_face} if options.min_face else {}
-    analyzer = mien.load(threads=1, detector="whole" if options.whole else "mtcnn", **limits)
+    analyzer = mien.load(threads=1, abstain=0.5, detector="whole" if options.whole else "mtcnn", **limits)
 
     def answer(path: str) -> list[Face]:
         return [

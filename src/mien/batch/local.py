@@ -14,7 +14,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from mien.batch.listing import Chunk
-from mien.batch.work import Job, Tally, Worker
+from mien.batch.work import Answered, Job, Tally, Worker
 from mien.errors import MienError
 
 MOST_DEATHS = 12
@@ -33,10 +33,14 @@ class Progress:
     Attributes:
         begun: photos that were begun since the last news.
         done: the chunk whose part is there now, and what became of its photos; None for none.
+        answered: the chunk that is worked on, and a photo of it that has its answer; None for none.
+        again: the chunk that is begun anew, since its process ended; None for none.
     """
 
     begun: int = 0
     done: tuple[int, Tally] | None = None
+    answered: tuple[int, Answered] | None = None
+    again: int | None = None
 
 
 @dataclass(slots=True)
@@ -94,6 +98,7 @@ def run(job: Job, chunks: Iterator[Chunk], processes: int) -> Generator[Progress
                 except GONE:
                     again.append(_bury(hand, orders))
                     hands[hands.index(hand)] = _hire(job)
+                    yield Progress(again=again[-1].chunk.number)
                     continue
                 yield _heard(hand, news, orders)
     finally:
@@ -114,6 +119,9 @@ def _heard(hand: _Hand, news: Any, orders: dict[int, _Order]) -> Progress:
         progress = Progress(done=(hand.chunk.number, news))
         hand.chunk = None
         return progress
+    if isinstance(news, Answered):
+        assert hand.chunk is not None
+        return Progress(answered=(hand.chunk.number, news))
     hand.at = int(news)
     return Progress(begun=1)
 
@@ -172,7 +180,7 @@ def _work(job: Job, pipe: Connection) -> None:
         worker = Worker(job)
         while True:
             chunk, deadly = pipe.recv()
-            tell(worker.make(chunk, tell, deadly))
+            tell(worker.make(chunk, tell, deadly, tell))
     except GONE:
         os._exit(0)
     except MienError as error:

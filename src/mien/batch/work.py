@@ -10,7 +10,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +83,14 @@ class Tally:
         return {"photos": self.photos, "faces": self.faces, "failures": dict(sorted(self.failures.items()))}
 
 
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """One photo of a chunk that is done, though the chunk is not."""
+
+    faces: int
+    failed: bool
+
+
 def part_name(chunk: int) -> str:
     """File name of a chunk's part."""
     return f"part-{chunk:08d}.parquet"
@@ -104,13 +112,19 @@ class Worker:
             raise MissingExtra.named("batch", "scale") from error
         kinds = {int: pa.int32(), float: pa.float32(), str: pa.string()}
         fields = [(name, kinds[kind]) for name, kind in COLUMNS.items()]
+        self._pictures = () if job.annotate is None else ("annotated",)
+        fields += [(name, pa.string()) for name in self._pictures]
         fields += [("model_sha256", pa.string())] + [("age_pmf", pa.list_(pa.float32()))] * job.pmf
         self._schema = pa.schema(fields)
         self._job = job
         self._analyzer = Analyzer(job.model, job.options)
 
     def make(
-        self, chunk: Chunk, announce: Callable[[int], None] = lambda number: None, deadly: frozenset[int] = frozenset()
+        self,
+        chunk: Chunk,
+        announce: Callable[[int], None] = lambda number: None,
+        deadly: frozenset[int] = frozenset(),
+        answered: Callable[[Answered], None] = lambda one: None,
     ) -> Tally:
         """Make the part of a chunk.
 
@@ -118,6 +132,7 @@ class Worker:
             chunk: its photos.
             announce: told the number of each photo within the chunk before it is looked at.
             deadly: numbers of photos that ended the process of a worker: they get a failure.
+            answered: told of each photo that has its answer.
 
         Raises:
             UsageError: the part cannot be written.
@@ -131,9 +146,12 @@ class Worker:
             answers = stack.enter_context(closing(self._analyzer.stream_with_pictures(photos)))
             for photo, picture in answers:
                 tally.add(photo)
-                found += [row | {"model_sha256": self._job.model_sha256} for row in rows(photo, pmf=self._job.pmf)]
                 if folder is not None and picture is not None:
-                    folder.write(photo, picture.pixels)
+                    drawn = folder.write(photo, picture.pixels)
+                    photo = replace(photo, annotated=f"{drawn.parent.name}/{drawn.name}")  # noqa: PLW2901
+                told = rows(photo, pmf=self._job.pmf, pictures=self._pictures)
+                found += [row | {"model_sha256": self._job.model_sha256} for row in told]
+                answered(Answered(len(photo.faces), photo.error is not None))
         self._write(chunk.number, found, tally)
         return tally
 

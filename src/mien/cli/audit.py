@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from mien.cli.abstain import abstain
 from mien.cli.age_checks import age_checks
 from mien.cli.calibration import calibration
 from mien.cli.explain import explanations
@@ -17,6 +18,7 @@ audit = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+audit.command(no_args_is_help=True)(abstain)
 audit.command(name="age-checks", no_args_is_help=True)(age_checks)
 audit.command(no_args_is_help=True)(calibration)
 audit.command(no_args_is_help=True)(robustness)

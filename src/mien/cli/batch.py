@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mien.cli.closing import close_with
 from mien.cli.interrupts import INTERRUPTED
 from mien.cli.process import say
 from mien.errors import UsageError
+from mien.results import ABSTAIN
 
 if TYPE_CHECKING:
     from mien.batch.listing import Chunk
@@ -58,12 +61,16 @@ def batch(
     ] = "mtcnn",
     weights: Annotated[Path | None, typer.Option(help="File of the detector's weights, for yunet.")] = None,
     min_face: Annotated[int, typer.Option(help="Smallest face to look for, in pixels.")] = 30,
-    threshold: Annotated[float | None, typer.Option(help="Least score of a face, 0 to 1.")] = None,
-    max_faces: Annotated[int | None, typer.Option(help="Keep only the so many largest faces of a photo.")] = None,
+    threshold: Annotated[
+        float | None, typer.Option(help="Least score of a face, 0 to 1.", show_default="the detector's own")
+    ] = None,
+    max_faces: Annotated[
+        int | None, typer.Option(help="Keep only the so many largest faces of a photo.", show_default="all")
+    ] = None,
     level: Annotated[float, typer.Option(help="Share of true ages that the age intervals hold.")] = 0.9,
     abstain: Annotated[
         float, typer.Option(metavar="P", help="Call a gender 'uncertain' where its probability is below P.")
-    ] = 0.5,
+    ] = ABSTAIN,
     mirror: Annotated[bool, typer.Option("--mirror", help="Average with the mirror image: better, slower.")] = False,
     max_seconds: Annotated[
         float | None,
@@ -158,7 +165,7 @@ class Meter:
         from mien.batch.work import Tally
 
         self.tally = Tally()
-        self._begun = 0
+        self._open: dict[int, Tally] = {}  # chunks that are worked on
         self._quiet = quiet
         self._bar: Any = None
         self._total = total
@@ -177,16 +184,33 @@ class Meter:
 
     def hear(self, news: Progress) -> None:
         """Take note."""
-        self._begun += news.begun
+        from mien.batch.work import Tally
+
+        if news.answered is not None:
+            chunk, one = news.answered
+            self._open.setdefault(chunk, Tally()).update(Tally(1, one.faces, Counter(["any"] * one.failed)))
+        if news.again is not None:
+            self._open.pop(news.again, None)
         if news.done is not None:
+            self._open.pop(news.done[0], None)
             self.tally.update(news.done[1])
         if self._bar is not None:
+            now = self.now()
             self._bar.update(
                 self._bar.task_ids[0],
-                completed=min(self._total, max(self._begun, self.tally.photos)),
-                faces=self.tally.faces,
-                failures=self.tally.failures.total(),
+                completed=min(self._total, now.photos),
+                faces=now.faces,
+                failures=now.failures.total(),
             )
+
+    def now(self) -> Tally:
+        """What became of all photos so far, those of chunks that are not done among them."""
+        from mien.batch.work import Tally
+
+        total = Tally()
+        for one in (self.tally, *self._open.values()):
+            total.update(one)
+        return total
 
 
 def _bar(total: int) -> Any:
@@ -246,6 +270,7 @@ def _say(
         if missing:
             parts.append("other shards are still missing")
         say(f"{'; '.join(parts)}: {place.path}")
+    close_with("")
     if failed:
         raise typer.Exit(SOME_FAILED)
 

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from mien.cli.closing import close_with, number
 from mien.cli.process import say
 from mien.errors import UsageError
 
@@ -46,6 +47,7 @@ def bench(
     peak = matrix_rate(threads)
     with ProgressBar(len(photos) * (repeats + 1), quiet=quiet) as bar:
         measured = measure(analyzer, photos, peak=peak, repeats=repeats, progress=bar.advance)
+    close_with(f"{number(measured.photos, 'photo')} measured in {number(repeats, 'round')}")
     if measured.failed:
         say(f"{measured.failed} of {len(photos)} photos cannot be read and were left out")
     typer.echo(json.dumps(measured.to_dict(), indent=2) if form == "json" else measured.to_table())

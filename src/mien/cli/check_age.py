@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from mien.cli.closing import close_with, number
 from mien.cli.process import check_output_is_open
 from mien.errors import UsageError
 
@@ -63,9 +65,13 @@ def check_age(
         return f"{check.outcome:8}{plain(check.photo.source)}: {plain(check.reason)}"
 
     failed = 0
+    outcomes: Counter[str] = Counter()
     with closing(checker.stream(items(inputs))) as checks:
         for check in checks:
             typer.echo(line(check))
             failed += check.photo.error is not None
+            outcomes[check.outcome] += 1
+    told = ", ".join(f"{outcomes[name]} {name}" for name in ("pass", "fail", "unsure", "error") if outcomes[name])
+    close_with(number(outcomes.total(), "photo") + (f": {told}" if told else ""))
     if failed:
         raise typer.Exit(SOME_FAILED)

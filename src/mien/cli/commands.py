@@ -18,6 +18,7 @@ from mien.cli.baselines import baseline
 from mien.cli.batch import batch
 from mien.cli.bench import bench
 from mien.cli.check_age import check_age
+from mien.cli.closing import Closed
 from mien.cli.compare import compare, systems
 from mien.cli.count import count, counts
 from mien.cli.evaluate import evaluate
@@ -91,7 +92,7 @@ def _version(asked: bool) -> None:
 @app.callback()
 def _root(
     _version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+        bool, typer.Option("--version", "-V", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
     pass
@@ -126,3 +127,7 @@ app.command(rich_help_panel="Compare", no_args_is_help=True)(compare)
 app.command(rich_help_panel="Compare", no_args_is_help=True)(figures)
 app.command(rich_help_panel="Trust", no_args_is_help=True)(report)
 app.add_typer(audit, rich_help_panel="Trust")
+
+for _command in (*app.registered_commands, *audit.registered_commands):
+    if _command.callback is not serve:  # which ends when somebody stops it
+        _command.cls = Closed

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mien.cli.closing import close_with, number
 from mien.cli.interrupts import INTERRUPTED
 from mien.cli.process import say
 from mien.errors import UsageError, VideoError
+from mien.results import ABSTAIN
 
 if TYPE_CHECKING:
     from mien.count.store import Count, Identity
@@ -57,10 +59,12 @@ def count(
     detector: Annotated[str, typer.Option(help="mtcnn, haar or yunet.")] = "mtcnn",
     weights: Annotated[Path | None, typer.Option(help="File of the detector's weights, for yunet.")] = None,
     min_face: Annotated[int, typer.Option(help="Smallest face to look for, in pixels.")] = 30,
-    threshold: Annotated[float | None, typer.Option(help="Least score of a face, 0 to 1.")] = None,
+    threshold: Annotated[
+        float | None, typer.Option(help="Least score of a face, 0 to 1.", show_default="the detector's own")
+    ] = None,
     abstain: Annotated[
         float, typer.Option(metavar="P", help="Count a gender as 'uncertain' where its probability is below P.")
-    ] = 0.5,
+    ] = ABSTAIN,
     threads: Annotated[int, typer.Option(help="Cores to use; 0 for all.")] = 0,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar and no messages.")] = False,
 ) -> None:
@@ -106,6 +110,7 @@ def count(
             ledger = store.take(identity)
             if ledger.finished:
                 if not quiet:
+                    close_with("")
                     say(f"{called!r} was counted to its end before; mien counts {store.name} prints the counts")
                 return
             frames = probe
@@ -123,6 +128,8 @@ def count(
                 whole=lambda: source is None or not state.asked,
                 seen=lambda _: bar.advance(),
             )
+            visitors = sum(row.visitors for row in store.counts(identity.name, None))
+            close_with(f"{number(visitors, 'visitor')} of {identity.name} -> {store.name}")
     if not quiet:
         stream.tell_lost(frames)
     if state.asked:
@@ -147,7 +154,9 @@ def counts(
         bool,
         typer.Option("--safe-cells", help="In CSV, put ' before what a spreadsheet would take for a formula."),
     ] = False,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write there, not to standard output.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="File to write.", show_default="standard output")
+    ] = None,
 ) -> None:
     """Print visitor counts: by source, interval, age band and gender. Intervals without visitors are left out."""
     from mien.cli import stream
@@ -163,6 +172,7 @@ def counts(
         raise UsageError(f"no database lies at {path}: give the one that mien count wrote to")
     with Store(database) as store:
         found = store.counts(source, interval)
+    close_with(number(sum(row.visitors for row in found), "visitor"))
     match chosen:
         case "json":
             text = escaped(json.dumps([row.to_dict() for row in found], indent=1, ensure_ascii=False))

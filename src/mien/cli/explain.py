@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mien.cli.closing import close_with
+from mien.cli.closing import number as counted
 from mien.cli.learn import needs_extra, read_faces
 from mien.cli.process import say
 from mien.errors import ModelError, PhotoError, UsageError
@@ -35,7 +37,7 @@ def explain(
         str, typer.Option(help="occlusion or cam; with the extra train also gradcam, gradcam++ or layercam.")
     ] = "occlusion",
     face: Annotated[
-        int | None, typer.Option(min=1, help="Which face, 1 being the largest.", show_default="all")
+        int | None, typer.Option(min=1, help="Which face, 1 being the largest (in records face 0).", show_default="all")
     ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Save the map over the face there, as PNG, JPEG or WebP.")
@@ -53,6 +55,7 @@ def explain(
     For each part: its share of the map, what it speaks for, and the answer when that part is blurred.
     """
     from mien.analyzer import Analyzer, Options
+    from mien.chips import cut
     from mien.estimate.explain import explain as explain_chips
     from mien.estimate.maps import check_target
     from mien.sinks.records import encode
@@ -70,7 +73,7 @@ def explain(
         raise UsageError(f"--face is {face}, but the number of faces found in {found.source} is {len(found.faces)}")
     numbers = [face] if face is not None else list(range(1, len(found.faces) + 1))
     faces = [found.faces[number - 1] for number in numbers]
-    chips = _chips(analyzer, faces, picture)
+    chips = cut(analyzer, faces, picture)
     told = explain_chips(analyzer.estimator, chips, target, maker)
     titles = [
         f"{_name(found, number)}: {_answer(one, target)}, by {method}"
@@ -91,6 +94,7 @@ def explain(
     else:
         pages = ("\n".join([title, *_table(why)]) for title, why in zip(titles, told, strict=True))
         typer.echo("\n\n".join(pages), nl=bool(faces))
+    close_with(f"{counted(len(faces), 'face')} explained" + ("" if output is None or not faces else f" -> {output}"))
 
 
 def explanations(
@@ -228,26 +232,6 @@ def _one_photo(analyzer: Analyzer, photo: str) -> tuple[Photo, Picture]:
     return answer, picture
 
 
-def _chips(analyzer: Analyzer, faces: list[Face], picture: Picture) -> Chips:
-    """The chips that the model saw."""
-    import numpy as np
-
-    from mien.faces import Detection
-    from mien.faces.align import align, resize_chip
-    from mien.results import Box
-
-    contract, scale = analyzer.estimator.contract, picture.scale
-    chips = []
-    for face in faces:
-        if analyzer.detector.aligned:
-            chips.append(resize_chip(picture.pixels, contract))
-            continue
-        box = Box(face.box.left * scale, face.box.top * scale, face.box.right * scale, face.box.bottom * scale)
-        landmarks = face.landmarks and tuple((x * scale, y * scale) for x, y in face.landmarks)
-        chips.append(align(picture.pixels, Detection(box, face.score, landmarks), contract))
-    return np.asarray(chips, np.uint8).reshape(-1, contract.size, contract.size, 3)
-
-
 def _name(photo: Photo, number: int) -> str:
     name = plain(Path(photo.source).name)
     return name if len(photo.faces) == 1 else f"{name}, face {number} of {len(photo.faces)}"
@@ -256,7 +240,7 @@ def _name(photo: Photo, number: int) -> str:
 def _answer(face: Face, target: str) -> str:
     if target == "age":
         return f"{face.age.years:.1f} years ({face.age.low:.0f} to {face.age.high:.0f})"
-    return f"{face.gender.label}, {min(99, round(100 * face.gender.probability))} %"
+    return f"{face.gender.label}, {face.gender.percent}"
 
 
 def _table(why: Explanation) -> list[str]:
@@ -271,7 +255,7 @@ def _table(why: Explanation) -> list[str]:
     return [
         f"{part:<{widths[0]}}  {share:>{widths[1]}}  {side:<{widths[2]}}  {answer:>{widths[3]}}"
         for part, share, side, answer in rows
-    ]
+    ] + ([why.note] if why.note else [])
 
 
 def _check_output(output: Path, photo: str) -> None:

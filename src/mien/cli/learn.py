@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mien.cli.closing import close_with
 from mien.errors import DataError, MissingExtra, ModelError, UsageError
 
 if TYPE_CHECKING:
@@ -74,6 +75,8 @@ def train(
     )
     if is_main():
         typer.echo(str(weights))
+    else:
+        close_with("")
 
 
 def average(
@@ -176,7 +179,11 @@ def calibrate(
             pmf, ages, source = _checked_on(learned, cross_fitted, data, folds, collections)
             checks = age_checks.fit(pmf, ages, source=source)
         except DataError as error:
-            typer.echo(f"mien: no age checks: {error}", err=True)
+            typer.echo(
+                f"mien: no age checks: {error}. Give more faces, or the training faces by --cross-fitted (mien "
+                "crossfit); all else is learned and written, and check-age alone will not work with this model",
+                err=True,
+            )
     with writing(found.folder):
         bundle.write_config(found.folder, replace(found.config, calibration=learned.calibration))
         if checks is not None:

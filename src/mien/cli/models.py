@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mien.errors import MienError, ModelError, UsageError
+from mien.cli.closing import close_with, number
+from mien.errors import MienError, ModelError, UsageError, install
 
 if TYPE_CHECKING:
     from mien.estimate.bundle import Bundle
@@ -45,6 +46,7 @@ def models(form: Format = "table") -> None:
     _check(form)
     found = [bundle.read(folder) for folder in bundle.available().values()]
     records = [_summary(model) for model in found]
+    close_with(number(len(records), "model"))
     if form == "json":
         _print_json(records)
         return
@@ -103,6 +105,7 @@ def doctor(form: Format = "table") -> None:
     ill += [name for name, state in report["detectors"].items() if state != "ok"]
     if ill:
         raise ModelError(f"not in order: {', '.join(ill)}; install mien again")
+    close_with("all is in order")
 
 
 def _summary(model: Bundle) -> dict[str, Any]:
@@ -180,10 +183,10 @@ def _lines(report: dict[str, Any]) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = [("what", "state")]
     rows += [(name, str(report[name])) for name in ("mien", "python", "platform", "cores")]
     rows += [(name, version or "not installed") for name, version in report["packages"].items()]
-    rows.append(("providers", ", ".join(report["providers"])))
+    rows.append(("providers", f"{', '.join(report['providers'])} (mien runs on the CPU; it has no way to a GPU)"))
     for extra, packages in report["extras"].items():
         lacking = [name for name, version in packages.items() if version is None]
-        hint = f"not installed ({', '.join(lacking)}): pip install 'mien[{extra}]'"
+        hint = f"not installed ({', '.join(lacking)}): {install(extra)}"
         rows.append((f"extra {extra}", hint if lacking else "installed"))
     rows += [(f"detector {name}", state) for name, state in report["detectors"].items()]
     for name, state in report["models"].items():

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mien.cli.closing import close_with, number
 from mien.cli.interrupts import INTERRUPTED
 from mien.cli.process import check_output_is_open, say
 from mien.errors import UsageError
+from mien.results import ABSTAIN
 
 if TYPE_CHECKING:
     from mien.analyzer import Analyzer
     from mien.photos.decode import Picture
     from mien.photos.sources import Item
     from mien.results import Photo
-    from mien.sinks.pictures import AnnotatedFolder
 
 SOME_FAILED = 3
 
@@ -42,12 +44,16 @@ def predict(
     ] = "mtcnn",
     weights: Annotated[Path | None, typer.Option(help="File of the detector's weights, for yunet.")] = None,
     min_face: Annotated[int, typer.Option(help="Smallest face to look for, in pixels.")] = 30,
-    threshold: Annotated[float | None, typer.Option(help="Least score of a face, 0 to 1.")] = None,
-    max_faces: Annotated[int | None, typer.Option(help="Keep only the so many largest faces of a photo.")] = None,
+    threshold: Annotated[
+        float | None, typer.Option(help="Least score of a face, 0 to 1.", show_default="the detector's own")
+    ] = None,
+    max_faces: Annotated[
+        int | None, typer.Option(help="Keep only the so many largest faces of a photo.", show_default="all")
+    ] = None,
     level: Annotated[float, typer.Option(help="Share of true ages that the age intervals hold.")] = 0.9,
     abstain: Annotated[
         float, typer.Option(metavar="P", help="Call a gender 'uncertain' where its probability is below P.")
-    ] = 0.5,
+    ] = ABSTAIN,
     mirror: Annotated[bool, typer.Option("--mirror", help="Average with the mirror image: better, slower.")] = False,
     pmf: Annotated[bool, typer.Option("--pmf", help="Add the probability of each year 0..116.")] = False,
     threads: Annotated[int, typer.Option(help="Cores to use; 0 for all.")] = 0,
@@ -61,9 +67,13 @@ def predict(
         ),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write there, not to standard output (-).")
+        Path | None, typer.Option("--output", "-o", help="File to write.", show_default="standard output, -")
     ] = None,
-    annotate: Annotated[Path | None, typer.Option(help="Folder for annotated pictures.")] = None,
+    annotate: Annotated[Path | None, typer.Option(help="Folder for annotated pictures.", show_default="none")] = None,
+    crops: Annotated[
+        Path | None,
+        typer.Option(help="Folder for the faces alone, aligned as the model sees them.", show_default="none"),
+    ] = None,
     safe_cells: Annotated[
         bool,
         typer.Option("--safe-cells", help="In CSV, put ' before what a spreadsheet would take for a formula."),
@@ -77,14 +87,20 @@ def predict(
     from mien import sinks
     from mien.analyzer import Analyzer, Options
     from mien.cli.progress import ProgressBar
+    from mien.estimate.quality import VAGUE, VAGUE_SENTENCE
+    from mien.names import printable
     from mien.photos.sources import items
+    from mien.sinks.rows import PICTURES
 
     if output is not None and str(output) == "-":
         output = None
     if output is None:
         check_output_is_open()
-    if annotate is not None:
-        _check_apart(annotate, inputs)
+    for option, target in (("--annotate", annotate), ("--crops", crops)):
+        if target is not None:
+            _check_apart(option, target, inputs)
+    if annotate is not None and crops is not None and annotate.resolve() == crops.resolve():
+        raise UsageError("--annotate and --crops name the same folder: choose two")
     chosen = sinks.choose_format(form, output, terminal=sys.stdout.isatty())
     options = Options(
         detector=detector,
@@ -100,31 +116,37 @@ def predict(
     )
     analyzer = Analyzer(model, options)
     failures: Counter[str] = Counter()
-    count = 0
+    count = faces = vague = 0
+    named = tuple(name for name, target in zip(PICTURES, (annotate, crops), strict=True) if target)
     try:
         with ExitStack() as stack:
             stream = stack.enter_context(sinks.open_output(output))
-            sink = stack.enter_context(sinks.create(chosen, stream, pmf=pmf, safe_cells=safe_cells))
-            folder = stack.enter_context(_annotated(annotate)) if annotate else None
+            sink = stack.enter_context(sinks.create(chosen, stream, pmf=pmf, safe_cells=safe_cells, pictures=named))
+            keep = _keeper(analyzer, annotate, crops)
             bar = stack.enter_context(ProgressBar(_total(inputs) if sys.stderr.isatty() else None, quiet=quiet))
-            answers = stack.enter_context(closing(_answers(analyzer, items(inputs), pictures=folder is not None)))
+            answers = stack.enter_context(closing(_answers(analyzer, items(inputs), pictures=bool(named))))
             for photo, picture in answers:
                 bar.clear()
-                sink.write(photo)
-                if folder is not None and picture is not None:
-                    folder.write(photo, picture.pixels)
+                sink.write(photo if picture is None else keep(photo, picture))
                 bar.advance()
                 count += 1
+                faces += len(photo.faces)
+                vague += sum(VAGUE in face.quality.flags for face in photo.faces)
                 if photo.error is not None:
                     failures[photo.error.kind] += 1
     except KeyboardInterrupt:
         if not quiet:
             say(_interrupted(count, output))
         raise typer.Exit(INTERRUPTED) from None
+    places = ", ".join(printable(str(place)) for place in (output, annotate, crops) if place is not None)
+    told = f"{number(count, 'photo')}, {number(faces, 'face')}" + (f" -> {places}" if places else "")
+    kinds = ", ".join(f"{times} {kind}" for kind, times in failures.most_common())
+    close_with(
+        told,
+        vague and f"{number(vague, 'face')} with the flag vague: {VAGUE_SENTENCE}",
+        failures and f"{failures.total()} of {count} photos failed ({kinds}); their rows say why",
+    )
     if failures:
-        if not quiet:
-            kinds = ", ".join(f"{number} {kind}" for kind, number in failures.most_common())
-            say(f"{failures.total()} of {count} photos failed ({kinds}); their rows say why")
         raise typer.Exit(SOME_FAILED)
 
 
@@ -133,19 +155,29 @@ def _interrupted(done: int, output: Path | None) -> str:
     return f"interrupted after {done} photos; {kept}. mien batch keeps what is done, and goes on there with --resume"
 
 
-def _annotated(folder: Path) -> AnnotatedFolder:
-    from mien.sinks.pictures import AnnotatedFolder
+def _keeper(analyzer: Analyzer, annotate: Path | None, crops: Path | None) -> Callable[[Photo, Picture], Photo]:
+    """What saves the pictures that were asked for, and puts their names into the answer."""
+    from mien.chips import cut
+    from mien.sinks.pictures import AnnotatedFolder, CropFolder
 
-    return AnnotatedFolder(folder)
+    drawn = None if annotate is None else AnnotatedFolder(annotate)
+    chips = None if crops is None else CropFolder(crops)
+
+    def keep(photo: Photo, picture: Picture) -> Photo:
+        if chips is not None:
+            files = chips.write(photo, cut(analyzer, photo.faces, picture))
+            named = (replace(face, crop=file.name) for face, file in zip(photo.faces, files, strict=True))
+            photo = replace(photo, faces=tuple(named))
+        return photo if drawn is None else replace(photo, annotated=drawn.write(photo, picture.pixels).name)
+
+    return keep
 
 
-def _check_apart(annotate: Path, inputs: list[str]) -> None:
-    """Annotated pictures must not land where photos are still being looked for: they would be read as photos."""
+def _check_apart(option: str, annotate: Path, inputs: list[str]) -> None:
+    """Pictures must not land where photos are still being looked for: they would be read as photos."""
     for folder in (Path(name).resolve() for name in inputs if Path(name).is_dir()):
         if annotate.resolve().is_relative_to(folder):
-            raise UsageError(
-                f"--annotate {annotate} lies in {folder}, where photos are read from: choose another folder"
-            )
+            raise UsageError(f"{option} {annotate} lies in {folder}, where photos are read from: choose another folder")
 
 
 def _answers(analyzer: Analyzer, photos: Iterator[Item], *, pictures: bool) -> Generator[tuple[Photo, Picture | None]]:

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mien.cli.closing import close_with, number
 from mien.cli.interrupts import INTERRUPTED
 from mien.cli.process import check_output_is_open, say
 from mien.errors import UsageError
+from mien.results import ABSTAIN
 
 if TYPE_CHECKING:
     from mien.video.frames import Source
@@ -32,7 +34,7 @@ def video(
         Path | None,
         typer.Option("--output", "-o", help="Write the video with its faces marked: .mp4, .mov, .mkv, .webm or .avi."),
     ] = None,
-    records: Annotated[Path | None, typer.Option(help="Write the records there, not to standard output.")] = None,
+    records: Annotated[Path | None, typer.Option(help="File for the records.", show_default="standard output")] = None,
     form: Annotated[
         str | None,
         typer.Option("--format", help="jsonl, csv or parquet. [dim]\\[default: by the suffix of --records, or jsonl]"),
@@ -45,18 +47,22 @@ def video(
         ),
     ] = None,
     every: Annotated[int, typer.Option(metavar="N", help="Analyse each Nth frame only.")] = 1,
-    max_frames: Annotated[int | None, typer.Option(help="End after so many frames of the source.")] = None,
+    max_frames: Annotated[
+        int | None, typer.Option(help="End after so many frames of the source.", show_default="all")
+    ] = None,
     survive: Annotated[float, typer.Option(help="Seconds that a track outlasts its face being hidden.")] = 1.0,
     birth: Annotated[int, typer.Option(help="Frames in a row that must show a face before it is a track.")] = 3,
     model: Annotated[str, typer.Option(help="Name of a model (see [b]mien models[/b]) or its folder.")] = "mien-m",
     detector: Annotated[str, typer.Option(help="mtcnn, haar or yunet.")] = "mtcnn",
     weights: Annotated[Path | None, typer.Option(help="File of the detector's weights, for yunet.")] = None,
     min_face: Annotated[int, typer.Option(help="Smallest face to look for, in pixels.")] = 30,
-    threshold: Annotated[float | None, typer.Option(help="Least score of a face, 0 to 1.")] = None,
+    threshold: Annotated[
+        float | None, typer.Option(help="Least score of a face, 0 to 1.", show_default="the detector's own")
+    ] = None,
     level: Annotated[float, typer.Option(help="Share of true ages that the age intervals hold.")] = 0.9,
     abstain: Annotated[
         float, typer.Option(metavar="P", help="Call a gender 'uncertain' where its probability is below P.")
-    ] = 0.5,
+    ] = ABSTAIN,
     threads: Annotated[int, typer.Option(help="Cores to use; 0 for all.")] = 0,
     safe_cells: Annotated[
         bool,
@@ -73,6 +79,7 @@ def video(
     from mien.analyzer import Analyzer, Options
     from mien.cli import stream
     from mien.cli.progress import ProgressBar
+    from mien.names import printable
     from mien.video import sinks as video_sinks
     from mien.video.run import Analysis
     from mien.video.tracker import TrackerOptions
@@ -110,15 +117,21 @@ def video(
         out = video_sinks.Records(sink, wanted, frames.name, analysis.model)
         bar = stack.enter_context(ProgressBar(frames.expected, quiet=quiet, unit="frames"))
         state = stack.enter_context(stream.stopping(frames))
+        seen = followed = 0
         for frame in analysis:
             bar.clear()
             out.frame(frame)
+            seen, followed = seen + 1, followed + len(frame.ended)
             if annotated is not None and frame.pixels is not None:
                 annotated.write(frame, analysis.model)
             bar.advance()
         bar.clear()
         for track in analysis.rest():
             out.track(track)
+            followed += 1
+    places = ", ".join(printable(str(place)) for place in (records, output) if place is not None)
+    told = f"{number(seen, 'frame')}, {number(followed, 'person', 'people')} followed"
+    close_with(told + (f" -> {places}" if places else ""))
     _finish(frames, analysis.failures, interrupted=state.asked, quiet=quiet)
 
 

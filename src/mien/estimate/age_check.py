@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Literal
 
 import numpy as np
@@ -20,6 +21,9 @@ from mien.errors import ModelError, UsageError
 from mien.estimate.calibrate import AGES
 
 Outcome = Literal["pass", "fail", "unsure"]
+
+LEAST_FACES = 100
+"""Held-out faces within `SPAN` years on either side that a limit needs; fewer, and it is left out."""
 
 RATES = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
 """Rates of error for which thresholds are kept."""
@@ -90,7 +94,10 @@ class AgeChecks:
         if limit not in self.passing:
             known = sorted(self.passing)
             span = f"{known[0]} to {known[-1]}" if known else "none"
-            raise UsageError(f"this model cannot check for an age of {limit}: it learned the limits {span}")
+            raise UsageError(
+                f"this model cannot check for an age of {limit}: it learned the limits {span}, those for which it was "
+                f"calibrated on {LEAST_FACES} faces or more of up to {SPAN} years below and as many above"
+            )
         above = _strictest(self.passing[limit], max_false_pass, "pass", limit)
         below = _strictest(self.failing[limit], max_false_fail, "fail", limit)
         return Rule(limit, above, min(below, above))
@@ -145,13 +152,22 @@ def check_rate(name: str, rate: float) -> None:
         raise UsageError(f"{name} is a share of people above 0 and at most 0.5, e.g. 0.01, not {rate}")
 
 
+def percent(rate: float) -> str:
+    """A rate with as many digits as it was given with, and never as none at all.
+
+    >>> percent(0.00001), percent(0.01), percent(0.0025)
+    ('0.001 %', '1 %', '0.25 %')
+    """
+    return f"{(Decimal(repr(float(rate))) * 100).normalize():f} %"
+
+
 def _strictest(kept: dict[float, float], wanted: float, what: str, limit: int) -> float:
     check_rate(f"the rate of false {what}es" if what == "pass" else "the rate of false fails", wanted)
     fitting = [rate for rate in kept if rate <= wanted + 1e-12]
     if not fitting:
         raise UsageError(
-            f"this model has no threshold for at most {wanted:.2%} false {what} decisions at {limit} years: "
-            f"its data warrants {min(kept, default=1.0):.2%} at least"
+            f"this model has no threshold for at most {percent(wanted)} false {what} decisions at {limit} years: "
+            f"its data warrants {percent(min(kept, default=1.0))} at least"
         )
     return kept[max(fitting)]
 

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from mien import external_data
 from mien.errors import ModelError, UsageError
-from mien.estimate.age_check import AgeChecks
+from mien.estimate.age_check import LEAST_FACES, SPAN, AgeChecks
 from mien.estimate.calibrate import Calibration
 from mien.faces.align import CropContract
 from mien.plain import plain
@@ -190,7 +190,8 @@ class Bundle:
         file = self.folder / AGE_CHECKS
         if not file.is_file():
             raise ModelError(
-                f"model {self.config.name} has no age checks: run mien calibrate {self.folder} on held-out faces"
+                f"model {self.config.name} has no age checks: run mien calibrate {self.folder} on held-out faces, "
+                f"{LEAST_FACES} or more of up to {SPAN} years below a limit and as many above; fewer will not do"
             )
         try:
             return AgeChecks.from_dict(_load_json(file))

@@ -27,6 +27,9 @@ from mien.faces.regions import REGIONS, regions
 METHODS = ("cam", "occlusion")
 """Methods that need no torch."""
 
+LITTLE = {"age": 1.0, "gender": 2.0}
+"""Years, or percentage points, that blurring the whole face changes at least where an answer rests on the face."""
+
 ROUNDING = 1e-9
 """A map with no more weight than this says nothing: all shares are 0."""
 
@@ -92,9 +95,34 @@ class Explanation:
         '31.5 (-2.5)'
         """
         if self.target == "age":
-            return f"{answer:.1f} ({answer - self.value:+.1f})"
+            return f"{answer:.1f} ({_signed(answer - self.value, 1)})"
         new, old = (100 / (1 + math.exp(-odds)) for odds in (answer, self.value))
-        return f"{new:.0f} % ({new - old:+.0f})"
+        return f"{_percent(new)} % ({_signed(new - old)})"
+
+    @property
+    def note(self) -> str:
+        """A sentence where the answer hardly rests on this face, so that its parts explain little; else empty."""
+        everything = self._difference(self.veiled)
+        parts = max((abs(self._difference(region.hidden)) for region in self.regions), default=0.0)
+        if abs(everything) >= LITTLE[self.target]:
+            return ""
+        unit = "years" if self.target == "age" else "percentage points"
+        return (
+            f"With everything blurred the answer changes by only {abs(everything):.1f} {unit}: the model says nearly "
+            "the same of a face that it cannot see"
+            + (
+                ", and no part matters either. The shares explain nothing here."
+                if parts < LITTLE[self.target]
+                else ". The shares explain little here; what the answer is without a part tells more."
+            )
+        )
+
+    def _difference(self, answer: float) -> float:
+        """Years, or percentage points of "female", from this answer to another."""
+        if self.target == "age":
+            return answer - self.value
+        new, old = (100 / (1 + math.exp(-odds)) for odds in (answer, self.value))
+        return new - old
 
     def sides(self, region: Region) -> tuple[float, float]:
         """How a part's share divides: what speaks for older or "female", and what for younger or "male".
@@ -121,6 +149,7 @@ class Explanation:
             "value": round(self.value, 3),
             "veiled": round(self.veiled, 3),
             "regions": [region.to_dict() for region in self.regions],
+            "note": self.note or None,
             "signed": self.signed,
             "spread": self.spread,
             "map": [[float(f"{value:.5g}") for value in row] for row in self.cells.tolist()],
@@ -155,6 +184,25 @@ def explain(model: ChipModel, chips: Chips, target: str = "age", method: str | M
         parts = _parts(pixels(cells, len(labels), maker.spread), labels, hidden)
         explanations.append(Explanation(target, maker.method, value, blank, cells, maker.signed, maker.spread, parts))
     return explanations
+
+
+def _percent(share: float) -> str:
+    """Percent without a sign; never a certainty, and a tenth more where it is near one.
+
+    >>> _percent(63.7), _percent(99.62), _percent(99.9996), _percent(0.02)
+    ('64', '99.6', '99.9', '0.1')
+    """
+    return f"{share:.0f}" if 1 < share < 99 else f"{min(99.9, max(0.1, share)):.1f}"
+
+
+def _signed(difference: float, digits: int = 0) -> str:
+    """With its sign, and none where nothing is left of it.
+
+    >>> _signed(-0.3), _signed(-2.6), _signed(2.44, 1)
+    ('0', '-3', '+2.4')
+    """
+    told = f"{difference:+.{digits}f}"
+    return told if float(told) else told[1:]
 
 
 def _parts(weights: Doubles, labels: NDArray[np.uint8], hidden: list[float]) -> tuple[Region, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -28,6 +29,14 @@ MOST_TURNED = 35.0
 
 FLAGS = ("small", "blurred", "turned")
 
+VAGUE = "vague"
+"""Flag of a face whose age can be almost any, so that it is perhaps none: a knee, a drawing, the back of a head."""
+
+WIDEST = 60.0
+"""Years that the 90 % interval of a face has at most, lest it be "vague"."""
+
+VAGUE_SENTENCE = "its age could be almost any: the model cannot tell, and perhaps this is no face"
+
 _NOSE_DEPTH = 0.6
 """How far the tip of the nose lies before the line from the eyes to the mouth, in lengths of that line (R_n of Gee and
 Cipolla)."""
@@ -47,6 +56,15 @@ def judge(chip: NDArray[np.uint8], eyes: float, turned: float | None) -> Quality
     sharp = sharpness(chip)
     found = (eyes < SMALLEST, sharp < DULLEST, turned is not None and abs(turned) > MOST_TURNED)
     return Quality(eyes, sharp, turned, tuple(flag for flag, holds in zip(FLAGS, found, strict=True) if holds))
+
+
+def marked(quality: Quality, width: float) -> Quality:
+    """The quality with the flag "vague" where the 90 % interval is so many years wide.
+
+    >>> marked(Quality(40.0, 0.4, None), 99.0).flags, marked(Quality(40.0, 0.4, None), 20.0).flags
+    (('vague',), ())
+    """
+    return replace(quality, flags=(*quality.flags, VAGUE)) if width > WIDEST else quality
 
 
 def eye_distance(landmarks: Sequence[Point], contract: CropContract) -> float:

@@ -13,11 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import DataError
-from mien.estimate.age_check import RATES, SPAN, AgeChecks, old_enough
+from mien.estimate.age_check import LEAST_FACES, RATES, SPAN, AgeChecks, old_enough
 from mien.estimate.calibrate import OLDEST
-
-LEAST_FACES = 100
-"""A limit with fewer faces on either side is left out."""
 
 CONFIDENCE = 0.9
 
@@ -38,10 +35,12 @@ def fit(pmf: NDArray[Any], ages: NDArray[Any], *, source: str, confidence: float
     passing: dict[int, dict[float, float]] = {}
     failing: dict[int, dict[float, float]] = {}
     faces: dict[int, tuple[int, int]] = {}
+    most = (0, 0, 0)
     for limit in range(1, OLDEST):
         below = (ages >= limit - SPAN) & (ages < limit)
         above = (ages >= limit) & (ages < limit + SPAN)
-        if min(below.sum(), above.sum()) < LEAST_FACES:
+        if (fewer := int(min(below.sum(), above.sum()))) < LEAST_FACES:
+            most = max(most, (fewer, int(below.sum()), int(above.sum())))
             continue
         share = old_enough(pmf, limit)
         passing[limit] = _thresholds(share[below], confidence)
@@ -49,7 +48,8 @@ def fit(pmf: NDArray[Any], ages: NDArray[Any], *, source: str, confidence: float
         faces[limit] = int(below.sum()), int(above.sum())
     if not passing:
         raise DataError(
-            f"no limit has {LEAST_FACES} faces within {SPAN} years on either side: age checks need more data"
+            f"a limit needs {LEAST_FACES} faces of up to {SPAN} years below it and as many above, and these have "
+            f"{most[1]} and {most[2]} at best; the same faces again will not do"
         )
     return AgeChecks(passing, failing, confidence, faces, source)
 

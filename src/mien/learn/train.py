@@ -47,6 +47,7 @@ from mien.learn.network import as_network, build, freeze
 from mien.learn.optimiser import make_optimiser, rate_factor
 from mien.learn.outputs import Deployed
 from mien.learn.predictions import Predictions, mean_answers
+from mien.learn.progress import Answers, against
 from mien.learn.recipe import Data, Recipe
 from mien.learn.selection import join, large_enough, of_gender, seen
 from mien.learn.views import Views
@@ -122,6 +123,8 @@ class Trainer:
         self.average = Average(self.net, recipe.optimiser.ema)
         self.epoch = 0
         self.curves: list[dict[str, float]] = []
+        self.start: Answers | None = None  # of the start weights, where there are any
+        self.best: Answers | None = None
         self.steps_an_epoch = math.ceil(
             (len(self.train_set) - leftover(len(self.train_set), recipe)) / recipe.optimiser.batch
         )
@@ -165,11 +168,15 @@ class Trainer:
             self.output.mkdir(parents=True, exist_ok=True)
             (self.output / "recipe.yaml").write_text(self.recipe.to_yaml(), encoding="utf-8")
         if epochs == 0 and not self.curves:
-            metrics = self._validate(vals)
+            metrics, _ = self._validate(vals)
             self.curves.append({"epoch": 0, "size": size, "loss": math.nan, **metrics, "seconds": 0.0, "rate": 0.0})
             if self.processes.is_main_process:
                 self._save()
-            self.report(f"nothing is trained, the start weights are the run: {self._told(metrics)}")
+            told = ", ".join(self._figures(metrics))
+            self.report(f"nothing is trained, the start weights are the run: {told}")
+        if self.epoch == 0 and self.recipe.model.init is not None and epochs > 0:
+            metrics, self.start = self._validate(vals)
+            self.report(f"the start on the validation faces: {', '.join(self._figures(metrics)) or 'no figures'}")
         while self.epoch < epochs and not self._settled():
             chips.epoch = self.epoch
             chips.size = self._size_now()
@@ -177,7 +184,7 @@ class Trainer:
             loss = self._train_epoch(self._share(chips))
             seconds = time.perf_counter() - start
             with self.average.applied(self.net):
-                metrics = self._validate(vals)
+                metrics, answers_now = self._validate(vals)
             self.epoch += 1
             self.curves.append(
                 {
@@ -189,34 +196,50 @@ class Trainer:
                     "rate": len(chips) / seconds,
                 }
             )
+            if self._best() == self.epoch:
+                self.best = answers_now
             if self.processes.is_main_process:
                 self._save()
             self.report(
-                f"epoch {self.epoch}/{epochs} at {chips.size} px: loss {loss:.3f}, {self._told(metrics)}, "
-                f"{len(chips) / seconds:.0f} faces/s"
+                f"epoch {self.epoch}/{epochs} at {chips.size} px: loss {loss:.3f}, validation loss "
+                f"{metrics['val_loss']:.3f}, {', '.join(self._figures(metrics))}, {len(chips) / seconds:.0f} faces/s"
             )
+            if self.start is not None and (told := against(answers_now, self.start)):
+                self.report(f"  against the start: {told}")
+        self._conclude()
         return self.output / "model.safetensors"
 
-    def _validate(self, vals: list[DataLoader[Any]]) -> dict[str, float]:
-        """Means over the sources, and where there are several the figures of each, as "mae appa"."""
-        found = [validate(self.net, val, self.device, self.loss) for val in vals]
+    def _figures(self, metrics: dict[str, float]) -> list[str]:
+        """MAE and gender in words, where there are such."""
+        told = [f"MAE {self._each('mae', metrics, '.3f')} years"] if not math.isnan(metrics["mae"]) else []
+        return told + ([f"gender {self._each('gender', metrics, '.2%')}"] if not math.isnan(metrics["gender"]) else [])
+
+    def _conclude(self) -> None:
+        """Say at the end whether the best epoch is better than the start, and whether its weights are those kept."""
+        if self.start is None or self.best is None or not (told := against(self.best, self.start)):
+            return
+        best = self._best()
+        self.report(f"epoch {best}, of the lowest validation loss, against the start: {told}")
+        if self.recipe.optimiser.patience is None and best != self.epoch:
+            self.report(
+                f"the weights kept are those of epoch {self.epoch}: --set optimiser.patience=N keeps the best, and "
+                "stops N epochs after it"
+            )
+
+    def _validate(self, vals: list[DataLoader[Any]]) -> tuple[dict[str, float], Answers]:
+        """Means over the sources, and where there are several the figures of each, as "mae appa"; and each face's."""
+        both = [validate(self.net, val, self.device, self.loss) for val in vals]
+        found, answers = [metrics for metrics, _ in both], Answers.join([each for _, each in both])
         if len(found) == 1:
-            return found[0]
+            return found[0], answers
         means = {key: _mean_known([one[key] for one in found]) for key in found[0]}
         named = zip(self._val_names(), found, strict=True)
-        return means | {f"{key} {name}": one[key] for name, one in named for key in ("mae", "gender")}
+        return means | {f"{key} {name}": one[key] for name, one in named for key in ("mae", "gender")}, answers
 
     def _val_names(self) -> list[str]:
         """A name for each source of validation, e.g. "appa" or "officials/mps"."""
         names = ["+".join(dict.fromkeys(faces.source.tolist())) for faces in self.val_sets]
         return [name if names.count(name) == 1 else f"{name} {at + 1}" for at, name in enumerate(names)]
-
-    def _told(self, metrics: dict[str, float]) -> str:
-        """What validation found, in words."""
-        told = [f"validation loss {metrics['val_loss']:.3f}"]
-        told += [f"MAE {self._each('mae', metrics, '.3f')} years"] if not math.isnan(metrics["mae"]) else []
-        told += [f"gender {self._each('gender', metrics, '.2%')}"] if not math.isnan(metrics["gender"]) else []
-        return ", ".join(told)
 
     def _each(self, key: str, metrics: dict[str, float], style: str) -> str:
         """A figure in words, with those of each source behind the mean."""
@@ -237,6 +260,7 @@ class Trainer:
         self.optimiser.load_state_dict(state["optimiser"])
         self.average.load_state_dict(state["average"])
         self.epoch, self.curves = state["epoch"], state["curves"]
+        self.start, self.best = (_answers(state.get(name)) for name in ("start", "best"))
         torch.set_rng_state(state["rng"])
         self.report(f"going on after epoch {self.epoch}")
 
@@ -299,6 +323,8 @@ class Trainer:
             "epoch": self.epoch,
             "curves": self.curves,
             "rng": torch.get_rng_state(),
+            "start": self.start and vars(self.start),
+            "best": self.best and vars(self.best),
         }
         _replace(self.output / "state.pt", lambda path: torch.save(state, path))
         with self.average.applied(self.net):  # copies, since the network's own tensors change back after it
@@ -323,6 +349,10 @@ def _read_state(recipe: Recipe, output: Path) -> dict[str, Any]:
     if differing := sorted(key for key in mine if mine[key] != theirs.get(key)):
         raise DataError(f"{output} holds another run, which differs in {', '.join(differing)}: choose another --output")
     return state
+
+
+def _answers(state: dict[str, torch.Tensor] | None) -> Answers | None:
+    return None if state is None else Answers(**state)
 
 
 def _ddp(recipe: Recipe) -> DistributedDataParallelKwargs:
@@ -368,8 +398,14 @@ def loader(chips: Chips, recipe: Recipe, shuffle_seed: int | None) -> DataLoader
 
 
 @torch.inference_mode()
-def validate(net: nn.Module, batches: DataLoader[Any], device: torch.device, loss: AgeGenderLoss) -> dict[str, float]:
-    """Mean loss, MAE of the expected age in years and share of right genders; NaN where there is no answer."""
+def validate(
+    net: nn.Module, batches: DataLoader[Any], device: torch.device, loss: AgeGenderLoss
+) -> tuple[dict[str, float], Answers]:
+    """Mean loss, MAE of the expected age in years and share of right genders; NaN where there is no answer.
+
+    Returns:
+        These, and how wrong each face is, in the order of the batches.
+    """
     net.eval()
     deployed = Deployed(net)
     years = torch.arange(AGES, dtype=torch.float32, device=device)
@@ -381,16 +417,19 @@ def validate(net: nn.Module, batches: DataLoader[Any], device: torch.device, los
         total += loss(output, here.age, here.female, bounds=here.bounds).item() * len(here.chips)
         seen += len(here.chips)
         answers = dict(zip(deployed.names, deployed.answers(output), strict=True))
-        if "age_pmf" in answers:
-            errors.append(_error((answers["age_pmf"] @ years).cpu(), batch))
+        unknown = torch.full((len(here.chips),), math.nan)
+        errors.append(_error((answers["age_pmf"] @ years).cpu(), batch) if "age_pmf" in answers else unknown)
         if "p_female" in answers:
-            known = batch.female >= 0
-            hits.append(((answers["p_female"].cpu() >= 0.5) == (batch.female > 0))[known].float())
+            right = ((answers["p_female"].cpu() >= 0.5) == (batch.female > 0)).float()
+            hits.append(torch.where(batch.female >= 0, right, torch.nan))
+        else:
+            hits.append(unknown)
+    each = Answers(torch.cat(errors), torch.cat(hits))
     return {
         "val_loss": total / seen,
-        "mae": torch.cat(errors).nanmean().item(),
-        "gender": torch.cat(hits).mean().item(),
-    }
+        "mae": each.errors.nanmean().item(),
+        "gender": each.hits.nanmean().item(),
+    }, each
 
 
 def _error(years: torch.Tensor, batch: Batch) -> torch.Tensor:

@@ -21,7 +21,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from mien.errors import PhotoTooCostly, PhotoTooLarge, PhotoTruncated, PhotoUnsupported
+from mien.errors import PhotoTooCostly, PhotoTooLarge, PhotoTruncated, PhotoUnsupported, install
 from mien.photos import tiff
 from mien.photos.containers import STRIP, jpeg_scans
 
@@ -90,7 +90,7 @@ def _reader(name: str) -> Callable[[io.BytesIO], Image.Image]:
         try:
             import pillow_heif
         except ImportError:
-            raise PhotoUnsupported("HEIC photos need the extra 'heif': pip install 'mien[heif]'") from None
+            raise PhotoUnsupported(f"HEIC photos need the extra 'heif': {install('heif')}") from None
         plugin: Callable[[io.BytesIO], Image.Image] = pillow_heif.HeifImageFile
         return plugin
     absent = (name == "AVIF" and not AvifImagePlugin.SUPPORTED) or (name == "WEBP" and not WebPImagePlugin.SUPPORTED)

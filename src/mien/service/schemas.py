@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from mien.results import ABSTAIN
+
 Probability = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -51,7 +53,7 @@ class QualityRecord(Record):
     eyes: float = Field(description="Pixels between the eyes.")
     sharpness: float
     turn: float | None = Field(description="Degrees; above 0 to the right of the picture.")
-    flags: list[Literal["small", "blurred", "turned"]]
+    flags: list[Literal["small", "blurred", "turned", "vague"]]
 
 
 class FaceRecord(Record):
@@ -150,6 +152,7 @@ class ExplanationRecord(Record):
     value: float
     veiled: float
     regions: list[RegionRecord]
+    note: str | None = Field(description="A sentence where the parts explain little.")
     signed: bool
     spread: float
     map: list[list[float]]
@@ -243,7 +246,7 @@ class PredictChoice(Choice):
     """What a request for predictions may choose."""
 
     level: float = Field(default=0.9, gt=0, lt=1, description="Share of true ages that the age intervals are to hold.")
-    abstain: float = Field(default=0.5, ge=0.5, le=1, description="Call a gender uncertain below this probability.")
+    abstain: float = Field(default=ABSTAIN, ge=0.5, le=1, description="Call a gender uncertain below this probability.")
     max_faces: int | None = Field(
         default=None, ge=1, le=10_000, description="Keep only so many faces a photo, the largest."
     )

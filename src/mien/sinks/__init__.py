@@ -7,7 +7,7 @@ through it. A file appears under its name only when it is complete.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -64,7 +64,9 @@ def choose_format(name: str | None, output: Path | None, *, terminal: bool) -> s
     return chosen
 
 
-def create(form: str, stream: BinaryIO, *, pmf: bool = False, safe_cells: bool = False) -> Sink:
+def create(
+    form: str, stream: BinaryIO, *, pmf: bool = False, safe_cells: bool = False, pictures: Sequence[str] = ()
+) -> Sink:
     """A sink of one of `FORMATS` that writes to a binary stream.
 
     Args:
@@ -72,6 +74,7 @@ def create(form: str, stream: BinaryIO, *, pmf: bool = False, safe_cells: bool =
         stream: where the bytes go.
         pmf: add the whole age distributions.
         safe_cells: no cell of CSV begins like a formula.
+        pictures: columns of `mien.sinks.rows.PICTURES` that CSV and Parquet get; JSON has what a photo has.
 
     Raises:
         UsageError: an unknown format.
@@ -89,11 +92,11 @@ def create(form: str, stream: BinaryIO, *, pmf: bool = False, safe_cells: bool =
         case "csv":
             from mien.sinks.rows import CSV
 
-            return CSV(stream, pmf=pmf, safe=safe_cells)
+            return CSV(stream, pmf=pmf, safe=safe_cells, pictures=pictures)
         case "parquet":
             from mien.sinks.rows import Parquet
 
-            return Parquet(stream, pmf=pmf)
+            return Parquet(stream, pmf=pmf, pictures=pictures)
         case "table":
             from mien.sinks.table import Table
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 
@@ -48,11 +48,14 @@ COLUMNS: dict[str, type] = {
 with the columns of a face empty. With `--pmf` follow `age_pmf_0` to `age_pmf_116` (CSV) or the list `age_pmf`
 (Parquet)."""
 
+PICTURES = ("annotated", "crop")
+"""Further columns, where such pictures are asked for: names of the files, within their folders."""
+
 GROUP = 4096
 
 
-def rows(photo: Photo, *, pmf: bool = False) -> Iterator[dict[str, Any]]:
-    """The rows of one photo; with `pmf` each has the list "age_pmf" last."""
+def rows(photo: Photo, *, pmf: bool = False, pictures: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
+    """The rows of one photo, with the columns of `PICTURES` that are asked for; with `pmf` each has "age_pmf" last."""
     head = {
         "schema_version": SCHEMA_VERSION,
         "source": printable(photo.source),
@@ -69,6 +72,8 @@ def rows(photo: Photo, *, pmf: bool = False) -> Iterator[dict[str, Any]]:
         middle = {} if face is None else {"face": index, **_flat(face)}
         row = dict.fromkeys(COLUMNS) | head | middle | tail
         row = {name: None if isinstance(v, float) and not math.isfinite(v) else v for name, v in row.items()}
+        named = {"annotated": photo.annotated, "crop": None if face is None else face.crop}
+        row |= {name: named[name] for name in pictures}
         if pmf:
             row["age_pmf"] = None if face is None else [round(p, 6) for p in face.age.pmf]
         yield row
@@ -104,18 +109,22 @@ def cells(*, terminal: bool, safe: bool) -> Callable[[str], str]:
 class CSV:
     """Comma-separated values in UTF-8, the header first."""
 
-    def __init__(self, stream: BinaryIO, *, pmf: bool = False, safe: bool = False) -> None:
+    def __init__(
+        self, stream: BinaryIO, *, pmf: bool = False, safe: bool = False, pictures: Sequence[str] = ()
+    ) -> None:
         """Begin with the header.
 
         Args:
             stream: where the bytes go.
             pmf: add the age distributions.
             safe: cells that begin like a formula get an apostrophe before it, see `mien.plain.formula_safe`.
+            pictures: further columns, of `PICTURES`.
         """
         self._stream = stream
         self._pmf = pmf
+        self._pictures = pictures
         self._cell = cells(terminal=stream.isatty(), safe=safe)
-        names = [*COLUMNS, *(f"age_pmf_{age}" for age in range(117) if pmf)]
+        names = [*COLUMNS, *pictures, *(f"age_pmf_{age}" for age in range(117) if pmf)]
         self._put([names])
 
     def __enter__(self) -> Self:
@@ -129,7 +138,7 @@ class CSV:
     def write(self, photo: Photo) -> None:
         """Add the rows of one photo."""
         lines = []
-        for row in rows(photo, pmf=self._pmf):
+        for row in rows(photo, pmf=self._pmf, pictures=self._pictures):
             masses = (row.pop("age_pmf") or [None] * 117) if self._pmf else []
             values = (self._cell(value) if isinstance(value, str) else value for value in row.values())
             lines.append([*values, *masses])
@@ -150,7 +159,7 @@ class CSV:
 class Parquet:
     """Parquet in row groups of a few thousand faces; needs the extra "scale"."""
 
-    def __init__(self, stream: BinaryIO, *, pmf: bool = False) -> None:
+    def __init__(self, stream: BinaryIO, *, pmf: bool = False, pictures: Sequence[str] = ()) -> None:
         try:
             import pyarrow as pa
             import pyarrow.parquet as pq
@@ -158,9 +167,11 @@ class Parquet:
             raise MissingExtra.named("Parquet output", "scale") from error
         kinds = {int: pa.int32(), float: pa.float32(), str: pa.string()}
         fields = [(name, kinds[kind]) for name, kind in COLUMNS.items()]
+        fields += [(name, pa.string()) for name in pictures]
         if pmf:
             fields.append(("age_pmf", pa.list_(pa.float32())))
         self._pmf = pmf
+        self._pictures = pictures
         self._table = pa.Table
         self._schema = pa.schema(fields)
         self._writer = pq.ParquetWriter(stream, self._schema, compression="zstd")
@@ -178,7 +189,7 @@ class Parquet:
 
     def write(self, photo: Photo) -> None:
         """Add the rows of one photo."""
-        self._rows.extend(rows(photo, pmf=self._pmf))
+        self._rows.extend(rows(photo, pmf=self._pmf, pictures=self._pictures))
         if len(self._rows) >= GROUP:
             self._flush()
 

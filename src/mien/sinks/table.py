@@ -45,9 +45,9 @@ class Table:
             self._console.print(told, soft_wrap=True)
         elif not photo.faces:
             self._row(source, "", "", Text("no face", "dim"), "")
-        for face in photo.faces:
-            self._row(source, *_cells(face))
-            source = Text("")
+        for number, face in enumerate(photo.faces):
+            # The faces below the name are numbered as in the records, and as --annotate numbers them.
+            self._row(source if number == 0 else Text(f"  face {number}", "dim"), *_cells(face))
 
     def _row(self, *cells: RenderableType) -> None:
         grid = Grid.grid(padding=(0, GAP, 0, 0), pad_edge=False)
@@ -76,7 +76,7 @@ def _cells(face: Face) -> tuple[RenderableType, ...]:
     return (
         Text(f"{age.years:.1f}", "bold yellow"),
         f"{age.low:.0f}–{age.high:.0f}",
-        f"{gender.label} {min(99, round(100 * gender.probability))} %",
+        f"{gender.label} {gender.percent}",
         Text(f"{box.width:.0f}×{box.height:.0f} at {box.left:.0f}, {box.top:.0f}", "dim"),
         Text(_view(face), "magenta"),
     )

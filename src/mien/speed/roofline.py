@@ -27,6 +27,13 @@ T = TypeVar("T")
 
 REPEATS = 5
 
+ABOVE = (
+    "more than the peak. The peak is one product of matrices, measured before the steps: other work on the machine may "
+    "have slowed it then, and a convolution's kernels may be faster than those of the product. Measure again with the "
+    "machine idle; what stays above 100 % is as fast as this yardstick can tell."
+)
+"""Why a step may do more than the measured peak."""
+
 
 @dataclass(frozen=True)
 class Step:
@@ -125,6 +132,8 @@ class Bench:
                 f"{step['milliseconds_at_peak']:.2f}" if counted else "",
             )
             lines.append(f"| {name} | {' | '.join(cells)} |")
+        if above := [step["name"] for step in self.to_dict()["steps"] if (step["share_of_peak"] or 0) > 1]:
+            lines += ["", f"{', '.join(above)}: {ABOVE}"]
         return "\n".join(lines)
 
 

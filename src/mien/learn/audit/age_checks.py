@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.stats import beta
 
 from mien.errors import DataError, UsageError
-from mien.estimate.age_check import SPAN, AgeChecks, Rule, old_enough
+from mien.estimate.age_check import SPAN, AgeChecks, Rule, old_enough, percent
 from mien.estimate.calibrate import expectation
 from mien.learn.evaluate import markdown, paired
 from mien.learn.manifest import Manifest
@@ -135,8 +135,9 @@ class AgeCheckReport:
         """A table of all limits, then one by age year for each."""
         wanted = self.settings
         parts = [
-            f"{self.model}: age checks on {self.faces} faces, wanted at most {wanted['max_false_pass']:.2%} false "
-            f"passes and {wanted['max_false_fail']:.2%} false fails; thresholds learned from {wanted['learned_from']}.",
+            f"{self.model}: age checks on {self.faces} faces, wanted at most {percent(wanted['max_false_pass'])} false "
+            f"passes and {percent(wanted['max_false_fail'])} false fails; "
+            f"thresholds learned from {wanted['learned_from']}.",
             "\n".join(markdown(self._summary())),
             f"False passes are counted among people up to {SPAN} years below the limit, false fails among those up to "
             f"{SPAN} years above; in brackets: {wanted['level']:.0%} intervals, bootstrapped with twins kept together, "

@@ -10,7 +10,7 @@ const USUAL_RATES = [0.01, 0.02, 0.05];
 export class Settings extends EventTarget {
   mode = "estimate";
   level = 0.9;
-  abstain = 0.5;
+  abstain = 0.6;
   limit = 18;
   rate = 0.01;
   model = null; // the service's default

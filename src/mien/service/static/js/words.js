@@ -4,6 +4,7 @@ const FLAGS = {
   small: "The face is small in the picture",
   blurred: "The face is blurred",
   turned: "The face is turned away",
+  vague: "The face is one whose age cannot be told, or none at all",
 };
 
 const OUTCOMES = { pass: "Pass", fail: "Fail", unsure: "Unsure", error: "Error" };

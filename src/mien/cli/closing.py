@@ -1,0 +1,80 @@
+"""The last line of every command, on standard error: what it did, and in what time."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperOption
+
+from mien.cli.process import say
+
+SOME_FAILED = 3
+
+_words: list[str] = []
+
+
+def close_with(words: str, *more: object) -> None:
+    """Say what was done, e.g. "12 photos, 67 faces"; the time is added, and after it what else there is to say.
+
+    Args:
+        words: what was done; empty where the command has had its last word.
+        more: further sentences without a full stop; what is empty is left out.
+    """
+    _words[:] = [words, *(str(one) for one in more if one)]
+
+
+def number(count: int, noun: str, plural: str = "") -> str:
+    """A count with its noun.
+
+    >>> number(1, "photo"), number(1200, "face"), number(2, "query", "queries")
+    ('1 photo', '1,200 faces', '2 queries')
+    """
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
+
+
+class Closed(TyperCommand):
+    """A command that ends with a line on standard error, unless it is to be quiet or has failed as a whole.
+
+    And its help tells a default for each option, "none" where there is nothing without it.
+    """
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        """As every command is made."""
+        super().__init__(*arguments, **settings)
+        for option in self.params:
+            if isinstance(option, TyperOption) and not option.required and option.default is None:
+                told = isinstance(option.show_default, str) or "default" in (option.help or "")
+                option.show_default = option.show_default if told or option.show_default is False else "none"
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command and say the last line."""
+        _words.clear()
+        start = time.perf_counter()
+        try:
+            result = super().invoke(ctx)
+        except typer.Exit as end:
+            if end.exit_code in (0, SOME_FAILED):
+                self._close(ctx, time.perf_counter() - start)
+            raise
+        self._close(ctx, time.perf_counter() - start)
+        return result
+
+    def _close(self, ctx: Any, seconds: float) -> None:
+        if ctx.params.get("quiet") or _words == [""]:
+            return
+        words, *more = _words or [f"{' '.join(ctx.command_path.split()[1:])} is done"]
+        say("; ".join([f"{words}, {duration(seconds)}", *more]))
+
+
+def duration(seconds: float) -> str:
+    """A time in the unit that people would take.
+
+    >>> duration(0.04), duration(1.13), duration(48.2), duration(192), duration(7325)
+    ('0.0 s', '1.1 s', '48 s', '3 min 12 s', '2 h 2 min')
+    """
+    if seconds < 60:
+        return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
