@@ -323,4 +323,5 @@ def test_collections_that_count_alike_share_what_intervals_lack() -> None:
 
 
 def _bell(middle: float, spread: float) -> Array:
-    return normalised(np.exp(-((YEARS - middle) ** 2) / (2 * spread**2))[None])[0]
+    bell: Array = normalised(np.exp(-((YEARS - middle) ** 2) / (2 * spread**2))[None])[0]
+    return bell

@@ -369,7 +369,7 @@ def test_class_folders_that_say_two_things_are_told_and_left_out(tmp_path: Path)
 
 def test_bounds_stand_in_for_an_age(tmp_path: Path) -> None:
     touch(tmp_path, *(f"{name}.png" for name in "abcdef"))
-    rows = ("a.png,,47.9,54.4,m,congress", "b.png,30,,,f,mps", "c.png,31,20,40,f,mps")
+    rows: tuple[str, ...] = ("a.png,,47.9,54.4,m,congress", "b.png,30,,,f,mps", "c.png,31,20,40,f,mps")
     rows += ("d.png,,9,8,m,mps", "e.png,,12,,f,mps", "f.png,,,,f,mps")
     write(tmp_path / "labels.csv", "file,age,age_low,age_high,gender,source", *rows)
     faces = read(tmp_path)

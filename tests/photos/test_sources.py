@@ -17,8 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mien.errors import PhotoEmpty, PhotoError, PhotoMissing, PhotoTooLarge, PhotoUnreadable
+from mien.names import printable
 from mien.photos import IMAGE_SUFFIXES, Item, items, read_file
-from mien.photos.item import printable
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 POSIX = pytest.mark.skipif(os.name != "posix", reason="needs POSIX")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,7 +39,7 @@ def faces(ages: list[float], female: list[int]) -> Manifest:
     )
 
 
-def answered(female: list[float], labels: list[int], ages: list[float] | None = None, **how: float) -> AbstainReport:
+def answered(female: list[float], labels: list[int], ages: list[float] | None = None, **how: Any) -> AbstainReport:
     manifest = faces(ages or [30.0] * len(labels), labels)
     pmf = np.full((len(labels), 117), 1 / 117, np.float32)
     return measure(Predictions(manifest.files, pmf, np.array(female, np.float32), {}, "m"), manifest, **how)
@@ -63,7 +64,7 @@ def test_more_caution_silences_and_avoids_more(rows: list[tuple[float, int]]) ->
     known = [row for row in rows if row[1] >= 0]
     if len(known) < 10:
         with pytest.raises(DataError, match="too few"):
-            answered(*map(list, zip(*rows, strict=True)))  # type: ignore[arg-type]
+            answered([row[0] for row in rows], [row[1] for row in rows])
         return
     report = answered([row[0] for row in rows], [row[1] for row in rows])
     cuts = report.groups["all"]
@@ -71,7 +72,8 @@ def test_more_caution_silences_and_avoids_more(rows: list[tuple[float, int]]) ->
     assert [cut.silenced for cut in cuts] == sorted(cut.silenced for cut in cuts)
     assert [cut.avoided for cut in cuts] == sorted(cut.avoided for cut in cuts)
     for cut in cuts:
-        likelier = np.maximum(np.float32([row[0] for row in known]), 1 - np.float32([row[0] for row in known]))
+        female = np.array([row[0] for row in known], np.float32)
+        likelier = np.maximum(female, 1 - female)
         assert cut.silenced == (likelier.astype(np.float64) < cut.threshold).sum()
 
 

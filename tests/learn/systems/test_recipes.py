@@ -39,7 +39,7 @@ def test_recipe_trains_on_train_and_chooses_on_val(name: str) -> None:
     (source,) = recipe.data.train
     assert recipe.name == name
     assert source.fold == ("train" if "utkface" in str(source.data) else None)
-    assert recipe.data.val.fold == "val"
+    assert [source.fold for source in recipe.data.vals] == ["val"]
     assert f"{recipe.optimiser.epochs} epochs" in recipe.about.budget
     assert recipe.optimiser.epochs >= 15 or name in SHORTENED
     assert recipe.model.init is None
