@@ -63,7 +63,8 @@ def undisturbed(shop: Path, tiny_bundle: Path, tmp_path_factory: pytest.TempPath
     done = CliRunner().invoke(
         app, ["count", str(shop), "--model", str(tiny_bundle), *FIXED, "--database", database, "--bands", "0-49,50+"]
     )
-    assert (done.exit_code, done.stdout, done.stderr) == (0, "", "")
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert re.fullmatch(r"mien: 8 visitors of shop\.mp4 -> /\S+counts\.db, \d+\.\d s\n", done.stderr)
     return rows(database)
 
 

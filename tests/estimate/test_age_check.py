@@ -32,7 +32,7 @@ def test_the_strictest_kept_rate_that_is_not_above_the_wanted_one_counts() -> No
     ("limit", "rate", "says"),
     [
         (40, 0.01, "learned the limits 18 to 21"),
-        (18, 0.001, "its data warrants 1.00% at least"),
+        (18, 0.001, "its data warrants 1 % at least"),
         (18, 0.0, "above 0 and at most 0.5"),
         (18, 0.7, "above 0 and at most 0.5"),
     ],

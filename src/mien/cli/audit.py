@@ -7,12 +7,14 @@ import typer
 from mien.cli.abstain import abstain
 from mien.cli.age_checks import age_checks
 from mien.cli.calibration import calibration
+from mien.cli.closing import ExplainedGroup
 from mien.cli.explain import explanations
 from mien.cli.fairness import fairness
 from mien.cli.robustness import robustness
 
 audit = typer.Typer(
     name="audit",
+    cls=ExplainedGroup,
     help="Measure how far a model can be trusted, one question at a time.",
     no_args_is_help=True,
     rich_markup_mode="rich",

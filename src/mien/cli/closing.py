@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 import typer
-from typer.core import TyperCommand, TyperOption
+from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from mien.cli.process import say
 
@@ -34,19 +34,49 @@ def number(count: int, noun: str, plural: str = "") -> str:
     return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
 
 
-class Closed(TyperCommand):
-    """A command that ends with a line on standard error, unless it is to be quiet or has failed as a whole.
+class Explained(TyperCommand):
+    """A command whose help tells a default for each option, "none" where there is nothing without it.
 
-    And its help tells a default for each option, "none" where there is nothing without it.
+    Flags have no "<bool>" beside them, since they take nothing.
     """
 
     def __init__(self, *arguments: Any, **settings: Any) -> None:
         """As every command is made."""
         super().__init__(*arguments, **settings)
         for option in self.params:
+            _hush_flag(option)
             if isinstance(option, TyperOption) and not option.required and option.default is None:
                 told = isinstance(option.show_default, str) or "default" in (option.help or "")
                 option.show_default = option.show_default if told or option.show_default is False else "none"
+
+    def get_help_option(self, ctx: Any) -> Any:
+        """As every command has it, and as the other flags are."""
+        return _hush_flag(super().get_help_option(ctx))
+
+
+class ExplainedGroup(TyperGroup):
+    """The same for a group of commands."""
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        """As every group is made."""
+        super().__init__(*arguments, **settings)
+        for option in self.params:
+            _hush_flag(option)
+
+    def get_help_option(self, ctx: Any) -> Any:
+        """As every group has it, and as the other flags are."""
+        return _hush_flag(super().get_help_option(ctx))
+
+
+def _hush_flag(option: Any) -> Any:
+    """Let nothing stand beside a flag, which takes nothing."""
+    if getattr(option, "is_flag", False):
+        option.metavar = ""
+    return option
+
+
+class Closed(Explained):
+    """One that ends with a line on standard error, unless it is to be quiet or has failed as a whole."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command and say the last line."""

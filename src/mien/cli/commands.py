@@ -10,7 +10,6 @@ import errno
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from mien import __version__
 from mien.cli.audit import audit
@@ -18,7 +17,7 @@ from mien.cli.baselines import baseline
 from mien.cli.batch import batch
 from mien.cli.bench import bench
 from mien.cli.check_age import check_age
-from mien.cli.closing import Closed
+from mien.cli.closing import Closed, Explained, ExplainedGroup
 from mien.cli.compare import compare, systems
 from mien.cli.count import count, counts
 from mien.cli.evaluate import evaluate
@@ -43,7 +42,7 @@ FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF, errno.E
 """What a disk says that takes no more, and what becomes of a stream that was closed."""
 
 
-class _Edge(TyperGroup):
+class _Edge(ExplainedGroup):
     """Where errors become a sentence and an exit code."""
 
     def invoke(self, ctx: Any) -> Any:
@@ -129,5 +128,4 @@ app.command(rich_help_panel="Trust", no_args_is_help=True)(report)
 app.add_typer(audit, rich_help_panel="Trust")
 
 for _command in (*app.registered_commands, *audit.registered_commands):
-    if _command.callback is not serve:  # which ends when somebody stops it
-        _command.cls = Closed
+    _command.cls = Explained if _command.callback is serve else Closed  # serve ends when somebody stops it

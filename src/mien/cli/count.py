@@ -129,7 +129,7 @@ def count(
                 seen=lambda _: bar.advance(),
             )
             visitors = sum(row.visitors for row in store.counts(identity.name, None))
-            close_with(f"{number(visitors, 'visitor')} of {identity.name} -> {store.name}")
+            close_with(f"{number(visitors, 'visitor')} of {identity.name} -> {store.name.removeprefix('sqlite:///')}")
     if not quiet:
         stream.tell_lost(frames)
     if state.asked:

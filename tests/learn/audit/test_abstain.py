@@ -54,8 +54,9 @@ def test_shares_are_counted_as_by_hand() -> None:
     young = next(cut for cut in report.groups["0-2"] if cut.threshold == 0.6)
     assert (young.faces, young.silenced, young.errors, young.avoided) == (4, 3, 2, 2)
     assert set(report.groups) == {"all", "0-2", "40-49"}
-    assert "| 40-49 | 12 | 8.3 |" in report.to_markdown()
-    assert "| 0-2 | 4 |  |  | 2 of 2 |  |" in report.to_markdown()  # too few for percentages
+    table = " ".join(report.to_markdown().split())
+    assert "| 40-49 | 12 | 8.3 | | 0 of 1 | 9.1 |" in table
+    assert "| 0-2 | 4 | | | 2 of 2 | |" in table  # too few for percentages
 
 
 @settings(deadline=None, max_examples=40)
@@ -72,9 +73,8 @@ def test_more_caution_silences_and_avoids_more(rows: list[tuple[float, int]]) ->
     assert [cut.silenced for cut in cuts] == sorted(cut.silenced for cut in cuts)
     assert [cut.avoided for cut in cuts] == sorted(cut.avoided for cut in cuts)
     for cut in cuts:
-        female = np.array([row[0] for row in known], np.float32)
-        likelier = np.maximum(female, 1 - female)
-        assert cut.silenced == (likelier.astype(np.float64) < cut.threshold).sum()
+        female = np.array([row[0] for row in known], np.float32).astype(np.float64)
+        assert cut.silenced == (np.maximum(female, 1 - female) < cut.threshold).sum()
 
 
 def test_the_threshold_that_is_proposed() -> None:
@@ -91,6 +91,8 @@ def test_an_impossible_threshold_is_refused() -> None:
 def test_the_command_reads_saved_answers(tiny_bundle: Path, tmp_path: Path) -> None:
     lines = [f"{at}.jpg,{at + 1},{'fm'[at % 2]}" for at in range(20)]
     (tmp_path / "faces.csv").write_text("file,age,gender\n" + "\n".join(lines) + "\n")
+    for at in range(20):
+        (tmp_path / f"{at}.jpg").touch()
     female = np.array([0.9 if at % 4 else 0.56 for at in range(20)], np.float32)
     files = np.array([f"{at}.jpg" for at in range(20)])
     Predictions(files, np.full((20, 117), 1 / 117, np.float32), female, {}, "tiny").save(tmp_path / "saved.parquet")

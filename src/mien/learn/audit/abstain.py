@@ -24,8 +24,8 @@ from mien.results import ABSTAIN
 
 THRESHOLDS = (0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
 
-WRONG = 1 / 3
-"""Where the likelier label is wrong as often as that, or more, little is lost if it is not named."""
+WRONG = 0.45
+"""Where the likelier label is wrong as often as that, or more, it is hardly better than a coin's throw."""
 
 LEAST_FACES = 10
 """Of fewer faces no share is told."""
@@ -99,7 +99,7 @@ class AbstainReport:
 
     @property
     def proposed(self) -> float | None:
-        """The highest threshold below which the likelier label is wrong for a third of all faces or more."""
+        """The highest threshold below which the likelier label is wrong for a share `WRONG` of all faces or more."""
         return max((cut.threshold for cut in self.groups[ALL] if (cut.wrong or 0.0) >= WRONG), default=None)
 
     def to_dict(self) -> dict[str, Any]:
@@ -117,7 +117,7 @@ class AbstainReport:
             (
                 f"{self.model}: {whole[0].faces} faces of known gender; without a threshold the likelier label is "
                 f"wrong for {whole[0].errors / whole[0].faces:.1%}. The highest threshold below which it is wrong for "
-                f"a third of the faces or more: {proposed}.",
+                f"{WRONG:.0%} of the faces or more: {proposed}.",
                 "\n".join(markdown([("threshold", *head), *((f"{cut.threshold:g}", *cells(cut)) for cut in whole)])),
                 f"By true age, at {self.at:g}:",
                 "\n".join(
