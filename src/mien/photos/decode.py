@@ -11,7 +11,7 @@ from PIL import Image
 
 from mien.errors import NotAnImage, PhotoEmpty, UsageError
 from mien.photos import pixels as px
-from mien.photos import tiff
+from mien.photos import turns
 from mien.photos.formats import rejection, sniff
 from mien.photos.item import MAX_BYTES, check_bytes
 from mien.photos.readers import damage_told, open_image
@@ -119,8 +119,7 @@ def from_pil(image: Image.Image, *, target_side: int | None = DEFAULTS.target_si
         raise NotAnImage("the image has no pixels")
     with damage_told(image.format or "PIL"):
         image.load()
-        exif = image.info.get("exif")
-        orientation = tiff.orientation(exif) if isinstance(exif, bytes) else 1
+        orientation = turns.of_pil(image)
         return _picture(image, image.size, target_side, orientation)
 
 

@@ -16,7 +16,8 @@ MAX_BYTES = 256 << 20
 
 IMAGE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".gif", ".bmp", ".dib", ".tif", ".tiff", ".webp"}
-    | {".avif", ".heic", ".heif", ".hif", ".pbm", ".pgm", ".ppm", ".pnm"}
+    | {".avif", ".heic", ".heif", ".hif", ".pbm", ".pgm", ".ppm", ".pnm", ".pam", ".pfm"}
+    | {".jp2", ".j2k", ".jpf", ".jpx", ".jxl", ".psd"}
 )
 """What counts as a picture inside of folders, globs and archives, in lower case; all else there is passed over."""
 
