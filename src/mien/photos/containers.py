@@ -23,7 +23,8 @@ _JPEG_KEPT = frozenset({*range(0xC0, 0xD0), 0xDB, 0xDD, 0xE0, 0xEE} - {0xC8})
 _JPEG_DROPPED = frozenset({0xDC, 0xDE, 0xDF, *range(0xE1, 0xF0), 0xFE} - {0xEE})
 _JPEG_TABLES = frozenset({0xC4, 0xC8, 0xCC})
 _JPEG_RARE = frozenset({0xC3, 0xC5, 0xC6, 0xC7, 0xCB, 0xCD, 0xCE, 0xCF})
-_MARKER = re.compile(rb"\xff[^\0\1\xd0-\xd8\xff]")
+JPEG_MARKER = re.compile(rb"\xff[^\0\1\xd0-\xd8\xff]")
+"""A marker within the entropy-coded data of a JPEG, or between its segments."""
 _EXIF_ITEM = re.compile(rb"(infe[\2\3].{3}(?:.{4}|.{6}))Exif", re.DOTALL)
 
 
@@ -144,7 +145,7 @@ def jpeg_scans(data: bytes) -> int:
         Scans up to the end marker or the end of the data.
     """
     scans, at = 0, 2
-    while found := _MARKER.search(data, at):
+    while found := JPEG_MARKER.search(data, at):
         marker = data[found.start() + 1]
         if marker == 0xD9:
             break

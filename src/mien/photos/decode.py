@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from PIL import Image
 
 from mien.errors import NotAnImage, PhotoEmpty, UsageError
 from mien.photos import pixels as px
-from mien.photos import turns
+from mien.photos import cut_jpeg, turns
 from mien.photos.formats import rejection, sniff
 from mien.photos.item import MAX_BYTES, check_bytes
 from mien.photos.readers import damage_told, open_image
@@ -29,11 +29,13 @@ class Picture:
         pixels: [H, W, 3] uint8, RGB, upright, contiguous, read-only.
         width: pixels across of the full-size upright photo, of which `pixels` may be a reduction.
         height: likewise, down.
+        incomplete: whether the file ends before all of the picture has come; see `mien.photos.cut_jpeg`.
     """
 
     pixels: NDArray[np.uint8]
     width: int
     height: int
+    incomplete: bool = False
 
     @property
     def scale(self) -> float:
@@ -96,12 +98,28 @@ def decode(data: bytes, options: DecodeOptions = DEFAULTS) -> Picture:
         image, orientation = open_image(data, name, options.max_pixels)
         full = image.size
         if name == "JPEG":
-            image.draft(None, px.fitted(full, options.target_side and round(options.target_side * _ENOUGH)))
-            image.load()
-        else:
-            image.load()
-            full = image.size
-        return _picture(image, full, options.target_side, orientation)
+            image, incomplete = _load_jpeg(image, data, full, options.target_side)
+            return replace(_picture(image, full, options.target_side, orientation), incomplete=incomplete)
+        image.load()
+        return _picture(image, image.size, options.target_side, orientation)
+
+
+def _load_jpeg(image: Image.Image, data: bytes, full: tuple[int, int], side: int | None) -> tuple[Image.Image, bool]:
+    """Decode a JPEG, at a reduced size where that will do, and tell whether a part of it is missing."""
+    wanted = px.fitted(full, side and round(side * _ENOUGH))
+
+    def draft(one: Image.Image) -> None:
+        one.draft(None, wanted)
+
+    draft(image)
+    try:
+        image.load()
+    except OSError:
+        found = cut_jpeg.salvage(data, draft)
+        if found is None:
+            raise
+        return found
+    return image, False
 
 
 def from_pil(image: Image.Image, *, target_side: int | None = DEFAULTS.target_side) -> Picture:
