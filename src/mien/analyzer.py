@@ -24,7 +24,8 @@ from mien.estimate.estimator import Estimates, Estimator
 from mien.estimate.quality import doubtful, eye_distance, eye_distance_of_chip, judge, turn
 from mien.faces import Detection, DetectorOptions, create
 from mien.faces.align import align, points_in_box, resize_chip
-from mien.photos.decode import DecodeOptions, Picture, decode, from_array, from_pil
+from mien.looking import Rotation, check_min_face, check_rotation, see, turned_back
+from mien.photos.decode import DecodeOptions, Picture, Reduce, decode, from_array, from_pil
 from mien.photos.sources import Item, items
 from mien.results import Age, Box, Face, Failure, Gender, Photo, Quality
 
@@ -40,25 +41,30 @@ class Options:
 
     Attributes:
         detector: "mtcnn", "haar", "yunet" or "whole" (each picture is an aligned chip already).
-        min_face: smallest face to look for, in pixels of the decoded picture.
+        min_face: smallest face to look for, as the longer side of its box in pixels of the photo as given. None: 30, or
+            an 80th of the photo's longer side where that is more.
         threshold: least score of a face, 0 to 1; None for the detector's own.
         max_faces: keep only so many, the largest; None for all.
         weights: file of the detector's weights, for "yunet".
         level: share of true ages that the age intervals are to hold.
         abstain: call a gender "uncertain" where its probability is below this.
+        rotate: degrees to turn photos clockwise by before faces are looked for: 0, 90, 180 or 270. "auto": where
+            nothing sure is found upright, all others are tried.
         mirror: average the answers for each chip and its mirror image: a little better, half as fast.
         threads: cores to use; 0 for all physical ones.
         batch_size: most faces that are in the network at once; on a CPU more bring no speed, but 32 take 0.3 GB more.
-        decode: limits on the size of photos.
+        decode: limits on the size of photos. Its `target_side` fixes the size at which faces are looked for; "auto"
+            lets `min_face` decide.
     """
 
     detector: str = "mtcnn"
-    min_face: int = DetectorOptions().min_face
+    min_face: int | None = None
     threshold: float | None = None
     max_faces: int | None = None
     weights: str | Path | None = None
     level: float = 0.9
     abstain: float = 0.5
+    rotate: Rotation = "auto"
     mirror: bool = False
     threads: int = 0
     batch_size: int = 8
@@ -67,6 +73,8 @@ class Options:
     def __post_init__(self) -> None:
         check_level(self.level)
         check_abstain(self.abstain)
+        check_min_face(self.min_face)
+        check_rotation(self.rotate)
         if self.threads < 0:
             raise UsageError(f"threads must be 0 (all cores) or more, not {self.threads}")
         if self.batch_size < 1:
@@ -105,6 +113,9 @@ class Draft:
         detections: the faces, in pixels of the full-size photo.
         chips: uint8 [S, S, 3] RGB, one a face.
         qualities: one a face.
+        scale: size of the picture in which faces were looked for, relative to the photo; None where there was none.
+        turned: degrees by which it was turned clockwise for that.
+        incomplete: whether the file ends before all of the picture has come.
         error: why there is nothing of all this.
         level: share of true ages that this photo's intervals are to hold; None for the analyzer's.
         abstain: this photo's probability below which a gender is "uncertain"; None for the analyzer's.
@@ -117,6 +128,9 @@ class Draft:
     detections: list[Detection] = field(default_factory=list)
     chips: list[NDArray[np.uint8]] = field(default_factory=list)
     qualities: list[Quality] = field(default_factory=list)
+    scale: float | None = None
+    turned: int = 0
+    incomplete: bool = False
     error: Failure | None = None
     level: float | None = None
     abstain: float | None = None
@@ -149,7 +163,7 @@ class Analyzer:
         self.detector = create(
             self.options.detector,
             DetectorOptions(
-                min_face=self.options.min_face,
+                min_face=self.options.min_face or DetectorOptions().min_face,
                 threshold=self.options.threshold,
                 max_faces=self.options.max_faces,
                 weights=None if self.options.weights is None else Path(self.options.weights),
@@ -295,14 +309,21 @@ class Analyzer:
         Raises:
             PhotoError: the photo is missing, damaged or too large.
         """
-        limits = self.options.decode
-        if isinstance(photo, Item | bytes):
-            picture = decode(photo if isinstance(photo, bytes) else photo.read(), limits)
-        elif isinstance(photo, Image.Image):
-            picture = from_pil(photo, target_side=limits.target_side)
-        else:
-            picture = from_array(photo, bgr=bgr, target_side=limits.target_side)
-        return self.cut(picture, self.detector.detect(picture.pixels), source, keep=keep)
+        options, data = self.options, photo.read() if isinstance(photo, Item) else photo
+
+        def open_at(reduce: Reduce) -> Picture:
+            if isinstance(data, bytes):
+                return decode(data, options.decode, reduce=reduce)
+            if isinstance(data, Image.Image):
+                return from_pil(data, reduce=reduce)
+            return from_array(data, bgr=bgr, reduce=reduce)
+
+        picture, turned, found, degrees = see(open_at, self.detector, options.min_face, options.decode, options.rotate)
+        draft = self.cut(turned, found, source)
+        draft.picture = picture if keep else None
+        draft.width, draft.height, draft.turned = picture.width, picture.height, degrees
+        draft.detections = [turned_back(face, degrees, picture.width, picture.height) for face in draft.detections]
+        return draft
 
     def cut(self, picture: Picture, found: Sequence[Detection], source: str, *, keep: bool = False) -> Draft:
         """The step between detector and network: cut the faces of a decoded picture to chips and judge these.
@@ -329,6 +350,8 @@ class Analyzer:
             detections=[_to_photo(face, picture.scale) for face in found],
             chips=chips,
             qualities=[judge(*measures) for measures in zip(chips, eyes, turns, strict=True)],
+            scale=picture.scale,
+            incomplete=picture.incomplete,
         )
 
     def answer(self, drafts: Sequence[Draft], network: Estimator | None = None) -> list[Photo]:
@@ -380,7 +403,8 @@ class Analyzer:
                 draft.detections, draft.qualities, rows, strict=True
             )
         )
-        return Photo(draft.source, self.config.name, draft.width, draft.height, faces, draft.error)
+        told = draft.scale, draft.turned, draft.incomplete
+        return Photo(draft.source, self.config.name, draft.width, draft.height, faces, draft.error, *told)
 
 
 def load(model: str | Path = "mien-m", **options: Any) -> Analyzer:

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
 from mien.errors import NotAnImage, PhotoEmpty, UsageError
-from mien.photos import pixels as px
 from mien.photos import cut_jpeg, turns
+from mien.photos import pixels as px
 from mien.photos.formats import rejection, sniff
 from mien.photos.item import MAX_BYTES, check_bytes
-from mien.photos.readers import damage_told, open_image
+from mien.photos.readers import check_pillow_reads, damage_told, open_image
 
 # JPEG decodes at 1/2, 1/4 or 1/8, fast. A little less than the side wanted will do, so that a telephone's 4032 x 3024
 # are halved.
 _ENOUGH = 0.9
+
+FIRST_SIDE = 2048
+"""Longer side that big photos are reduced to unless something else is asked for."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,26 +56,36 @@ class DecodeOptions:
             `Image.MAX_IMAGE_PIXELS`, 89 million, where that is less.
         max_bytes: size of the encoded photo.
         target_side: photos with a longer side are reduced to it, JPEG already while decoding; None to keep full size.
+            "auto": to 2048, and by an analyzer to whatever the smallest face that it looks for needs.
 
     Raises:
-        UsageError: a limit below 1.
+        UsageError: a limit below 1, or a word other than "auto".
     """
 
     max_pixels: int = 200_000_000
     max_bytes: int = MAX_BYTES
-    target_side: int | None = 2048
+    target_side: int | Literal["auto"] | None = "auto"
 
     def __post_init__(self) -> None:
         for name in ("max_pixels", "max_bytes", "target_side"):
             value = getattr(self, name)
-            if value is not None and value < 1:
+            if value is not None and value != "auto" and (isinstance(value, str) or value < 1):
                 raise UsageError(f"{name} must be 1 or more, not {value}")
+
+    @property
+    def side(self) -> int | None:
+        """The longer side that photos are reduced to unless an analyzer asks for another; None for full size."""
+        return FIRST_SIDE if self.target_side == "auto" else self.target_side
 
 
 DEFAULTS = DecodeOptions()
 
 
-def decode(data: bytes, options: DecodeOptions = DEFAULTS) -> Picture:
+Reduce: TypeAlias = Callable[[int], int | None]
+"""From the longer side of a photo to the one that it is to be reduced to; None for full size."""
+
+
+def decode(data: bytes, options: DecodeOptions = DEFAULTS, *, reduce: Reduce | None = None) -> Picture:
     """Decode a photo in any of the formats that `mien.photos.formats` knows; the first frame of an animation.
 
     EXIF orientation is applied, transparency laid on white, CMYK and 16 bits converted; colour profiles are ignored.
@@ -80,6 +94,7 @@ def decode(data: bytes, options: DecodeOptions = DEFAULTS) -> Picture:
     Args:
         data: the encoded photo.
         options: limits.
+        reduce: in place of `options.target_side`.
 
     Raises:
         PhotoEmpty: no bytes.
@@ -97,11 +112,12 @@ def decode(data: bytes, options: DecodeOptions = DEFAULTS) -> Picture:
     with damage_told(name):
         image, orientation = open_image(data, name, options.max_pixels)
         full = image.size
+        side = reduce(max(full)) if reduce else options.side
         if name == "JPEG":
-            image, incomplete = _load_jpeg(image, data, full, options.target_side)
-            return replace(_picture(image, full, options.target_side, orientation), incomplete=incomplete)
+            image, incomplete = _load_jpeg(image, data, full, side)
+            return replace(_picture(image, full, side, orientation), incomplete=incomplete)
         image.load()
-        return _picture(image, image.size, options.target_side, orientation)
+        return _picture(image, image.size, side, orientation)
 
 
 def _load_jpeg(image: Image.Image, data: bytes, full: tuple[int, int], side: int | None) -> tuple[Image.Image, bool]:
@@ -122,17 +138,23 @@ def _load_jpeg(image: Image.Image, data: bytes, full: tuple[int, int], side: int
     return image, False
 
 
-def from_pil(image: Image.Image, *, target_side: int | None = DEFAULTS.target_side) -> Picture:
+def from_pil(image: Image.Image, *, target_side: int | None = FIRST_SIDE, reduce: Reduce | None = None) -> Picture:
     """A PIL image of any mode as a picture; its EXIF orientation is applied unless Pillow has done so.
 
     Args:
         image: the image; read from its file if it was not yet.
-        target_side: see `DecodeOptions`.
+        target_side: longer side that it is reduced to; None to keep full size.
+        reduce: in place of `target_side`.
 
     Raises:
         NotAnImage: it has no pixels.
         PhotoTruncated: its file breaks off or is damaged.
+        PhotoUnsupported: it was opened from a TIFF file of a kind that Pillow misreads.
     """
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        check_pillow_reads(image)
+    if reduce:
+        target_side = reduce(max(image.size))
     if not all(image.size):
         raise NotAnImage("the image has no pixels")
     with damage_told(image.format or "PIL"):
@@ -141,13 +163,16 @@ def from_pil(image: Image.Image, *, target_side: int | None = DEFAULTS.target_si
         return _picture(image, image.size, target_side, orientation)
 
 
-def from_array(array: Any, *, bgr: bool = False, target_side: int | None = DEFAULTS.target_side) -> Picture:
+def from_array(
+    array: Any, *, bgr: bool = False, target_side: int | None = FIRST_SIDE, reduce: Reduce | None = None
+) -> Picture:
     """An array as a picture, without a copy where it already is one.
 
     Args:
         array: [H, W], [H, W, 1], [H, W, 3] or [H, W, 4] (the last of them alpha), as uint8, uint16 or floats in 0..1.
         bgr: the channels are blue, green, red, as OpenCV has them.
-        target_side: see `DecodeOptions`.
+        target_side: longer side that it is reduced to; None to keep full size.
+        reduce: in place of `target_side`.
 
     Raises:
         NotAnImage: another shape or type.
@@ -169,6 +194,8 @@ def from_array(array: Any, *, bgr: bool = False, target_side: int | None = DEFAU
         channels = np.repeat(channels, 3, axis=2)
     channels = np.ascontiguousarray(channels)
     size = channels.shape[1], channels.shape[0]
+    if reduce:
+        target_side = reduce(max(size))
     if channels.shape[2] == 3 and px.fitted(size, target_side) == size:
         return _finished(channels, *size)
     return _picture(Image.fromarray(channels), size, target_side, 1)

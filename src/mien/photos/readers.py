@@ -114,6 +114,18 @@ def _open_tiff(data: bytes, most: int) -> tuple[Image.Image, int]:
     return TiffImagePlugin.TiffImageFile(io.BytesIO(tiff.bare(page))), orientation
 
 
+def check_pillow_reads(image: TiffImagePlugin.TiffImageFile) -> None:
+    """Refuse an image that Pillow has opened, or will, from a TIFF file of a kind that it misreads.
+
+    Raises:
+        PhotoUnsupported: it is of such a kind.
+    """
+    tags = {tag: image.tag_v2[tag] for tag in tiff_kinds.TAGS if tag in image.tag_v2}
+    page = tiff.page_of({tag: value if isinstance(value, tuple) else (value,) for tag, value in tags.items()})
+    if tiff_kinds.misread(tiff_kinds.kind_of(page), big_endian=image.tag_v2.prefix == b"MM"):
+        raise PhotoUnsupported("Pillow misreads TIFF pictures of this kind: give the file or its bytes instead")
+
+
 @cache
 def hush_libtiff() -> None:
     """Keep libtiff from writing of damaged files to standard error, where they are told of by Pillow's exceptions too.

@@ -174,6 +174,11 @@ def page(data: bytes) -> Page:
     raise PhotoUnsupported("raw data of a camera cannot be read: export the photo as JPEG or PNG")
 
 
+def page_of(tags: Mapping[int, Sequence[int]]) -> Page:
+    """A page of these tags and no file."""
+    return Page(b"", _Layout("<", big=False), {tag: _longs("<", numbers) for tag, numbers in tags.items()})
+
+
 def orientation(data: bytes) -> int | None:
     """How a photo must be turned to stand upright, from EXIF data with or without its "Exif" prefix.
 

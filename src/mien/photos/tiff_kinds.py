@@ -16,6 +16,9 @@ from mien.photos.tiff import Page
 COLOURS = {0: 1, 1: 1, 2: 3, 3: 1, 5: 4, 6: 3, 8: 3}
 """Photometric interpretation -> samples of a colour: white is 0, black is 0, RGB, palette, inks, YCbCr, CIE L*a*b*."""
 
+TAGS = (258, 259, 262, 266, 277, 284, 317, 338, 339)
+"""What tells a kind."""
+
 _RAW = frozenset({32803, 34892})  # a colour filter's mosaic, linear raw
 _STORED = frozenset({1, 5, 8, 32773, 32946, 34925, 50000})  # none, LZW, Deflate, PackBits, Deflate, LZMA, Zstandard
 _FAX = frozenset({2, 3, 4})
@@ -81,6 +84,14 @@ def kind_of(page: Page) -> Kind:
         reversed=page.number(266, 1) == 2,
         extra=page.numbers(338),
     )
+
+
+def misread(kind: Kind, *, big_endian: bool) -> bool:
+    """Whether Pillow shows a picture of this kind otherwise than it is meant, and without a word."""
+    if kind.format == FLOAT:
+        return (big_endian and kind.compression != 1) or kind.photometric != 1
+    deep = kind.bits > 8
+    return kind.bits not in {1, 2, 4, 8, 16, 32} or (deep and (kind.planes or kind.photometric == 0))
 
 
 def reader(page: Page) -> Literal["pillow", "samples"]:
