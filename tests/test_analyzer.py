@@ -64,7 +64,7 @@ class Corner:
     name: ClassVar[str] = "corner"
     aligned: ClassVar[bool] = False
 
-    def detect(self, pixels: NDArray[np.uint8]) -> list[Detection]:
+    def detect(self, pixels: NDArray[np.uint8], min_face: float | None = None) -> list[Detection]:
         height, width = pixels.shape[:2]
         if not pixels.any():
             return []
@@ -224,10 +224,10 @@ def test_photos_without_faces_do_not_pile_up(tiny_bundle: Path) -> None:
 
 def test_an_unexpected_fault_costs_one_photo(tiny_bundle: Path, folder: Path) -> None:
     class Faulty(Corner):
-        def detect(self, pixels: NDArray[np.uint8]) -> list[Detection]:
+        def detect(self, pixels: NDArray[np.uint8], min_face: float | None = None) -> list[Detection]:
             if pixels[0, 0, 0] == picture(12)[0, 0, 0]:
                 raise ZeroDivisionError("twelve")
-            return super().detect(pixels)
+            return super().detect(pixels, min_face)
 
     analyzer = Analyzer(tiny_bundle, Options(threads=1))
     analyzer.detector = Faulty()
@@ -274,7 +274,7 @@ def test_faces_of_one_photo_stay_together(tiny_bundle: Path) -> None:
     """Photos with different numbers of faces, in batches that cut across them."""
 
     class Stripes(Corner):
-        def detect(self, pixels: NDArray[np.uint8]) -> list[Detection]:
+        def detect(self, pixels: NDArray[np.uint8], min_face: float | None = None) -> list[Detection]:
             count = pixels.shape[1] // 40
             return [Detection(Box(40 * i, 0, 40 * i + 40, 40), None, None) for i in range(count)]
 
@@ -323,7 +323,7 @@ def test_weights_may_be_named_by_text(tiny_bundle: Path) -> None:
 
 
 def test_options_name_the_limits_of_detectors() -> None:
-    assert Options().min_face == DetectorOptions().min_face
+    assert smallest(Options().min_face, 640) == DetectorOptions().min_face
 
 
 def test_limits_on_photos_hold(tiny_bundle: Path, tmp_path: Path) -> None:

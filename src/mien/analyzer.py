@@ -10,14 +10,14 @@ from dataclasses import dataclass, field, fields
 from itertools import islice
 from pathlib import Path
 from threading import Lock
-from typing import Any, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from mien.cores import physical_cores
-from mien.errors import MienError, PhotoError, UsageError
+from mien.errors import MienError, NotAnImage, PhotoError, UsageError
 from mien.estimate import bundle
 from mien.estimate.calibrate import Calibration, expectation, intervals, median
 from mien.estimate.estimator import Estimates, Estimator
@@ -26,11 +26,12 @@ from mien.faces import Detection, DetectorOptions, create
 from mien.faces.align import align, points_in_box, resize_chip
 from mien.looking import Rotation, check_min_face, check_rotation, see, turned_back
 from mien.photos.decode import DecodeOptions, Picture, Reduce, decode, from_array, from_pil
-from mien.photos.sources import Item, items
+from mien.photos.sources import Item, items, opened
 from mien.results import Age, Box, Face, Failure, Gender, Photo, Quality
 
-Input: TypeAlias = str | Path | Item | bytes | Image.Image | NDArray[Any]
-"""What an analyzer takes: a path, an item of `mien.photos.sources`, encoded bytes, a PIL image or an array."""
+Input: TypeAlias = str | Path | Item | bytes | bytearray | memoryview | BinaryIO | Image.Image | NDArray[Any]
+"""What an analyzer takes: a path, an item of `mien.photos.sources`, encoded bytes, a binary file that is open (such as
+io.BytesIO; read from where it stands), a PIL image, an array, or several arrays as one, [N, H, W, 3]."""
 
 _HELD_BYTES = 64 << 20
 
@@ -54,7 +55,7 @@ class Options:
         threads: cores to use; 0 for all physical ones.
         batch_size: most faces that are in the network at once; on a CPU more bring no speed, but 32 take 0.3 GB more.
         decode: limits on the size of photos. Its `target_side` fixes the size at which faces are looked for; "auto"
-            lets `min_face` decide.
+            lets `min_face` decide. Where it is fixed, the default of `min_face` is 30 pixels of the reduced photo.
     """
 
     detector: str = "mtcnn"
@@ -179,7 +180,7 @@ class Analyzer:
         """Analyse one photo.
 
         Args:
-            photo: path, bytes, PIL image or array; [H, W, 3] or [H, W].
+            photo: path, bytes, open file, PIL image or array; [H, W, 3] or [H, W].
             bgr: the array's channels are blue, green, red, as OpenCV has them.
 
         Raises:
@@ -187,16 +188,20 @@ class Analyzer:
             UsageError: it is a folder or an archive of several photos, for which there is `stream`.
         """
         entries = list(islice(self._entries([photo]), 2))
+        if not entries:
+            raise NotAnImage("the array holds no photo")
         source, entry = entries[0]
         if len(entries) > 1:
-            raise UsageError(f"{photo!r} holds several photos: use stream()")
+            name = f"an array {list(photo.shape)}" if isinstance(photo, np.ndarray) else repr(photo)
+            raise UsageError(f"{name} holds several photos: use stream()")
         return self.answer([self.look(entry, source, bgr=bgr)])[0]
 
     def stream(self, photos: Iterable[Input] | Input, *, bgr: bool = False) -> Generator[Photo]:
         """Analyse many photos in constant memory, several at a time where there are cores.
 
         Args:
-            photos: paths (a folder, a glob or a tar stands for the photos inside), bytes, PIL images, arrays.
+            photos: paths (a folder, a glob, a tar or a zip stands for the photos inside), bytes, open files, PIL
+                images, arrays; [N, H, W, 3] is N photos.
             bgr: channel order of the arrays.
 
         Yields:
@@ -268,7 +273,11 @@ class Analyzer:
 
     def _entries(self, photos: Iterable[Input] | Input) -> Iterator[tuple[str, Any]]:
         """Names and photos, with folders, globs and archives unfolded into the items inside."""
-        if isinstance(photos, str | Path | Item | bytes | Image.Image | np.ndarray):
+        if isinstance(photos, np.ndarray) and photos.ndim == 4:
+            photos = list(photos)
+        elif isinstance(
+            photos, str | Path | Item | bytes | bytearray | memoryview | Image.Image | np.ndarray
+        ) or hasattr(photos, "read"):
             photos = [photos]
         for position, photo in enumerate(photos):
             match photo:
@@ -276,14 +285,20 @@ class Analyzer:
                     yield from ((item.source, item) for item in items([photo], max_bytes=self.options.decode.max_bytes))
                 case Item():
                     yield photo.source, photo
-                case bytes():
-                    yield f"bytes:{position}", photo
+                case bytes() | bytearray() | memoryview():
+                    yield f"bytes:{position}", bytes(photo)
+                case np.ndarray() if photo.ndim == 4:
+                    yield from ((f"array:{position}:{number}", one.copy()) for number, one in enumerate(photo))
                 case np.ndarray():
                     yield f"array:{position}", photo.copy()  # the caller may fill the same buffer anew, as cv2 does
                 case Image.Image():
                     yield f"image:{position}", photo
+                case _ if hasattr(photo, "read"):
+                    yield opened(photo, f"file:{position}", self.options.decode.max_bytes)
                 case _:
-                    raise UsageError(f"a photo is a path, bytes, a PIL image or an array, not {type(photo).__name__}")
+                    raise UsageError(
+                        f"a photo is a path, bytes, an open file, a PIL image or an array, not {type(photo).__name__}"
+                    )
 
     def _try(self, source: str, photo: Any, bgr: bool, keep: bool) -> Draft:
         """Look at a photo; whatever goes wrong becomes part of the draft, so that the others go on."""

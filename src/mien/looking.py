@@ -59,7 +59,7 @@ def see(
         open_at: decodes the photo, given what tells from its longer side to which side to reduce it.
         detector: finds faces.
         min_face: smallest face in pixels of the photo; None for the default, see `smallest`.
-        limits: `target_side` may fix the size.
+        limits: `target_side` may fix the size; then the default of `min_face` is 30 pixels of the reduced picture.
         rotate: degrees to turn it by, or "auto".
 
     Returns:
@@ -76,14 +76,16 @@ def see(
         return max(FIRST_SIDE, round(side * _SECOND / smallest(min_face, side)))
 
     picture = open_at(first)
-    look = partial(_detect, detector, min_face)
+    look = partial(_detect, detector, min_face, fixed)
     turned, found, degrees = _turned(picture, detector, look, rotate)
     if not fixed and picture.scale < 1 and any(longer(face) < _CLEAR for face in found):
         larger = open_at(second)
         if larger.scale > picture.scale:
             picture, turned = larger, rotated(larger, degrees)
             found = look(turned, _THOROUGH)
-    return picture, turned, [face for face in found if _wanted(face, picture, detector, min_face)], degrees
+    if not fixed:
+        found = [face for face in found if _wanted(face, picture, min_face)]
+    return picture, turned, found, degrees
 
 
 def _turned(
@@ -94,9 +96,9 @@ def _turned(
         turned = rotated(picture, rotate)
         return turned, look(turned), rotate
     best = picture, look(picture), 0
-    if _certainty(best[1]) >= detector.sure:
+    surest: float = getattr(detector, "sure", 0.0)
+    if _certainty(best[1]) >= surest:
         return best
-    surest = detector.sure
     for degrees in _TURNS:
         turned = rotated(picture, degrees)
         found = look(turned)
@@ -105,19 +107,22 @@ def _turned(
     return best
 
 
-def _detect(detector: Detector, min_face: int | None, picture: Picture, share: float | None = None) -> list[Detection]:
+def _detect(
+    detector: Detector, min_face: int | None, fixed: bool, picture: Picture, share: float | None = None
+) -> list[Detection]:
     """Faces of a picture; in a reduced one smaller ones than wanted too, as far as they turn up."""
-    side = max(picture.width, picture.height)
-    share = share or (_GLANCE if picture.scale < 1 else 1)
-    least = share * smallest(min_face, side) * picture.scale
+    share = share or (_GLANCE if picture.scale < 1 and not fixed else 1)
+    least = share * smallest(min_face, max(picture.width, picture.height)) * picture.scale
+    if (fixed and min_face is None) or least == (min_face or LEAST_FACE):  # the detector's own
+        return detector.detect(picture.pixels)
     return detector.detect(picture.pixels, max(least, _LEAST_SEEN))
 
 
-def _wanted(face: Detection, picture: Picture, detector: Detector, min_face: int | None) -> bool:
+def _wanted(face: Detection, picture: Picture, min_face: int | None) -> bool:
     """Whether a face is as large as asked for; the default is none to the pixel, as boxes are not."""
     least = smallest(min_face, max(picture.width, picture.height)) * picture.scale
     slack = _SLACK if min_face is None and least > LEAST_FACE * picture.scale else 1
-    return detector.aligned or longer(face) >= slack * least
+    return longer(face) >= slack * least
 
 
 def longer(face: Detection) -> float:

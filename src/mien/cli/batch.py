@@ -55,7 +55,25 @@ def batch(
         str, typer.Option(help="mtcnn, haar, yunet, or whole: every picture is an aligned chip.")
     ] = "mtcnn",
     weights: Annotated[Path | None, typer.Option(help="File of the detector's weights, for yunet.")] = None,
-    min_face: Annotated[int, typer.Option(help="Smallest face to look for, in pixels.")] = 30,
+    min_face: Annotated[
+        int | None,
+        typer.Option(
+            help="Smallest face to look for, in pixels of the photo.", show_default="30, or an 80th of the longer side"
+        ),
+    ] = None,
+    side: Annotated[
+        str,
+        typer.Option(
+            metavar="PIXELS|full|auto", help="Longer side that big photos are reduced to; auto: as --min-face needs."
+        ),
+    ] = "auto",
+    rotate: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|0|90|180|270",
+            help="Degrees to turn photos clockwise by; auto: tried where nothing sure is found upright.",
+        ),
+    ] = "auto",
     threshold: Annotated[float | None, typer.Option(help="Least score of a face, 0 to 1.")] = None,
     max_faces: Annotated[int | None, typer.Option(help="Keep only the so many largest faces of a photo.")] = None,
     level: Annotated[float, typer.Option(help="Share of true ages that the age intervals hold.")] = 0.9,
@@ -77,7 +95,9 @@ def batch(
     from mien.batch.listing import chunks
     from mien.batch.output import Manifest, Output
     from mien.batch.work import Job
+    from mien.cli.looking import rotation, side_of
     from mien.estimate import bundle
+    from mien.photos.decode import DecodeOptions
 
     if engine not in ENGINES:
         raise UsageError.unknown("engine", engine, ENGINES)
@@ -87,6 +107,8 @@ def batch(
     options = Options(
         detector=detector,
         min_face=min_face,
+        rotate=rotation(rotate),
+        decode=DecodeOptions(target_side=side_of(side)),
         threshold=threshold,
         max_faces=max_faces,
         weights=weights and str(weights),

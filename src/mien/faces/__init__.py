@@ -82,12 +82,11 @@ class Detector(Protocol):
     Attributes:
         name: its key in `DETECTORS`.
         aligned: True where pictures are taken as aligned chips, to be resized rather than warped.
-        sure: score from which a face is hardly ever something else.
+        sure: score from which a face is hardly ever something else; a detector that lacks it is always sure.
     """
 
     name: ClassVar[str]
     aligned: ClassVar[bool]
-    sure: ClassVar[float]
 
     def detect(self, pixels: NDArray[np.uint8], min_face: float | None = None) -> list[Detection]:
         """Faces of an RGB picture, largest box first; an empty list where there are none.

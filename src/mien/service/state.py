@@ -64,9 +64,10 @@ def load(settings: Settings, metrics: Metrics | None = None) -> State:
     options = Options(
         detector=settings.detector,
         min_face=settings.min_face,
+        rotate=settings.rotate,
         threads=settings.threads,
         batch_size=settings.max_batch,
-        decode=DecodeOptions(max_pixels=settings.max_pixels, max_bytes=settings.max_body),
+        decode=DecodeOptions(max_pixels=settings.max_pixels, max_bytes=settings.max_body, target_side=settings.side),
     )
     analyzers: dict[str, Analyzer] = {}
     for model in settings.models:
