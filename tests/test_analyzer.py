@@ -64,7 +64,6 @@ class Corner:
 
     name: ClassVar[str] = "corner"
     aligned: ClassVar[bool] = False
-    sure: ClassVar[float] = 0.5
 
     def detect(self, pixels: NDArray[np.uint8], min_face: float | None = None) -> list[Detection]:
         height, width = pixels.shape[:2]
@@ -119,7 +118,7 @@ def test_a_batch_of_arrays_is_so_many_photos(whole: Analyzer) -> None:
     batch = np.stack([picture(age) for age in (20, 50, 30)])
     assert years(whole.stream(batch)) == [20, 50, 30]
     assert years(whole.stream([picture(40), batch])) == [40, 20, 50, 30]
-    with pytest.raises(UsageError, match=r"\[3, 40, 40, 3\] holds several photos: use stream"):
+    with pytest.raises(NotAnImage, match=r"\[3, 40, 40, 3\] holds several photos: use stream"):
         whole(batch)
     with pytest.raises(NotAnImage, match="no photo"):
         whole(batch[:0])

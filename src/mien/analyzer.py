@@ -185,15 +185,17 @@ class Analyzer:
 
         Raises:
             PhotoError: the photo is missing, damaged or too large.
-            UsageError: it is a folder or an archive of several photos, for which there is `stream`.
+            NotAnImage: it is no picture, or an array of several, for which there is `stream`.
+            UsageError: it is a folder or an archive of several photos; likewise.
         """
         entries = list(islice(self._entries([photo]), 2))
         if not entries:
             raise NotAnImage("the array holds no photo")
         source, entry = entries[0]
         if len(entries) > 1:
-            name = f"an array {list(photo.shape)}" if isinstance(photo, np.ndarray) else repr(photo)
-            raise UsageError(f"{name} holds several photos: use stream()")
+            if isinstance(photo, np.ndarray):
+                raise NotAnImage(f"an array {list(photo.shape)} holds several photos: use stream()")
+            raise UsageError(f"{photo!r} holds several photos: use stream()")
         return self.answer([self.look(entry, source, bgr=bgr)])[0]
 
     def stream(self, photos: Iterable[Input] | Input, *, bgr: bool = False) -> Generator[Photo]:

@@ -31,6 +31,7 @@ _FINEST = 25  # pixels of the smallest face in the first look
 _GLANCE = 1.15  # how much larger the faces are that this look is out for: of those below, most turn up anyway
 _CLEAR = 40  # a face of fewer pixels in the first look asks for a second one
 _SECOND = 50  # pixels of the smallest face in the second look
+_NEARLY = 0.8  # of a photo's size are no reason to reduce it
 _THOROUGH = 0.8  # how much smaller the faces are that this look is out for, so as to lose none of the smallest
 _SLACK = 0.9  # of the default's smallest face: boxes are that uncertain
 _LEAST_SEEN = 12  # pixels; no detector sees smaller ones
@@ -73,7 +74,8 @@ def see(
         return max(FIRST_SIDE, round(side * _FINEST / smallest(min_face, side)))
 
     def second(side: int) -> int | None:
-        return max(FIRST_SIDE, round(side * _SECOND / smallest(min_face, side)))
+        wanted = max(FIRST_SIDE, round(side * _SECOND / smallest(min_face, side)))
+        return wanted if wanted < _NEARLY * side else None
 
     picture = open_at(first)
     look = partial(_detect, detector, min_face, fixed)
@@ -96,8 +98,8 @@ def _turned(
         turned = rotated(picture, rotate)
         return turned, look(turned), rotate
     best = picture, look(picture), 0
-    surest: float = getattr(detector, "sure", 0.0)
-    if _certainty(best[1]) >= surest:
+    surest: float | None = getattr(detector, "sure", None)
+    if surest is None or _certainty(best[1]) >= surest:
         return best
     for degrees in _TURNS:
         turned = rotated(picture, degrees)

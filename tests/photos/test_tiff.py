@@ -158,10 +158,13 @@ class TestPages:
 
     def test_a_mask_in_front_is_no_picture(self) -> None:
         out = io.BytesIO()
-        with tifffile.TiffWriter(out) as pages:
-            pages.write(self.RGB[..., 0], photometric="minisblack", subfiletype=4)
+        with tifffile.TiffWriter(out, byteorder="<") as pages:
+            pages.write(self.RGB[..., 0], photometric="minisblack", subfiletype=2)
             pages.write(self.RGB, photometric="rgb", subfiletype=0)
-        np.testing.assert_array_equal(decode(out.getvalue()).pixels, self.RGB)
+        page, mask = (b"\xfe\0\4\0\1\0\0\0" + bytes([kind]) for kind in (2, 4))
+        data = out.getvalue().replace(page, mask)
+        assert mask in data
+        np.testing.assert_array_equal(decode(data).pixels, self.RGB)
 
     def test_pages_that_lead_to_each_other(self) -> None:
         data = bytearray(written(self.RGB, photometric="rgb", subfiletype=1, byteorder="<", metadata=None))

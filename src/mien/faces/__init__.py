@@ -82,7 +82,8 @@ class Detector(Protocol):
     Attributes:
         name: its key in `DETECTORS`.
         aligned: True where pictures are taken as aligned chips, to be resized rather than warped.
-        sure: score from which a face is hardly ever something else; a detector that lacks it is always sure.
+        sure: score from which a face is hardly ever something else; where a detector lacks it, photos are
+            never turned for it unless asked.
     """
 
     name: ClassVar[str]
