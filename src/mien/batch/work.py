@@ -102,7 +102,7 @@ class Worker:
             import pyarrow as pa
         except ImportError as error:
             raise MissingExtra.named("batch", "scale") from error
-        kinds = {int: pa.int32(), float: pa.float32(), str: pa.string()}
+        kinds = {int: pa.int32(), float: pa.float32(), str: pa.string(), bool: pa.bool_()}
         fields = [(name, kinds[kind]) for name, kind in COLUMNS.items()]
         fields += [("model_sha256", pa.string())] + [("age_pmf", pa.list_(pa.float32()))] * job.pmf
         self._schema = pa.schema(fields)
