@@ -23,6 +23,7 @@ from mien.estimate import bundle
 from mien.estimate.calibrate import Calibration
 from mien.estimate.estimator import Estimates
 from mien.faces import Detection, DetectorOptions
+from mien.looking import smallest
 from mien.photos.decode import DecodeOptions
 from mien.photos.sources import Item
 from mien.results import Box, Photo
@@ -65,14 +66,16 @@ class Corner:
     name: ClassVar[str] = "corner"
     aligned: ClassVar[bool] = False
 
-    def detect(self, pixels: NDArray[np.uint8]) -> list[Detection]:
+    def detect(self, pixels: NDArray[np.uint8], min_face: float | None = None) -> list[Detection]:
         height, width = pixels.shape[:2]
         if not pixels.any():
             return []
         return [Detection(Box(0, 0, width / 2, height / 2), 0.5, tuple((10.0 * i, 5.0 * i) for i in range(5)))]
 
 
-@pytest.mark.parametrize("form", [str, Path, bytes, "pil", "array", Item])
+@pytest.mark.parametrize(
+    "form", [str, Path, bytes, bytearray, memoryview, io.BytesIO, "open", "pil", "array", "ints", "batch", Item]
+)
 def test_a_photo_may_come_in_any_form(whole: Analyzer, tmp_path: Path, form: Any) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(png(30))
@@ -81,15 +84,59 @@ def test_a_photo_may_come_in_any_form(whole: Analyzer, tmp_path: Path, form: Any
         Path: path,
         bytes: png(30),
         "pil": Image.fromarray(picture(30)),
+        bytearray: bytearray(png(30)),
+        memoryview: memoryview(png(30)),
+        io.BytesIO: io.BytesIO(png(30)),
+        "open": Rewound(png(30)),
         "array": picture(30),
+        "ints": picture(30).astype(np.int64),
+        "batch": picture(30)[None],
         Item: Item("a.png", lambda: png(30)),
     }[form]
     photo = whole(given)
+    if form is io.BytesIO:
+        given.seek(0)
     assert (photo.width, photo.height, len(photo.faces), photo.error) == (40, 40, 1, None)
     assert photo.faces[0].age.years == pytest.approx(30, abs=0.2)
     assert photo.model == "tiny"
     assert next(whole.stream([given])).faces == photo.faces
+    if form is io.BytesIO:
+        given.seek(0)
     assert next(whole.stream(given)).faces == photo.faces
+
+
+class Rewound:
+    """An open file of another library: nothing but `read`, and it begins anew."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+
+    def read(self, most: int) -> bytes:
+        return self.data[:most]
+
+
+def test_a_batch_of_arrays_is_so_many_photos(whole: Analyzer) -> None:
+    batch = np.stack([picture(age) for age in (20, 50, 30)])
+    assert years(whole.stream(batch)) == [20, 50, 30]
+    assert years(whole.stream([picture(40), batch])) == [40, 20, 50, 30]
+    with pytest.raises(NotAnImage, match=r"\[3, 40, 40, 3\] holds several photos: use stream"):
+        whole(batch)
+    with pytest.raises(NotAnImage, match="no photo"):
+        whole(batch[:0])
+
+
+def test_open_files_that_cannot_be_used(whole: Analyzer) -> None:
+    with pytest.raises(UsageError, match="binary mode"):
+        whole(io.StringIO("text"))  # type: ignore[arg-type]
+    closed = io.BytesIO(png(20))
+    closed.close()
+    photos = list(whole.stream([closed, io.BytesIO(png(20)), io.BytesIO()]))
+    assert [photo.error and photo.error.kind for photo in photos] == ["unreadable", None, "empty"]
+
+
+def test_a_missing_photo_is_a_missing_file(whole: Analyzer) -> None:
+    with pytest.raises(FileNotFoundError, match="no file lies at"):
+        whole("nowhere.jpg")
 
 
 def test_arrays_are_rgb_unless_bgr_is_said(whole: Analyzer) -> None:
@@ -225,10 +272,10 @@ def test_photos_without_faces_do_not_pile_up(tiny_bundle: Path) -> None:
 
 def test_an_unexpected_fault_costs_one_photo(tiny_bundle: Path, folder: Path) -> None:
     class Faulty(Corner):
-        def detect(self, pixels: NDArray[np.uint8]) -> list[Detection]:
+        def detect(self, pixels: NDArray[np.uint8], min_face: float | None = None) -> list[Detection]:
             if pixels[0, 0, 0] == picture(12)[0, 0, 0]:
                 raise ZeroDivisionError("twelve")
-            return super().detect(pixels)
+            return super().detect(pixels, min_face)
 
     analyzer = Analyzer(tiny_bundle, Options(threads=1))
     analyzer.detector = Faulty()
@@ -275,7 +322,7 @@ def test_faces_of_one_photo_stay_together(tiny_bundle: Path) -> None:
     """Photos with different numbers of faces, in batches that cut across them."""
 
     class Stripes(Corner):
-        def detect(self, pixels: NDArray[np.uint8]) -> list[Detection]:
+        def detect(self, pixels: NDArray[np.uint8], min_face: float | None = None) -> list[Detection]:
             count = pixels.shape[1] // 40
             return [Detection(Box(40 * i, 0, 40 * i + 40, 40), None, None) for i in range(count)]
 
@@ -309,6 +356,8 @@ def test_an_archive_and_a_path_as_text(whole: Analyzer, tmp_path: Path) -> None:
         {"threads": -1},
         {"batch_size": 0},
         {"min_face": 2},
+        {"rotate": 45},
+        {"rotate": "upright"},
         {"detector": "mtcn"},
         {"treads": 2},
     ],
@@ -324,7 +373,7 @@ def test_weights_may_be_named_by_text(tiny_bundle: Path) -> None:
 
 
 def test_options_name_the_limits_of_detectors() -> None:
-    assert Options().min_face == DetectorOptions().min_face
+    assert smallest(Options().min_face, 640) == DetectorOptions().min_face
 
 
 def test_limits_on_photos_hold(tiny_bundle: Path, tmp_path: Path) -> None:

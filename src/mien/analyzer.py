@@ -4,34 +4,35 @@ from __future__ import annotations
 
 import weakref
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field, fields
-from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, BinaryIO, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from mien.cores import physical_cores
-from mien.errors import MienError, PhotoError, UsageError
+from mien.errors import MienError, NotAnImage, PhotoError, UsageError
 from mien.estimate import bundle
 from mien.estimate.calibrate import Calibration, expectation, intervals, median
 from mien.estimate.estimator import Estimates, Estimator
 from mien.estimate.quality import doubtful, eye_distance, eye_distance_of_chip, judge, marked, turn
 from mien.faces import Detection, DetectorOptions, create
 from mien.faces.align import align, points_in_box, resize_chip
-from mien.photos.decode import DecodeOptions, Picture, decode, from_array, from_pil
+from mien.looking import Rotation, check_min_face, check_rotation, see, turned_back
+from mien.photos.decode import DecodeOptions, Fit, Picture, decode, from_array, from_pil
 from mien.photos.decoders import Decoders
-from mien.photos.sources import Item, items
+from mien.photos.sources import Item, items, opened
 from mien.results import ABSTAIN, Age, Box, Face, Failure, Gender, Photo, Quality
 
-Input: TypeAlias = str | Path | Item | bytes | Image.Image | NDArray[Any]
-"""What an analyzer takes: a path, an item of `mien.photos.sources`, encoded bytes, a PIL image or an array."""
+Input: TypeAlias = str | Path | Item | bytes | bytearray | memoryview | BinaryIO | Image.Image | NDArray[Any]
+"""What an analyzer takes: a path, an item of `mien.photos.sources`, encoded bytes, a binary file that is open (such as
+io.BytesIO; read from where it stands), a PIL image, an array, or several arrays as one, [N, H, W, 3]."""
 
 _HELD_BYTES = 64 << 20
 
@@ -45,25 +46,30 @@ class Options:
 
     Attributes:
         detector: "mtcnn", "haar", "yunet" or "whole" (each picture is an aligned chip already).
-        min_face: smallest face to look for, in pixels of the decoded picture.
+        min_face: smallest face to look for, as the longer side of its box in pixels of the photo as given. None: 30, or
+            an 80th of the photo's longer side where that is more.
         threshold: least score of a face, 0 to 1; None for the detector's own.
         max_faces: keep only so many, the largest; None for all.
         weights: file of the detector's weights, for "yunet".
         level: share of true ages that the age intervals are to hold.
         abstain: call a gender "uncertain" where its probability is below this; at 0.5 one is named always.
+        rotate: degrees to turn photos clockwise by before faces are looked for: 0, 90, 180 or 270. "auto": where
+            nothing sure is found upright, all others are tried.
         mirror: average the answers for each chip and its mirror image: a little better, half as fast.
         threads: cores to use; 0 for all physical ones.
         batch_size: most faces that are in the network at once; on a CPU more bring no speed, but 32 take 0.3 GB more.
-        decode: limits on the size of photos.
+        decode: limits on the size of photos. Its `target_side` fixes the size at which faces are looked for; "auto"
+            lets `min_face` decide. Where it is fixed, the default of `min_face` is 30 pixels of the reduced photo.
     """
 
     detector: str = "mtcnn"
-    min_face: int = DetectorOptions().min_face
+    min_face: int | None = None
     threshold: float | None = None
     max_faces: int | None = None
     weights: str | Path | None = None
     level: float = LEVEL
     abstain: float = ABSTAIN
+    rotate: Rotation = "auto"
     mirror: bool = False
     threads: int = 0
     batch_size: int = 8
@@ -72,6 +78,8 @@ class Options:
     def __post_init__(self) -> None:
         check_level(self.level)
         check_abstain(self.abstain)
+        check_min_face(self.min_face)
+        check_rotation(self.rotate)
         if self.threads < 0:
             raise UsageError(f"threads must be 0 (all cores) or more, not {self.threads}")
         if self.batch_size < 1:
@@ -112,6 +120,9 @@ class Draft:
         detections: the faces, in pixels of the full-size photo.
         chips: uint8 [S, S, 3] RGB, one a face.
         qualities: one a face.
+        scale: size of the picture in which faces were looked for, relative to the photo; None where there was none.
+        turned: degrees by which it was turned clockwise for that.
+        incomplete: whether the file ends before all of the picture has come.
         error: why there is nothing of all this.
         level: share of true ages that this photo's intervals are to hold; None for the analyzer's.
         abstain: this photo's probability below which a gender is "uncertain"; None for the analyzer's.
@@ -124,6 +135,9 @@ class Draft:
     detections: list[Detection] = field(default_factory=list)
     chips: list[NDArray[np.uint8]] = field(default_factory=list)
     qualities: list[Quality] = field(default_factory=list)
+    scale: float | None = None
+    turned: int = 0
+    incomplete: bool = False
     error: Failure | None = None
     level: float | None = None
     abstain: float | None = None
@@ -152,15 +166,14 @@ class Analyzer:
             batch_size=self.options.batch_size,
         )
         self._single: Estimator | None = None
-        self._decode: Callable[[bytes], Picture] = partial(decode, options=self.options.decode)
+        self._decoders: Decoders | None = None
         if self.options.decode.max_seconds is not None:
-            decoders = Decoders(self.options.decode)
-            weakref.finalize(self, decoders.close)
-            self._decode = decoders.decode
+            self._decoders = Decoders(self.options.decode)
+            weakref.finalize(self, self._decoders.close)
         self.detector = create(
             self.options.detector,
             DetectorOptions(
-                min_face=self.options.min_face,
+                min_face=self.options.min_face or DetectorOptions().min_face,
                 threshold=self.options.threshold,
                 max_faces=self.options.max_faces,
                 weights=None if self.options.weights is None else Path(self.options.weights),
@@ -176,16 +189,21 @@ class Analyzer:
         """Analyse one photo.
 
         Args:
-            photo: path, bytes, PIL image or array; [H, W, 3] or [H, W].
+            photo: path, bytes, open file, PIL image or array; [H, W, 3] or [H, W].
             bgr: the array's channels are blue, green, red, as OpenCV has them.
 
         Raises:
             PhotoError: the photo is missing, damaged or too large.
-            UsageError: it is a folder or an archive of several photos, for which there is `stream`.
+            NotAnImage: it is no picture, or an array of several, for which there is `stream`.
+            UsageError: it is a folder or an archive of several photos; likewise.
         """
         entries = list(islice(self._entries([photo]), 2))
+        if not entries:
+            raise NotAnImage("the array holds no photo")
         source, entry = entries[0]
         if len(entries) > 1:
+            if isinstance(photo, np.ndarray):
+                raise NotAnImage(f"an array {list(photo.shape)} holds several photos: use stream()")
             raise UsageError(f"{photo!r} holds several photos: use stream()")
         return self.answer([self.look(entry, source, bgr=bgr)])[0]
 
@@ -193,7 +211,8 @@ class Analyzer:
         """Analyse many photos in constant memory, several at a time where there are cores.
 
         Args:
-            photos: paths (a folder, a glob or a tar stands for the photos inside), bytes, PIL images, arrays.
+            photos: paths (a folder, a glob, a tar or a zip stands for the photos inside), bytes, open files, PIL
+                images, arrays; [N, H, W, 3] is N photos.
             bgr: channel order of the arrays.
 
         Yields:
@@ -264,22 +283,32 @@ class Analyzer:
 
     def _entries(self, photos: Iterable[Input] | Input) -> Iterator[tuple[str, Any]]:
         """Names and photos, with folders, globs and archives unfolded into the items inside."""
-        if isinstance(photos, str | Path | Item | bytes | Image.Image | np.ndarray):
-            photos = [photos]
+        if isinstance(photos, np.ndarray) and photos.ndim == 4:
+            photos = list(photos)
+        elif isinstance(
+            photos, str | Path | Item | bytes | bytearray | memoryview | Image.Image | np.ndarray
+        ) or hasattr(photos, "read"):
+            photos = [cast("Input", photos)]
         for position, photo in enumerate(photos):
             match photo:
                 case str() | Path():
                     yield from ((item.source, item) for item in items([photo], max_bytes=self.options.decode.max_bytes))
                 case Item():
                     yield photo.source, photo
-                case bytes():
-                    yield f"bytes:{position}", photo
+                case bytes() | bytearray() | memoryview():
+                    yield f"bytes:{position}", bytes(photo)
+                case np.ndarray() if photo.ndim == 4:
+                    yield from ((f"array:{position}:{number}", one.copy()) for number, one in enumerate(photo))
                 case np.ndarray():
                     yield f"array:{position}", photo.copy()  # the caller may fill the same buffer anew, as cv2 does
                 case Image.Image():
                     yield f"image:{position}", photo
+                case _ if hasattr(photo, "read"):
+                    yield opened(photo, f"file:{position}", self.options.decode.max_bytes)
                 case _:
-                    raise UsageError(f"a photo is a path, bytes, a PIL image or an array, not {type(photo).__name__}")
+                    raise UsageError(
+                        f"a photo is a path, bytes, an open file, a PIL image or an array, not {type(photo).__name__}"
+                    )
 
     def _try(self, source: str, photo: Any, bgr: bool, keep: bool) -> Draft:
         """Look at a photo; whatever goes wrong becomes part of the draft, so that the others go on."""
@@ -297,7 +326,7 @@ class Analyzer:
         """The first steps for one photo: decode, find faces, cut chips.
 
         Args:
-            photo: an item, encoded bytes, a picture that is decoded already, a PIL image or an array.
+            photo: an item, encoded bytes, a PIL image, an array, or a function that decodes at the size asked for.
             source: its name.
             bgr: the array's channels are blue, green, red.
             keep: keep the decoded picture.
@@ -305,16 +334,25 @@ class Analyzer:
         Raises:
             PhotoError: the photo is missing, damaged or too large.
         """
-        limits = self.options.decode
-        if isinstance(photo, Picture):
-            picture = photo
-        elif isinstance(photo, Item | bytes):
-            picture = self._decode(photo if isinstance(photo, bytes) else photo.read())
-        elif isinstance(photo, Image.Image):
-            picture = from_pil(photo, target_side=limits.target_side)
-        else:
-            picture = from_array(photo, bgr=bgr, target_side=limits.target_side)
-        return self.cut(picture, self.detector.detect(picture.pixels), source, keep=keep)
+        options, data = self.options, photo.read() if isinstance(photo, Item) else photo
+
+        def open_at(fit: Fit) -> Picture:
+            if isinstance(data, bytes):
+                if self._decoders is not None:
+                    return self._decoders.decode(data, fit)
+                return decode(data, options.decode, reduce=fit)
+            if isinstance(data, Image.Image):
+                return from_pil(data, reduce=fit)
+            return from_array(data, bgr=bgr, reduce=fit)
+
+        picture, turned, found, degrees = see(
+            data if callable(data) else open_at, self.detector, options.min_face, options.decode, options.rotate
+        )
+        draft = self.cut(turned, found, source)
+        draft.picture = picture if keep else None
+        draft.width, draft.height, draft.turned = picture.width, picture.height, degrees
+        draft.detections = [turned_back(face, degrees, picture.width, picture.height) for face in draft.detections]
+        return draft
 
     def cut(self, picture: Picture, found: Sequence[Detection], source: str, *, keep: bool = False) -> Draft:
         """The step between detector and network: cut the faces of a decoded picture to chips and judge these.
@@ -341,6 +379,8 @@ class Analyzer:
             detections=[_to_photo(face, picture.scale) for face in found],
             chips=chips,
             qualities=[judge(*measures) for measures in zip(chips, eyes, turns, strict=True)],
+            scale=picture.scale,
+            incomplete=picture.incomplete,
         )
 
     def answer(self, drafts: Sequence[Draft], network: Estimator | None = None) -> list[Photo]:
@@ -400,7 +440,8 @@ class Analyzer:
                 draft.detections, draft.qualities, rows, strict=True
             )
         )
-        return Photo(draft.source, self.config.name, draft.width, draft.height, faces, draft.error)
+        told = draft.scale, draft.turned, draft.incomplete
+        return Photo(draft.source, self.config.name, draft.width, draft.height, faces, draft.error, *told)
 
 
 def load(model: str | Path = "mien-m", **options: Any) -> Analyzer:

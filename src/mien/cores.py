@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 
 _SIBLINGS = "/sys/devices/system/cpu/cpu{}/topology/thread_siblings_list"
-_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+_GROUPS = Path("/proc/self/cgroup")
+_TREE = Path("/sys/fs/cgroup")
 
 
 def physical_cores() -> int:
@@ -23,9 +24,32 @@ def physical_cores() -> int:
 
 
 def _quota() -> int:
-    """Whole cores of the control group's quota; 0 where there is none."""
-    quota, _, period = _read(_QUOTA).partition(" ")
-    return max(1, int(quota) // int(period)) if quota.isdigit() and period.isdigit() else 0
+    """Whole cores of the strictest quota of the control groups that this process lies in; 0 where there is none.
+
+    Version 2 has one tree of groups, and version 1 one for each controller; both may be there. Within a container the
+    group's own files often lie at the tree's root, whatever path the system tells.
+    """
+    found = []
+    for line in [*_read(_GROUPS).splitlines(), "0::/", ":cpu:/"]:
+        _, controllers, path = ([*line.split(":", 2), "", ""])[:3]
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        trees = [_TREE] if not controllers else [_TREE / controllers, _TREE / "cpu", _TREE / "cpu,cpuacct"]
+        for tree in trees:
+            group = tree / path.strip("/")
+            for folder in (group, *group.parents):
+                found.append(_cores_of(folder))
+                if folder == tree:
+                    break
+    return min((cores for cores in found if cores), default=0)
+
+
+def _cores_of(folder: Path) -> int:
+    """Whole cores of one group's quota, at least 1; 0 where it has none."""
+    quota, _, period = _read(folder / "cpu.max").partition(" ")
+    if not quota:
+        quota, period = _read(folder / "cpu.cfs_quota_us"), _read(folder / "cpu.cfs_period_us")
+    return max(1, int(quota) // int(period)) if quota.isdigit() and period.isdigit() and int(period) else 0
 
 
 def _read(path: Path) -> str:

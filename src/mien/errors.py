@@ -70,8 +70,8 @@ class PhotoError(MienError):
     exit_code = 3
 
 
-class PhotoMissing(PhotoError):
-    """No file lies at the path."""
+class PhotoMissing(PhotoError, FileNotFoundError):
+    """No file lies at the path; a FileNotFoundError too, for whoever looks for that."""
 
     kind = "missing"
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 SCHEMA_VERSION = 1
-"""Version of the field names below; raised when one of them changes its name or meaning."""
+"""Version of the field names below; raised when one of them changes its name or meaning, not when one is added."""
 
 Point = tuple[float, float]
 
@@ -224,6 +224,11 @@ class Photo:
         width: pixels of the upright photo at full size; None where it could not be decoded.
         height: likewise.
         faces: in descending order of box area; empty where none was found.
+        scale: size of the picture in which faces were looked for, relative to the photo: below 1 where a big photo was
+            reduced. None where it could not be decoded.
+        turned: degrees by which the photo was turned clockwise to see its faces upright: 0, 90, 180 or 270. Boxes and
+            landmarks are in pixels of the photo as it was given.
+        incomplete: whether the file ends before all of the picture has come.
         error: set where the photo failed; then `faces` is empty.
         annotated: name of the file that it was drawn into, where that was asked for.
     """
@@ -234,6 +239,9 @@ class Photo:
     height: int | None = None
     faces: tuple[Face, ...] = ()
     error: Failure | None = None
+    scale: float | None = None
+    turned: int = 0
+    incomplete: bool = False
     annotated: str | None = None
 
     def to_dict(self, *, pmf: bool = False) -> dict[str, Any]:
@@ -244,6 +252,9 @@ class Photo:
             "model": self.model,
             "width": self.width,
             "height": self.height,
+            "scale": None if self.scale is None else round(self.scale, 4),
+            "turned": self.turned,
+            "incomplete": self.incomplete,
             "faces": [face.to_dict(pmf=pmf) for face in self.faces],
             "error": None if self.error is None else self.error.to_dict(),
             **({} if self.annotated is None else {"annotated": self.annotated}),

@@ -64,7 +64,8 @@ def test_in_a_pipe_come_json_lines(mien: Any, folder: Path) -> None:
     assert ages(done.stdout) == list(range(20, 30))
     assert re.fullmatch(r"mien: 10 photos, 10 faces, \d+\.\d s\n", done.stderr)
     record = json.loads(done.stdout.splitlines()[0])
-    assert list(record) == ["schema_version", "source", "model", "width", "height", "faces", "error"]
+    keys = ["schema_version", "source", "model", "width", "height", "scale", "turned", "incomplete", "faces", "error"]
+    assert list(record) == keys
     assert "pmf" not in record["faces"][0]["age"]
 
 

@@ -75,7 +75,8 @@ class TestArrays:
             (None, "must be"),
             ("photo.jpg", "must be"),
             ([[1, 2], [3]], "no array of pixels"),
-            (RGB.astype(np.int64), "not int64: convert"),
+            (RGB.astype(np.int64) * 1000, r"0\.\.65535, these in"),
+            (RGB.astype(np.int16) - 300, r"0\.\.255 or"),
             (RGB > 3, "not bool: convert"),
             (RGB.astype(np.float32), "divide by 255"),
             (np.full((5, 7), np.nan), r"0\.\.1"),
@@ -102,6 +103,18 @@ class TestPil:
         picture = from_pil(image)
         assert picture.pixels.shape == (4, 6, 3)
         assert picture.pixels.min() >= 254
+
+    @pytest.mark.parametrize("full", [255, 65535])
+    def test_whole_numbers_of_32_bits_are_read_in_the_range_they_reach(self, full: int) -> None:
+        values = np.linspace(0, full, 256).round().astype(np.int32).reshape(16, 16)
+        meant = np.arange(256).reshape(16, 16)
+        np.testing.assert_allclose(from_pil(Image.fromarray(values)).pixels[..., 0], meant, atol=1)
+        for kind in (np.int32, np.uint32, np.int64):
+            np.testing.assert_allclose(from_array(values.astype(kind)).pixels[..., 0], meant, atol=1)
+
+    def test_dark_pictures_of_declared_depth_stay_dark(self) -> None:
+        dark = decode(b"P5 2 1 65535\n" + bytes([0, 200, 0, 100])).pixels
+        assert dark.max() <= 1
 
     def test_16_bits_and_floats(self) -> None:
         np.testing.assert_array_equal(from_pil(Image.fromarray(GREY.astype(np.uint16) * 257)).pixels[..., 0], GREY)

@@ -177,7 +177,9 @@ class TestExplain:
     ) -> None:
         state: State = client.app.state.mien  # type: ignore[attr-defined]
         detector = state.analyzer(None).detector
-        monkeypatch.setattr(detector, "detect", lambda pixels: type(detector).detect(detector, pixels) * 9)
+        monkeypatch.setattr(
+            detector, "detect", lambda pixels, least=None: type(detector).detect(detector, pixels, least) * 9
+        )
         photo = files(("a.png", picture()))
         told = client.post("/v1/explain", files=photo).json()["faces"]
         assert [face["number"] for face in told] == [1, 2, 3, 4]

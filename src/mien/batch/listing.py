@@ -14,6 +14,7 @@ from mien.errors import PhotoTruncated, UsageError, photo_error
 from mien.photos.item import Address, Item
 from mien.photos.sources import items
 from mien.photos.tarfiles import members
+from mien.photos.zipfiles import member as zipped
 
 LIST_SUFFIXES = (".txt", ".lst", ".list")
 
@@ -189,6 +190,8 @@ def _item(source: str, address: Address, max_bytes: int) -> Item:
             return Item.file(address.path, max_bytes, regular=True)
         case "cut":
             return Item.cut(source, address.path, address.start, address.size, max_bytes)
+        case "zipped":
+            return zipped(address.path, address.start, source, max_bytes)
     return Item.failing(source, type(photo_error(address.error, "")), address.path)
 
 

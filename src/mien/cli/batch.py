@@ -60,7 +60,25 @@ def batch(
         str, typer.Option(help="mtcnn, haar, yunet, or whole: every picture is an aligned chip.")
     ] = "mtcnn",
     weights: Annotated[Path | None, typer.Option(help="File of the detector's weights, for yunet.")] = None,
-    min_face: Annotated[int, typer.Option(help="Smallest face to look for, in pixels.")] = 30,
+    min_face: Annotated[
+        int | None,
+        typer.Option(
+            help="Smallest face to look for, in pixels of the photo.", show_default="30, or an 80th of the longer side"
+        ),
+    ] = None,
+    side: Annotated[
+        str,
+        typer.Option(
+            metavar="PIXELS|full|auto", help="Longer side that big photos are reduced to; auto: as --min-face needs."
+        ),
+    ] = "auto",
+    rotate: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|0|90|180|270",
+            help="Degrees to turn photos clockwise by; auto: tried where nothing sure is found upright.",
+        ),
+    ] = "auto",
     threshold: Annotated[
         float | None, typer.Option(help="Least score of a face, 0 to 1.", show_default="the detector's own")
     ] = None,
@@ -97,8 +115,9 @@ def batch(
     from mien.batch.listing import chunks
     from mien.batch.output import Manifest, Output
     from mien.batch.work import Job
+    from mien.cli.looking import rotation, side_of
     from mien.estimate import bundle
-    from mien.photos import DecodeOptions
+    from mien.photos.decode import DecodeOptions
 
     if engine not in ENGINES:
         raise UsageError.unknown("engine", engine, ENGINES)
@@ -108,6 +127,7 @@ def batch(
     options = Options(
         detector=detector,
         min_face=min_face,
+        rotate=rotation(rotate),
         threshold=threshold,
         max_faces=max_faces,
         weights=weights and str(weights),
@@ -116,7 +136,9 @@ def batch(
         mirror=mirror,
         threads=1,
         decode=DecodeOptions(
-            max_seconds=max_seconds, max_memory=None if max_memory is None else round(max_memory * (1 << 20))
+            target_side=side_of(side),
+            max_seconds=max_seconds,
+            max_memory=None if max_memory is None else round(max_memory * (1 << 20)),
         ),
     )
     found = bundle.read(bundle.find(model))

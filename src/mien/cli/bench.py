@@ -23,7 +23,12 @@ def bench(
     model: Annotated[str, typer.Option(help="Name of a model or its folder.")] = "mien-m",
     detector: Annotated[str, typer.Option(help="mtcnn, haar, yunet, or whole: each is an aligned chip.")] = "mtcnn",
     weights: Annotated[Path | None, typer.Option(help="File of the detector's weights, for yunet.")] = None,
-    min_face: Annotated[int, typer.Option(min=1, help="Smallest face to look for, in pixels.")] = 30,
+    min_face: Annotated[
+        int | None,
+        typer.Option(
+            help="Smallest face to look for, in pixels of the photo.", show_default="30, or an 80th of the longer side"
+        ),
+    ] = None,
     threads: Annotated[int, typer.Option(min=1, help="Cores that one photo may use.")] = 1,
     repeats: Annotated[int, typer.Option(min=1, help="Rounds over all photos; the median counts.")] = 5,
     limit: Annotated[int, typer.Option(min=1, help="Use only so many photos.")] = 100,

@@ -33,7 +33,25 @@ def check_age(
     model: Annotated[str, typer.Option(help="Name of a model or its folder.")] = "mien-m",
     detector: Annotated[str, typer.Option(help="mtcnn, haar, yunet, or whole.")] = "mtcnn",
     weights: Annotated[Path | None, typer.Option(help="File of the detector's weights, for yunet.")] = None,
-    min_face: Annotated[int, typer.Option(help="Smallest face to look for, in pixels.")] = 30,
+    min_face: Annotated[
+        int | None,
+        typer.Option(
+            help="Smallest face to look for, in pixels of the photo.", show_default="30, or an 80th of the longer side"
+        ),
+    ] = None,
+    side: Annotated[
+        str,
+        typer.Option(
+            metavar="PIXELS|full|auto", help="Longer side that big photos are reduced to; auto: as --min-face needs."
+        ),
+    ] = "auto",
+    rotate: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|0|90|180|270",
+            help="Degrees to turn photos clockwise by; auto: tried where nothing sure is found upright.",
+        ),
+    ] = "auto",
     threads: Annotated[int, typer.Option(help="Cores to use; 0 for all.")] = 0,
     form: Annotated[
         str | None,
@@ -46,6 +64,8 @@ def check_age(
     """
     from mien.age_check import AgeCheck, AgeChecker
     from mien.analyzer import Analyzer, Options
+    from mien.cli.looking import rotation, side_of
+    from mien.photos.decode import DecodeOptions
     from mien.photos.sources import items
     from mien.plain import plain
     from mien.sinks.records import encode
@@ -54,7 +74,14 @@ def check_age(
     form = form or ("table" if sys.stdout.isatty() else "jsonl")
     if form not in ("table", "jsonl"):
         raise UsageError.unknown("format", form, ("table", "jsonl"))
-    options = Options(detector=detector, weights=weights, min_face=min_face, threads=threads)
+    options = Options(
+        detector=detector,
+        weights=weights,
+        min_face=min_face,
+        rotate=rotation(rotate),
+        threads=threads,
+        decode=DecodeOptions(target_side=side_of(side)),
+    )
     checker = AgeChecker(
         Analyzer(model, options), min_age=min_age, max_false_pass=max_false_pass, max_false_fail=max_false_fail
     )

@@ -58,7 +58,12 @@ def count(
     model: Annotated[str, typer.Option(help="Name of a model (see [b]mien models[/b]) or its folder.")] = "mien-m",
     detector: Annotated[str, typer.Option(help="mtcnn, haar or yunet.")] = "mtcnn",
     weights: Annotated[Path | None, typer.Option(help="File of the detector's weights, for yunet.")] = None,
-    min_face: Annotated[int, typer.Option(help="Smallest face to look for, in pixels.")] = 30,
+    min_face: Annotated[
+        int | None,
+        typer.Option(
+            help="Smallest face to look for, in pixels of the frame.", show_default="30, or an 80th of the longer side"
+        ),
+    ] = None,
     threshold: Annotated[
         float | None, typer.Option(help="Least score of a face, 0 to 1.", show_default="the detector's own")
     ] = None,
@@ -99,7 +104,13 @@ def count(
         recorded = None if start is None else _utc(start).timestamp()
         settings = {
             "start": recorded,
-            **{"every": every, "survive": survive, "birth": birth, "detector": detector, "min_face": min_face},
+            **{
+                "every": every,
+                "survive": survive,
+                "birth": birth,
+                "detector": detector,
+                "min_face": 30 if min_face is None else min_face,
+            },
             **{"threshold": threshold, "abstain": abstain, "model": analyzer.config.name},
         }
         called = name or (probe.name if source is None else source.name)

@@ -32,8 +32,8 @@ def predict(
         list[str],
         typer.Argument(
             metavar="INPUTS...",
-            help="Photos: files, folders, globs, tar archives, or '-' for standard input (a picture, or paths line by "
-            "line).",
+            help="Photos: files, folders, globs, tar and zip archives, or '-' for standard input (a picture, or paths "
+            "line by line).",
             show_default=False,
         ),
     ],
@@ -43,7 +43,25 @@ def predict(
         str, typer.Option(help="mtcnn, haar, yunet, or whole: every picture is an aligned chip.")
     ] = "mtcnn",
     weights: Annotated[Path | None, typer.Option(help="File of the detector's weights, for yunet.")] = None,
-    min_face: Annotated[int, typer.Option(help="Smallest face to look for, in pixels.")] = 30,
+    min_face: Annotated[
+        int | None,
+        typer.Option(
+            help="Smallest face to look for, in pixels of the photo.", show_default="30, or an 80th of the longer side"
+        ),
+    ] = None,
+    side: Annotated[
+        str,
+        typer.Option(
+            metavar="PIXELS|full|auto", help="Longer side that big photos are reduced to; auto: as --min-face needs."
+        ),
+    ] = "auto",
+    rotate: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|0|90|180|270",
+            help="Degrees to turn photos clockwise by; auto: tried where nothing sure is found upright.",
+        ),
+    ] = "auto",
     threshold: Annotated[
         float | None, typer.Option(help="Least score of a face, 0 to 1.", show_default="the detector's own")
     ] = None,
@@ -86,9 +104,11 @@ def predict(
     """
     from mien import sinks
     from mien.analyzer import Analyzer, Options
+    from mien.cli.looking import rotation, side_of
     from mien.cli.progress import ProgressBar
     from mien.estimate.quality import VAGUE, VAGUE_SENTENCE
     from mien.names import printable
+    from mien.photos.decode import DecodeOptions
     from mien.photos.sources import items
     from mien.sinks.rows import PICTURES
 
@@ -105,6 +125,8 @@ def predict(
     options = Options(
         detector=detector,
         min_face=min_face,
+        rotate=rotation(rotate),
+        decode=DecodeOptions(target_side=side_of(side)),
         threshold=threshold,
         max_faces=max_faces,
         weights=weights,
@@ -189,8 +211,8 @@ def _answers(analyzer: Analyzer, photos: Iterator[Item], *, pictures: bool) -> G
 
 def _total(inputs: list[str]) -> int | None:
     """How many photos there will be; None where only reading on would tell."""
-    from mien.photos.sources import items
+    from mien.photos.sources import ARCHIVE, items
 
-    if any(name == "-" or name.endswith((".tar", ".tar.gz", ".tgz")) for name in inputs):
+    if any(name == "-" or ARCHIVE.search(name) for name in inputs):
         return None
     return sum(1 for _ in items(inputs))

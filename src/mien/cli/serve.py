@@ -22,7 +22,30 @@ def serve(
         typer.Option(envvar="MIEN_MODELS", help="Model to answer with; repeat for more.", show_default="mien-m"),
     ] = None,
     detector: Annotated[str, typer.Option(envvar="MIEN_DETECTOR", help="mtcnn, haar or whole.")] = "mtcnn",
-    min_face: Annotated[int, typer.Option(envvar="MIEN_MIN_FACE", help="Smallest face to look for, in pixels.")] = 30,
+    min_face: Annotated[
+        int | None,
+        typer.Option(
+            envvar="MIEN_MIN_FACE",
+            help="Smallest face to look for, in pixels of the photo.",
+            show_default="30, or an 80th of the longer side",
+        ),
+    ] = None,
+    side: Annotated[
+        str,
+        typer.Option(
+            envvar="MIEN_SIDE",
+            metavar="PIXELS|full|auto",
+            help="Longer side that big photos are reduced to; auto: as --min-face needs.",
+        ),
+    ] = "auto",
+    rotate: Annotated[
+        str,
+        typer.Option(
+            envvar="MIEN_ROTATE",
+            metavar="auto|0|90|180|270",
+            help="Degrees to turn photos clockwise by; auto: tried where nothing sure is found upright.",
+        ),
+    ] = "auto",
     workers: Annotated[
         int, typer.Option(envvar="MIEN_WORKERS", help="Threads; 0 for one a core that memory is there for.")
     ] = 0,
@@ -119,12 +142,16 @@ def serve(
         from mien.service.settings import MEBIBYTE, Settings
     except ImportError as error:
         raise MissingExtra.named("the service", "serve") from error
+    from mien.cli.looking import rotation, side_of
+
     if log_level not in LOG_LEVELS:
         raise UsageError.unknown("log level", log_level, LOG_LEVELS)
     settings = Settings(
         models=tuple(model or ["mien-m"]),
         detector=detector,
         min_face=min_face,
+        side=side_of(side),
+        rotate=rotation(rotate),
         workers=workers,
         threads=threads,
         max_batch=max_batch,

@@ -55,7 +55,12 @@ def video(
     model: Annotated[str, typer.Option(help="Name of a model (see [b]mien models[/b]) or its folder.")] = "mien-m",
     detector: Annotated[str, typer.Option(help="mtcnn, haar or yunet.")] = "mtcnn",
     weights: Annotated[Path | None, typer.Option(help="File of the detector's weights, for yunet.")] = None,
-    min_face: Annotated[int, typer.Option(help="Smallest face to look for, in pixels.")] = 30,
+    min_face: Annotated[
+        int | None,
+        typer.Option(
+            help="Smallest face to look for, in pixels of the frame.", show_default="30, or an 80th of the longer side"
+        ),
+    ] = None,
     threshold: Annotated[
         float | None, typer.Option(help="Least score of a face, 0 to 1.", show_default="the detector's own")
     ] = None,

@@ -26,6 +26,9 @@ DETECTORS: dict[str, str] = {
 }
 """Name -> "module:Class"."""
 
+BELOW = 0.7
+"""Share of the smallest face wanted of a picture down to which smaller ones are told."""
+
 
 @dataclass(frozen=True, slots=True)
 class Detection:
@@ -79,13 +82,21 @@ class Detector(Protocol):
     Attributes:
         name: its key in `DETECTORS`.
         aligned: True where pictures are taken as aligned chips, to be resized rather than warped.
+        sure: score from which a face is hardly ever something else; where a detector lacks it, photos are
+            never turned for it unless asked.
     """
 
     name: ClassVar[str]
     aligned: ClassVar[bool]
 
-    def detect(self, pixels: NDArray[np.uint8]) -> list[Detection]:
-        """Faces of an RGB picture [H, W, 3], largest box first; an empty list where there are none."""
+    def detect(self, pixels: NDArray[np.uint8], min_face: float | None = None) -> list[Detection]:
+        """Faces of an RGB picture, largest box first; an empty list where there are none.
+
+        Args:
+            pixels: [H, W, 3].
+            min_face: smallest face to look for in this picture, in its pixels; of smaller ones those that turn up down
+                to 0.7 of it are told too. None for the options', and no smaller ones.
+        """
         ...
 
 
@@ -109,6 +120,8 @@ def collect(
     boxes: NDArray[np.floating[Any]],
     scores: NDArray[np.floating[Any]],
     points: NDArray[np.floating[Any]] | None = None,
+    *,
+    min_face: float | None = None,
 ) -> list[Detection]:
     """A detector's arrays as detections: clipped to the picture, `min_face` and `max_faces` applied, largest first.
 
@@ -118,13 +131,15 @@ def collect(
         boxes: [N, 4] left, top, right, bottom.
         scores: [N].
         points: [N, 5, 2] landmarks; None where the detector finds none.
+        min_face: of this picture, see `Detector.detect`.
     """
     height, width = size
     sides = np.clip(boxes, 0, (width, height, width, height))
     longer = np.maximum(sides[:, 2] - sides[:, 0], sides[:, 3] - sides[:, 1])
     area = (sides[:, 2] - sides[:, 0]) * (sides[:, 3] - sides[:, 1])
     order = np.argsort(-area, kind="stable")
-    order = order[(longer[order] >= options.min_face) & (area[order] > 0)]
+    least = options.min_face if min_face is None else BELOW * min_face
+    order = order[(longer[order] >= least) & (area[order] > 0)]
     return [
         Detection(
             box=Box(*sides[k].tolist()),

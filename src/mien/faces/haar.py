@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import ModelError
-from mien.faces import Detection, DetectorOptions, collect
+from mien.faces import BELOW, Detection, DetectorOptions, collect
 from mien.names import plain_name
 
 CASCADE = Path(cv2.__file__).parent / "data" / "haarcascade_frontalface_alt2.xml"
@@ -29,6 +29,7 @@ class Haar:
 
     name: ClassVar[str] = "haar"
     aligned: ClassVar[bool] = False
+    sure: ClassVar[float] = 0.8
 
     def __init__(self, options: DetectorOptions) -> None:
         if not CASCADE.is_file():
@@ -40,9 +41,9 @@ class Haar:
     def __reduce__(self) -> tuple[Any, ...]:
         return Haar, (self._options,)
 
-    def detect(self, pixels: NDArray[np.uint8]) -> list[Detection]:
+    def detect(self, pixels: NDArray[np.uint8], min_face: float | None = None) -> list[Detection]:
         """Faces of an RGB picture [H, W, 3], largest box first."""
-        side = self._options.min_face
+        side = self._options.min_face if min_face is None else round(BELOW * min_face)
         squares, windows = self._cascade().detectMultiScale2(
             cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), SCALE_STEP, minNeighbors=1, minSize=(side, side)
         )
@@ -51,7 +52,7 @@ class Haar:
         score = count / (count + EVEN_ODDS)
         boxes = np.hstack([corners[:, :2], corners[:, :2] + corners[:, 2:]])
         kept = score >= self._threshold
-        return collect(self._options, pixels.shape[:2], boxes[kept], score[kept])
+        return collect(self._options, pixels.shape[:2], boxes[kept], score[kept], min_face=min_face)
 
     def _cascade(self) -> cv2.CascadeClassifier:
         """One per thread: a classifier keeps the picture it works on."""

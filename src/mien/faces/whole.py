@@ -16,11 +16,12 @@ class Whole:
 
     name: ClassVar[str] = "whole"
     aligned: ClassVar[bool] = True
+    sure: ClassVar[float] = 0.0
 
     def __init__(self, options: DetectorOptions) -> None:
         self._options = options
 
-    def detect(self, pixels: NDArray[np.uint8]) -> list[Detection]:
+    def detect(self, pixels: NDArray[np.uint8], min_face: float | None = None) -> list[Detection]:
         """The picture [H, W, 3] as one detection, without score and landmarks."""
         height, width = pixels.shape[:2]
         return [Detection(Box(0.0, 0.0, float(width), float(height)), score=None, landmarks=None)]

@@ -39,6 +39,7 @@ class YuNet:
 
     name: ClassVar[str] = "yunet"
     aligned: ClassVar[bool] = False
+    sure: ClassVar[float] = 0.88
 
     def __init__(self, options: DetectorOptions) -> None:
         if options.weights is None:
@@ -56,10 +57,10 @@ class YuNet:
         assert self._options.weights is not None
         return YuNet, (replace(self._options, weights=self._options.weights.absolute()),)
 
-    def detect(self, pixels: NDArray[np.uint8]) -> list[Detection]:
+    def detect(self, pixels: NDArray[np.uint8], min_face: float | None = None) -> list[Detection]:
         """Faces of an RGB picture [H, W, 3], largest box first."""
         height, width = pixels.shape[:2]
-        fine = min(1.0, FINEST_FACE / self._options.min_face)
+        fine = min(1.0, FINEST_FACE / (min_face or self._options.min_face))
         scales = [fine]
         if max(height, width) * fine > COARSE_SIDE * 4 / 3:
             scales.append(COARSE_SIDE / max(height, width))
@@ -68,7 +69,7 @@ class YuNet:
         likeliest = np.argsort(-scores, kind="stable")[:MOST_CANDIDATES]
         boxes, scores, points = boxes[likeliest], scores[likeliest], points[likeliest]
         best = suppress(boxes, scores, OVERLAP, relative_to="smaller")
-        return collect(self._options, (height, width), boxes[best], scores[best], points[best])
+        return collect(self._options, (height, width), boxes[best], scores[best], points[best], min_face=min_face)
 
 
 def _open(path: Path, threads: int) -> Session:

@@ -11,17 +11,22 @@ import struct
 from collections.abc import Callable, Iterator
 from itertools import repeat
 
-from mien.errors import PhotoTooCostly
-from mien.photos import boxes, tiff
+from mien.errors import PhotoTooCostly, PhotoUnsupported
+from mien.photos import boxes
+from mien.photos.turns import JPEG_XMP, Turns
 
 Bare = tuple[bytes, int]
-"""An encoded picture without its metadata, and its EXIF orientation, 1 to 8."""
+"""An encoded picture without its metadata, and its orientation, 1 to 8."""
 
 _PNG_KEPT = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
+_PNG_TEXT = frozenset({b"tEXt", b"zTXt", b"iTXt"})
 # Frame headers, tables, restart interval, JFIF, Adobe's colours; and what may go: EXIF, profiles, comments.
 _JPEG_KEPT = frozenset({*range(0xC0, 0xD0), 0xDB, 0xDD, 0xE0, 0xEE} - {0xC8})
 _JPEG_DROPPED = frozenset({0xDC, 0xDE, 0xDF, *range(0xE1, 0xF0), 0xFE} - {0xEE})
-_MARKER = re.compile(rb"\xff[^\0\1\xd0-\xd8\xff]")
+_JPEG_TABLES = frozenset({0xC4, 0xC8, 0xCC})
+_JPEG_RARE = frozenset({0xC3, 0xC5, 0xC6, 0xC7, 0xCB, 0xCD, 0xCE, 0xCF})
+JPEG_MARKER = re.compile(rb"\xff[^\0\1\xd0-\xd8\xff]")
+"""A marker within the entropy-coded data of a JPEG, or between its segments."""
 _SEGMENT = re.compile(b"\xff[" + re.escape(bytes([0xDA, *sorted(_JPEG_KEPT | _JPEG_DROPPED)])) + b"]")
 _GIF_BLOCK = re.compile(rb"[\x21\x2c]")
 _MOST_PIECES = 50_000
@@ -41,7 +46,7 @@ def _pieces(name: str) -> Iterator[None]:
 
 def _jpeg(data: bytes) -> Bare:
     """JPEG (ITU-T T.81): of the segments before the first scan, those that decoding needs."""
-    kept, turn, at = [data[:2]], 1, 2
+    kept, turns, at = [data[:2]], Turns(), 2
     for _ in _pieces("JPEG"):
         found = _SEGMENT.search(data, at)
         if found is None or found.start() + 4 > len(data):
@@ -54,17 +59,36 @@ def _jpeg(data: bytes) -> Bare:
         if length < 2:
             raise ValueError("a segment without a length")
         end = at + 2 + length
+        if 0xC0 <= marker <= 0xCF and marker not in _JPEG_TABLES:
+            _check_frame(marker, data[at + 4 : end])
         if marker in _JPEG_KEPT:
             kept.append(data[at:end])
-        elif turn == 1 and marker == 0xE1 and data.startswith(b"Exif\0\0", at + 4):
-            turn = tiff.orientation(data[at + 4 : end])
+        elif marker == 0xE1 and data.startswith(b"Exif\0\0", at + 4):
+            turns.exif(data[at + 4 : end])
+        elif marker == 0xE1 and data.startswith(JPEG_XMP, at + 4):
+            turns.xmp(data[at + 4 + len(JPEG_XMP) : end])
         at = end
-    return b"".join(kept), turn
+    return b"".join(kept), turns.upright
+
+
+def _check_frame(marker: int, frame: bytes) -> None:
+    """Refuse what a frame header of JPEG announces and no reader here decodes.
+
+    Raises:
+        PhotoUnsupported: more than 8 bits, lossless, in several resolutions, or of 2 or more than 4 components.
+    """
+    bits, components = frame[0], frame[5]
+    if marker in _JPEG_RARE:
+        raise PhotoUnsupported("lossless and hierarchical JPEG pictures cannot be read: save it as PNG")
+    if bits != 8:
+        raise PhotoUnsupported(f"JPEG pictures of {bits} bits a sample cannot be read: save it with 8 bits")
+    if components not in {1, 3, 4}:
+        raise PhotoUnsupported(f"JPEG pictures of {components} components cannot be read: save it as PNG")
 
 
 def _png(data: bytes) -> Bare:
     """PNG (ISO/IEC 15948): header, palette, transparency and the pixels of the default image."""
-    kept, turn, at = [data[:8]], 1, 8
+    kept, turns, at = [data[:8]], Turns(), 8
     for _ in _pieces("PNG"):
         if at + 8 > len(data):
             break
@@ -73,22 +97,26 @@ def _png(data: bytes) -> Bare:
         if name in _PNG_KEPT:
             kept.append(data[at:end])
         elif name == b"eXIf":
-            turn = tiff.orientation(data[at + 8 : end - 4])
+            turns.exif(data[at + 8 : end - 4])
+        elif name in _PNG_TEXT:
+            turns.png_text(name, data[at + 8 : end - 4])
         at = end
-    return b"".join(kept), turn
+    return b"".join(kept), turns.upright
 
 
 def _webp(data: bytes) -> Bare:
     """WebP (RFC 9649): as it is, since Pillow does not look into its metadata."""
-    at, turn = 12, 1
+    at, turns = 12, Turns()
     for _ in _pieces("WebP"):
         if at + 8 > len(data):
             break
         name, length = struct.unpack_from("<4sI", data, at)
         if name == b"EXIF":
-            turn = tiff.orientation(data[at + 8 : at + 8 + length])
+            turns.exif(data[at + 8 : at + 8 + length])
+        elif name == b"XMP ":
+            turns.xmp(data[at + 8 : at + 8 + length])
         at += 8 + length + length % 2
-    return data, turn
+    return data, turns.upright
 
 
 def _avif(data: bytes) -> Bare:
@@ -124,10 +152,6 @@ def _gif(data: bytes) -> Bare:
     return b"".join([data[:6], canvas, data[10:13], head, control, data[at:]]), 1
 
 
-def _tiff(data: bytes) -> Bare:
-    return tiff.bare(data), tiff.orientation(data)
-
-
 STRIP: dict[str, Callable[[bytes], Bare]] = {
     "JPEG": _jpeg,
     "PNG": _png,
@@ -135,10 +159,9 @@ STRIP: dict[str, Callable[[bytes], Bare]] = {
     "WEBP": _webp,
     "AVIF": _avif,
     "HEIF": _heif,
-    "TIFF": _tiff,
 }
-"""How to strip each format that has metadata; raises what `readers` takes for damage for a damaged file, and
-PhotoTooCostly."""
+"""How to strip each format that has metadata, but for TIFF (see `tiff`); raises what `readers` takes for damage for a
+damaged file, PhotoTooCostly and PhotoUnsupported."""
 
 
 def jpeg_scans(data: bytes) -> int:
@@ -151,7 +174,7 @@ def jpeg_scans(data: bytes) -> int:
         Scans up to the end marker or the end of the data.
     """
     scans, at = 0, 2
-    while found := _MARKER.search(data, at):
+    while found := JPEG_MARKER.search(data, at):
         marker = data[found.start() + 1]
         if marker == 0xD9:
             break

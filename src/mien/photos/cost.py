@@ -20,6 +20,10 @@ MAX_SIDE = 65_535
 """Pixels along a side: what JPEG and most of the others allow. Each row costs bytes of its own."""
 
 
+OF_NUMBERS = 24
+"""For TIFF and PAM files whose samples are read here."""
+
+
 def memory(image: Image.Image, full: tuple[int, int], size: int) -> int:
     """Bytes that decoding takes.
 
@@ -50,9 +54,18 @@ def check(image: Image.Image, full: tuple[int, int], size: int, most: int | None
     Raises:
         PhotoTooCostly: it takes more, or has a side that no photo has.
     """
+    _check(full, memory(image, full, size), most)
+
+
+def check_size(full: tuple[int, int], each: int, size: int, most: int | None) -> None:
+    """The same for a photo that takes `each` bytes a pixel."""
+    _check(full, full[0] * full[1] * each + 2 * size, most)
+
+
+def _check(full: tuple[int, int], needed: int, most: int | None) -> None:
     if max(full) > MAX_SIDE:
         raise PhotoTooCostly(f"the photo has a side of {max(full):,} pixels, more than {MAX_SIDE:,}: cut it")
-    if most is not None and (needed := memory(image, full, size)) > most:
+    if most is not None and needed > most:
         raise PhotoTooCostly(
             f"decoding the photo takes some {needed >> 20:,} MiB of memory, more than the limit of {most >> 20:,}: "
             "make it smaller, or save it as JPEG"

@@ -17,7 +17,7 @@ import numpy as np
 from PIL import AvifImagePlugin
 
 from mien.errors import PhotoError
-from mien.photos.decode import DecodeOptions, Picture, decode
+from mien.photos.decode import DecodeOptions, Fit, Picture, decode
 
 _FILES = 64
 _GONE = (EOFError, BrokenPipeError, ConnectionResetError)
@@ -80,7 +80,8 @@ def serve(connection: Connection, shared: mmap.mmap | None) -> None:
     data = shared[: order["size"]] if shared is not None else connection.recv_bytes()
     # Should the parent die meanwhile: nobody else would end this process.
     signal.setitimer(signal.ITIMER_REAL, order["seconds"])
-    answer, pixels = attempt(lambda: decode(data, DecodeOptions(**order["options"])))
+    fit = order["fit"] and Fit(**order["fit"])
+    answer, pixels = attempt(lambda: decode(data, DecodeOptions(**order["options"]), reduce=fit))
     signal.setitimer(signal.ITIMER_REAL, 0)
     if pixels is not None and shared is not None:
         np.frombuffer(shared, np.uint8, pixels.size)[:] = pixels.reshape(-1)

@@ -7,12 +7,15 @@ ended from outside.
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,7 +23,7 @@ from numpy.typing import NDArray
 
 from mien.errors import MienError, PhotoTooCostly, PhotoUnreadable, UsageError, photo_error
 from mien.photos import process
-from mien.photos.decode import DecodeOptions, Picture
+from mien.photos.decode import DecodeOptions, Fit, Picture
 from mien.photos.item import check_bytes
 from mien.photos.process import GONE, Process
 
@@ -43,6 +46,7 @@ class Unfinished:
 
     Attributes:
         data: the encoded photo.
+        fit: size to decode it at; None for that of the limits.
         process: works on it; None where it is to begin again.
         began: when it began, by the monotonic clock.
         deaths: processes that have died over it.
@@ -50,6 +54,7 @@ class Unfinished:
     """
 
     data: bytes
+    fit: Fit | None = None
     process: Process | None = None
     began: float = 0.0
     deaths: int = 0
@@ -78,30 +83,47 @@ class Decoders:
         self._seconds = limits.max_seconds
         self._options = replace(limits, max_seconds=None)
         self._patience = min(PATIENCE, self._seconds / 2)
-        self._places = threading.Semaphore(places)
+        self._most = places
+        self._shared = shared
+        self._closed = False
+        self._begin_empty()
+        _ALL.add(self)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(Decoders, places=self._most, shared=self._shared), (self._limits,)
+
+    def _begin_empty(self) -> None:
+        """Without processes, and with locks that nobody holds."""
+        self._places = threading.Semaphore(self._most)
         self._lock = threading.Lock()
         self._idle: list[Process] = []
         self._starting: set[Process] = set()
         self._busy: set[Process] = set()
-        self._closed = False
-        self._shared = shared
 
-    def decode(self, data: bytes) -> Picture:
-        """Decode a photo; see `mien.photos.decode.decode`.
+    def forget(self) -> None:
+        """In a forked child: the processes are the parent's, and answer it."""
+        theirs = [*self._idle, *self._starting, *self._busy]
+        self._begin_empty()
+        for one in theirs:
+            one.forget()
+
+    def decode(self, data: bytes, fit: Fit | None = None) -> Picture:
+        """Decode a photo, at the size of `fit` or of the limits; see `mien.photos.decode.decode`.
 
         Raises:
             PhotoTooCostly: it takes more time or memory than allowed.
             PhotoError: it cannot be used for another reason.
             MienError: no process can be started.
         """
-        found = self.begin(data)
+        found = self.begin(data, fit)
         return found if isinstance(found, Picture) else self.finish(found)
 
-    def begin(self, data: bytes) -> Picture | Unfinished:
+    def begin(self, data: bytes, fit: Fit | None = None) -> Picture | Unfinished:
         """Decode a photo unless it takes long.
 
         Args:
             data: the encoded photo.
+            fit: size to decode it at; None for that of the limits.
 
         Returns:
             The picture, or what to `finish`, as must be done.
@@ -110,7 +132,7 @@ class Decoders:
             PhotoError, MienError: see `decode`.
         """
         check_bytes(len(data), self._limits.max_bytes)
-        found = self._work(Unfinished(data), self._patience, lambda: False)
+        found = self._work(Unfinished(data, fit), self._patience, lambda: False)
         if isinstance(found, Unfinished) and found.process is not None:
             found.has_place = self._places.acquire(blocking=False)
             if found.has_place:
@@ -149,7 +171,7 @@ class Decoders:
     def warm_up(self, processes: int) -> None:
         """Start processes before the first photos come."""
         with suppress(GivenUp, MienError):  # told where a photo needs one
-            for one in [Unfinished(b"", self._take()) for _ in range(processes)]:
+            for one in [Unfinished(b"", process=self._take()) for _ in range(processes)]:
                 self._give_back(one)
 
     def close(self) -> None:
@@ -174,7 +196,7 @@ class Decoders:
                     one.began = time.monotonic()
                     if one.has_place:
                         one.process.yield_to_others()
-                    one.process.order(one.data, self._options, 2 * self._seconds)
+                    one.process.order(one.data, self._options, 2 * self._seconds, one.fit)
                 answer = self._await(one, one.process, one.began + seconds, given_up)
             except GONE:
                 self._mourn(one)
@@ -258,6 +280,18 @@ class Decoders:
         if kill:
             worker.kill()
         return worker.bury()
+
+
+_ALL: weakref.WeakSet[Decoders] = weakref.WeakSet()
+
+
+def _forget_all() -> None:
+    for decoders in list(_ALL):
+        decoders.forget()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_all)
 
 
 def _taken(one: Unfinished) -> Process:

@@ -7,7 +7,7 @@ import struct
 
 from mien.errors import NotAnImage, PhotoError, PhotoUnsupported
 
-READABLE = "JPEG, PNG, GIF, WebP, BMP, TIFF, AVIF, PNM or HEIC"
+READABLE = "JPEG, PNG, GIF, WebP, BMP, TIFF, AVIF, PNM, JPEG 2000, PSD or HEIC"
 
 _AVIF = frozenset({b"avif", b"avis"})
 _HEIF = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"})
@@ -21,13 +21,15 @@ _MAGIC = {
     b"MM\0*": "TIFF",
     b"II+\0": "TIFF",
     b"MM\0+": "TIFF",
+    b"\0\0\0\x0cjP  ": "JPEG2000",
+    b"\xff\x4f\xff\x51": "JPEG2000",
+    b"\0\0\0\x0cJXL ": "JXL",
+    b"\xff\x0a": "JXL",
+    b"8BPS\0\1": "PSD",
+    b"P7\n": "PAM",
 }
 _UNSUPPORTED = {
-    b"\0\0\0\x0cjP  ": "JPEG 2000",
-    b"\xff\x4f\xff\x51": "JPEG 2000",
-    b"\0\0\0\x0cJXL ": "JPEG XL",
-    b"\xff\x0a": "JPEG XL",
-    b"8BPS": "Photoshop",
+    b"8BPS\0\2": "large Photoshop (PSB)",
     b"\0\0\1\0": "icon",
 }
 _OTHER = {
@@ -68,9 +70,9 @@ def sniff(data: bytes) -> str | None:
         return _brand(data)
     if data[:2] == b"BM" and int.from_bytes(data[14:18], "little") in _BMP_HEADERS:
         return "BMP"
-    if re.match(rb"P[456]\s", data):
+    if re.match(rb"P(?:[456]\s|[123]\s+[#\d])", data):  # P1 to P3 are text, of numbers
         return "PNM"
-    return None
+    return "PAM" if re.match(rb"P[Ff]\s+\d", data) else None
 
 
 def _brand(data: bytes) -> str | None:

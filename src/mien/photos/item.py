@@ -19,7 +19,8 @@ MAX_BYTES = 256 << 20
 _HEAD = 1024
 IMAGE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".gif", ".bmp", ".dib", ".tif", ".tiff", ".webp"}
-    | {".avif", ".heic", ".heif", ".hif", ".pbm", ".pgm", ".ppm", ".pnm"}
+    | {".avif", ".heic", ".heif", ".hif", ".pbm", ".pgm", ".ppm", ".pnm", ".pam", ".pfm"}
+    | {".jp2", ".j2k", ".jpf", ".jpx", ".jxl", ".psd"}
 )
 """What counts as a picture inside of folders, globs and archives, in lower case; all else there is passed over."""
 
@@ -30,14 +31,14 @@ class Address:
 
     Attributes:
         kind: "file"; "cut", a piece of a file; "packed", a member of an archive that must be unpacked from its start;
-            "failing", a failure known already.
+            "zipped", a member of a ZIP archive; "failing", a failure known already.
         path: of the file or archive; of a failure its sentence.
-        start: first byte of a piece; number of a packed member among the archive's pictures.
-        size: bytes of a piece; of a packed member when unpacked.
+        start: first byte of a piece; number of a packed or zipped member among the archive's pictures.
+        size: bytes of a piece; of a packed or zipped member when unpacked.
         error: kind of a failure, see `mien.errors`.
     """
 
-    kind: Literal["file", "cut", "packed", "failing"]
+    kind: Literal["file", "cut", "packed", "zipped", "failing"]
     path: str
     start: int = 0
     size: int = 0

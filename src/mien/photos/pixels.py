@@ -26,7 +26,10 @@ def rgb(image: Image.Image) -> Image.Image:
         The same picture in mode "RGB".
     """
     if image.mode.startswith(("I", "F")):
-        return Image.fromarray(_grey(np.asarray(image))).convert("RGB")
+        declared = 65535 if image.mode == "I" and image.format in {"PPM", "PNG"} else None
+        return Image.fromarray(by_range(np.asarray(image), declared)).convert("RGB")
+    if image.mode == "RGBA" and _alpha_unused(image):
+        return image.convert("RGBX").convert("RGB")
     if image.mode == "La":
         image = image.convert("LA")
     if image.has_transparency_data:
@@ -40,14 +43,28 @@ def rgb(image: Image.Image) -> Image.Image:
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
-def _grey(values: NDArray[Any]) -> NDArray[np.uint8]:
-    """Grey values of 16 bits, 32 bits or floating point -> [H, W] uint8, by the range that they seem to be meant in."""
+def _alpha_unused(image: Image.Image) -> bool:
+    """Whether the fourth channel of an RGBA image is no transparency.
+
+    An alpha of 0 everywhere in a BMP means that nobody wrote one, as Windows, FFmpeg and OpenCV have it too. The merged
+    picture of a PSD lies on white already, and its fourth channel may be somebody's selection.
+    """
+    return image.format == "PSD" or (image.format in {"BMP", "DIB"} and image.getchannel("A").getextrema() == (0, 0))
+
+
+def by_range(values: NDArray[Any], full: float | None = None) -> NDArray[np.uint8]:
+    """Numbers -> uint8 of the same shape, by the range that they are, or seem to be, meant in.
+
+    Args:
+        values: 16 bits, 32 bits or floating point.
+        full: what white is; None for the least of 1 (of floating point), 255, 65535 and their largest that holds them.
+    """
     if values.dtype.itemsize == 2:
         return np.take(_TO_8_BIT, values)
-    ranges = (1, 255, 65535) if values.dtype.kind == "f" else (65535,)
+    ranges = (1, 255, 65535) if values.dtype.kind == "f" else (255, 65535)
     finite: NDArray[np.float32] = np.nan_to_num(values.astype(np.float32), posinf=0.0, neginf=0.0)
     top = float(finite.max(initial=0))
-    full = next((end for end in ranges if top <= end), top)
+    full = full or next((end for end in ranges if top <= end), top)
     return (np.clip(finite, 0, full) * (255 / full) + 0.5).astype(np.uint8)
 
 
@@ -55,7 +72,8 @@ def eight_bit(array: NDArray[Any]) -> NDArray[np.uint8]:
     """Pixels of an array as uint8: 16 bits and 0..1 are scaled to 0..255.
 
     Args:
-        array: uint8, uint16 or floating point of any shape.
+        array: uint8, uint16 or floating point of any shape; other whole numbers count as 8 bits where none is above
+            255, else as 16 bits.
 
     Raises:
         NotAnImage: another type, or values outside of its range.
@@ -64,9 +82,14 @@ def eight_bit(array: NDArray[Any]) -> NDArray[np.uint8]:
         return array
     if array.dtype.kind == "u" and array.dtype.itemsize == 2:
         return np.take(_TO_8_BIT, array)
-    if not np.issubdtype(array.dtype, np.floating):
+    whole = array.dtype.kind in "iu"
+    if not whole and not np.issubdtype(array.dtype, np.floating):
         raise NotAnImage(f"pixels must be uint8, uint16 or floating point, not {array.dtype}: convert them first")
     low, high = float(array.min()), float(array.max())
+    if whole:
+        if low < 0 or high > 65535:
+            raise NotAnImage(f"whole numbers must lie in 0..255 or 0..65535, these in {low:g}..{high:g}: give uint8")
+        return array.astype(np.uint8) if high <= 255 else np.take(_TO_8_BIT, array)
     if not -_OVERSHOOT <= low <= high <= 1 + _OVERSHOOT:
         raise NotAnImage(
             f"floating point pixels must lie in 0..1, these in {low:g}..{high:g}: divide by 255 or give uint8"

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.photos.decode import DecodeOptions
+from mien.photos.decode import DecodeOptions, Fit
 
 AVAILABLE = os.name == "posix"
 """Whether the system has such processes."""
@@ -51,7 +51,9 @@ class Process:
             shared: hand photos and pixels over in shared memory.
         """
         self.pipe, theirs = Pipe()
-        self._size = max(limits.max_bytes, 3 * (limits.target_side**2 if limits.target_side else limits.max_pixels))
+        # Analyzers ask for any size where none is fixed. Pages count once they are used.
+        fixed = limits.target_side if isinstance(limits.target_side, int) else None
+        self._size = max(limits.max_bytes, 3 * (fixed**2 if fixed else limits.max_pixels))
         handle = -1
         self._sheet: mmap.mmap | None = None
         if shared:
@@ -90,20 +92,22 @@ class Process:
             raise EOFError
         self.pipe.recv_bytes(_LONGEST_RECORD)
 
-    def order(self, data: bytes, options: DecodeOptions, seconds: float) -> None:
+    def order(self, data: bytes, options: DecodeOptions, seconds: float, fit: Fit | None = None) -> None:
         """Have a photo decoded.
 
         Args:
             data: the encoded photo, of no more bytes than the limits that the process was started with.
             options: limits.
             seconds: after which the process ends by itself.
+            fit: size to decode at, in place of that of the limits.
 
         Raises:
             OSError: it has ended.
         """
         if self._sheet is not None:
             self._sheet[: len(data)] = data
-        record = {"size": len(data), "options": asdict(options), "seconds": seconds}
+        told = None if fit is None else asdict(fit)
+        record = {"size": len(data), "options": asdict(options), "seconds": seconds, "fit": told}
         self.pipe.send_bytes(json.dumps(record).encode())
         if self._sheet is None:
             self.pipe.send_bytes(data)
@@ -146,6 +150,13 @@ class Process:
         except subprocess.TimeoutExpired:
             self.kill()
             return self._process.wait()
+
+    def forget(self) -> None:
+        """Give back what belongs to it here, and leave it alone: another process is its parent."""
+        self._process.returncode = 0  # or it would be waited for
+        self.pipe.close()
+        if self._sheet is not None:
+            self._sheet.close()
 
     def bury(self) -> int:
         """Like `wait`, and give back what belongs to it; nobody else may use it any more."""

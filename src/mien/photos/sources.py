@@ -1,4 +1,4 @@
-"""Where photos lie: path | folder | glob | tar | '-' -> items, in a stable order and none read before it is wanted."""
+"""Where photos lie: path | folder | glob | tar | zip | '-' -> items, in a stable order, none read too early."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from typing import BinaryIO, TextIO
 
 from mien.errors import PhotoEmpty, PhotoMissing, PhotoUnreadable, UsageError
 from mien.names import absent, is_address, printable
+from mien.photos import tarfiles, zipfiles
 from mien.photos.formats import is_text
 from mien.photos.item import IMAGE_SUFFIXES, MAX_BYTES, Item, is_picture, read_file
-from mien.photos.tarfiles import members
 
 __all__ = ["IMAGE_SUFFIXES", "Item", "items", "read_file"]
 
-_ARCHIVE = re.compile(r"\.(tar|tar\.gz|tgz)$", re.IGNORECASE)
+ARCHIVE = re.compile(r"\.(tar|tar\.gz|tgz|zip)$", re.IGNORECASE)
+"""Names of archives."""
 _HEAD = 64
 
 
@@ -39,7 +40,7 @@ def items(
       to folders are followed, each folder once.
     - A glob gives the pictures that match, in natural order; `**` is any depth. It only counts as one where no file
       has that name.
-    - A .tar, .tar.gz or .tgz gives the pictures in it, in its order.
+    - A .tar, .tar.gz, .tgz or .zip gives the pictures in it, in its order.
     - "-" is standard input: the bytes of one picture, or else a list of paths, one a line.
 
     What cannot be had (a missing path, a folder without pictures, a broken archive) is an item whose `read` says why.
@@ -66,13 +67,36 @@ def items(
             yield from _unfold(str(entry), max_bytes, regular=regular)
 
 
+def opened(stream: BinaryIO, name: str, max_bytes: int) -> tuple[str, Item]:
+    """A binary file that is open, as an item; it is read at once, from where it stands.
+
+    Args:
+        stream: the file; it is left open.
+        name: what to call it where it has no name of its own.
+        max_bytes: no more than this is read.
+
+    Raises:
+        UsageError: it gives text.
+    """
+    own = getattr(stream, "name", None)
+    source = printable(own) if isinstance(own, str) and own else name
+    try:
+        data = stream.read(max_bytes + 1)
+    except (OSError, ValueError) as error:  # a closed file, a device that fails
+        return source, Item.failing(source, PhotoUnreadable, f"{source} cannot be read: {error}")
+    if not isinstance(data, bytes | bytearray | memoryview):
+        raise UsageError(f"{source} gives {type(data).__name__}: open it in binary mode, 'rb'")
+    held = bytes(data)
+    return source, Item(source, lambda: held)
+
+
 def _unfold(path: str, max_bytes: int, *, regular: bool = True) -> Iterator[Item]:
     """The items of one file, folder, archive or glob."""
     # os.path says False to names that no file can have; the methods of Path raise.
     if os.path.isdir(path):  # noqa: PTH112
         yield from _some(_walk(path, max_bytes), path, f"the folder {printable(path)} holds no pictures")
-    elif _ARCHIVE.search(path) and (os.path.isfile(path) if regular else os.path.exists(path)):  # noqa: PTH110, PTH113
-        yield from members(path, max_bytes)
+    elif ARCHIVE.search(path) and (os.path.isfile(path) if regular else os.path.exists(path)):  # noqa: PTH110, PTH113
+        yield from (zipfiles if path.lower().endswith(".zip") else tarfiles).members(path, max_bytes)
     elif is_address(path) and not os.path.lexists(path):
         yield Item.failing(path, PhotoMissing, absent(path))
     elif glob.has_magic(path) and not os.path.lexists(path):
@@ -141,7 +165,7 @@ def _matches(pattern: str, max_bytes: int) -> Iterator[Item]:
         hidden = [part for part in match.parts if part.startswith(".")]
         if not all(any(fnmatchcase(part, named) for named in dotted) for part in hidden):
             continue
-        wanted = is_picture(match.name) or _ARCHIVE.search(match.name)
+        wanted = is_picture(match.name) or ARCHIVE.search(match.name)
         if "**" not in path.parts if match.is_dir() else wanted:
             yield from _unfold(str(match), max_bytes)
 

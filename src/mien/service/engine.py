@@ -26,7 +26,7 @@ from mien.analyzer import Analyzer, Draft
 from mien.cores import physical_cores
 from mien.errors import MienError, PhotoError
 from mien.estimate.estimator import Estimates
-from mien.photos.decode import Picture
+from mien.photos.decode import Fit, Picture
 from mien.photos.decoders import Decoders, GivenUp, Unfinished
 from mien.results import Failure, Photo
 from mien.service.pace import Pace
@@ -63,16 +63,28 @@ class Order:
     caller: str = ""
 
 
+class _SetAside(Exception):
+    """A photo takes long to decode."""
+
+    def __init__(self, begun: Unfinished, fit: Fit) -> None:
+        super().__init__()
+        self.begun = begun
+        self.fit = fit
+
+
 @dataclass(slots=True)
 class _Job:
-    """An order on its way. Its future can be cancelled until the answer is there."""
+    """An order on its way. Its future can be cancelled until the answer is there.
+
+    A photo whose decoding takes long is looked at anew when that is done. Meanwhile it keeps what took long: `opened`.
+    """
 
     order: Order
     future: Future[tuple[Photo, Draft]] = field(default_factory=Future)
     draft: Draft | None = None
     ready: float = 0.0
     parts: list[Estimates] = field(default_factory=list)
-    decoded: Future[Picture] | None = None
+    opened: dict[Fit, Future[Picture]] = field(default_factory=dict)
 
     @property
     def faces(self) -> int:
@@ -254,10 +266,11 @@ class Engine:
         if job.future.cancelled():
             return
         try:
-            photo = self._decode(job)
-            if photo is None:
-                return
+            photo = order.data if self._decoders is None else partial(self._open, job, self._decoders)
             draft = order.analyzer.look(photo, order.source)
+        except _SetAside as aside:
+            self._set_aside(job, aside)
+            return
         except PhotoError as error:
             draft = Draft(order.source, error=Failure(error.kind, str(error)))
         except MienError as error:
@@ -273,6 +286,7 @@ class Engine:
         if order.max_faces is not None:
             for found in (draft.detections, draft.chips, draft.qualities):
                 del found[order.max_faces :]
+        job.opened.clear()
         job.draft, job.ready = draft, time.monotonic()
         if job.faces > CROWD * self._max_batch:
             self._answer_crowd(job)
@@ -283,35 +297,41 @@ class Engine:
         else:
             self._answer([job])
 
-    def _decode(self, job: _Job) -> Picture | bytes | None:
-        """The picture of a photo, or its bytes where the analyzer is to decode them; None where it is set aside."""
-        if self._decoders is None:
-            return job.order.data
-        if job.decoded is not None:
-            return job.decoded.result()
-        begun = self._decoders.begin(job.order.data)
+    def _open(self, job: _Job, decoders: Decoders, fit: Fit) -> Picture:
+        """The picture of a photo at some size.
+
+        Raises:
+            _SetAside: decoding it takes long.
+        """
+        if fit in job.opened:
+            return job.opened[fit].result()
+        begun = decoders.begin(job.order.data, fit)
         if isinstance(begun, Picture):
             return begun
+        raise _SetAside(begun, fit)
+
+    def _set_aside(self, job: _Job, aside: _SetAside) -> None:
+        """Go on with others while a photo is being decoded."""
         with self._change:
             self._aside += 1
         self._pace.leave(job.future)
-        threading.Thread(target=self._finish, args=(job, begun), name="mien-aside", daemon=True).start()
-        return None
+        threading.Thread(target=self._finish, args=(job, aside), name="mien-aside", daemon=True).start()
 
-    def _finish(self, job: _Job, begun: Unfinished) -> None:
+    def _finish(self, job: _Job, aside: _SetAside) -> None:
         """Wait for a photo that was set aside, and have it looked at."""
         assert self._decoders is not None
-        job.decoded = Future()
+        decoded: Future[Picture] = Future()
         try:
-            job.decoded.set_result(self._decoders.finish(begun, job.future.cancelled))
+            decoded.set_result(self._decoders.finish(aside.begun, job.future.cancelled))
             self._pace.begin(job.future)
         except GivenUp:
             job.future.cancel()
         except Exception as error:  # noqa: BLE001 - raised where the photo is looked at
-            job.decoded.set_exception(error)
+            decoded.set_exception(error)
         with self._change:
             self._aside -= 1
-            if job.decoded.done():
+            if decoded.done():
+                job.opened[aside.fit] = decoded
                 self._decoded.append(job)
             self._change.notify_all()
 

@@ -6,8 +6,10 @@ import ipaddress
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from mien.errors import UsageError
+from mien.looking import Rotation
 from mien.service import keys
 
 MEBIBYTE = 1 << 20
@@ -20,7 +22,9 @@ class Settings:
     Attributes:
         models: names or folders of the models it answers with; the first is the default.
         detector: finds the faces, see `mien.analyzer.Options`.
-        min_face: smallest face to look for, in pixels of the decoded picture.
+        min_face: smallest face to look for, in pixels of the photo; None for the default of `mien.analyzer.Options`.
+        side: longer side that big photos are reduced to; None for full size, "auto" for what `min_face` needs.
+        rotate: how photos are turned before faces are looked for, see `mien.analyzer.Options`.
         workers: threads that decode, find faces and estimate; 0 for one a physical core.
         threads: cores that the network may use for one batch; 1 is best where there are several workers.
         max_batch: most faces, of whatever requests, that go through the network together.
@@ -55,7 +59,9 @@ class Settings:
 
     models: tuple[str, ...] = ("mien-m",)
     detector: str = "mtcnn"
-    min_face: int = 30
+    min_face: int | None = None
+    side: int | Literal["auto"] | None = "auto"
+    rotate: Rotation = "auto"
     workers: int = 0
     threads: int = 1
     max_batch: int = 8

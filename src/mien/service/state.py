@@ -71,10 +71,14 @@ def load(settings: Settings, metrics: Metrics | None = None) -> State:
     options = Options(
         detector=settings.detector,
         min_face=settings.min_face,
+        rotate=settings.rotate,
         threads=settings.threads,
         batch_size=settings.max_batch,
         decode=DecodeOptions(
-            max_pixels=settings.max_pixels, max_bytes=settings.max_body, max_memory=settings.decode_memory
+            max_pixels=settings.max_pixels,
+            max_bytes=settings.max_body,
+            max_memory=settings.decode_memory,
+            target_side=settings.side,
         ),
     )
     analyzers: dict[str, Analyzer] = {}

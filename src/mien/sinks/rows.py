@@ -42,6 +42,9 @@ COLUMNS: dict[str, type] = {
     **{f"{point}_{axis}": float for point in POINTS for axis in "xy"},
     "error_kind": str,
     "error_message": str,
+    "scale": float,
+    "turned": int,
+    "incomplete": bool,
 }
 """Columns of CSV and Parquet. `faces` counts the faces of the photo, `face` numbers them from 0, largest first;
 `quality_flags` are separated by spaces, empty for a good view. A photo without a face, or one that failed, has one row
@@ -62,6 +65,9 @@ def rows(photo: Photo, *, pmf: bool = False, pictures: Sequence[str] = ()) -> It
         "model": photo.model,
         "width": photo.width,
         "height": photo.height,
+        "scale": None if photo.scale is None else round(photo.scale, 4),
+        "turned": photo.turned,
+        "incomplete": photo.incomplete,
         "faces": len(photo.faces),
     }
     tail = {
@@ -165,7 +171,7 @@ class Parquet:
             import pyarrow.parquet as pq
         except ImportError as error:
             raise MissingExtra.named("Parquet output", "scale") from error
-        kinds = {int: pa.int32(), float: pa.float32(), str: pa.string()}
+        kinds = {int: pa.int32(), float: pa.float32(), str: pa.string(), bool: pa.bool_()}
         fields = [(name, kinds[kind]) for name, kind in COLUMNS.items()]
         fields += [(name, pa.string()) for name in pictures]
         if pmf:

@@ -71,7 +71,9 @@ class Analysis:
         self._calibration = analyzer.config.calibration or Calibration.identity()
         # Averages need the probability of each frame's gender, not a label "uncertain", which hides the likelier one.
         self._analyzer = copy.copy(analyzer)
-        self._analyzer.options = replace(analyzer.options, abstain=0.5)
+        # Frames without a face are the rule: turning each of them would take four times as long.
+        turn = 0 if analyzer.options.rotate == "auto" else analyzer.options.rotate
+        self._analyzer.options = replace(analyzer.options, abstain=0.5, rotate=turn)
         self._pictures = pictures
         self._tracker = tracker.Tracker(options)
         self._averages: dict[tracker.Path, Average] = {}

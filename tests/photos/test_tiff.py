@@ -1,0 +1,210 @@
+"""TIFF of every layout, written by tifffile: the pixels that were meant, or a refusal as unsupported."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from PIL import Image
+
+from mien.errors import PhotoTruncated, PhotoUnsupported
+from mien.photos import DecodeOptions, decode, from_pil
+
+FULL = DecodeOptions(target_side=None)
+RNG = np.random.default_rng(3)
+LAYOUTS = {"minisblack": 1, "miniswhite": 1, "rgb": 3, "separated": 4}
+
+
+def written(pixels: NDArray[Any], **options: Any) -> bytes:
+    out = io.BytesIO()
+    tifffile.imwrite(out, pixels, **options)
+    return out.getvalue()
+
+
+def stored(shown: NDArray[Any], kind: str) -> NDArray[Any]:
+    """Samples from 0 to 1 as numbers of a type, in the whole of its range."""
+    dtype = np.dtype(kind)
+    if dtype.kind == "f":
+        return shown.astype(dtype)
+    limits = np.iinfo(dtype)
+    return np.rint(limits.min + shown * (int(limits.max) - int(limits.min))).astype(dtype)
+
+
+def rgb_of(samples: NDArray[Any], photometric: str) -> NDArray[Any]:
+    """What samples from 0 to 1 mean, [H, W, 3] from 0 to 255."""
+    if photometric == "miniswhite":
+        samples = 1 - samples
+    if photometric == "separated":
+        samples = (1 - samples[..., :3]) * (1 - samples[..., 3:])
+    return 255 * np.repeat(samples, 3 // samples.shape[2], axis=2)
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(
+    size=st.tuples(st.integers(1, 40), st.integers(1, 40)),
+    kind=st.sampled_from(["u1", "u1", "u2", "u2", "u4", "i1", "i2", "i4", "f2", "f4", "f8"]),
+    photometric=st.sampled_from(sorted(LAYOUTS)),
+    planes=st.booleans(),
+    alpha=st.sampled_from([None, "unspecified", "unassalpha"]),
+    order=st.sampled_from("<>"),
+    compression=st.sampled_from([None, "zlib", "lzma"]),
+    predictor=st.booleans(),
+    tile=st.sampled_from([None, (16, 16), (32, 16)]),
+    rows=st.integers(1, 50),
+    big=st.booleans(),
+)
+def test_truth_or_unsupported(  # noqa: PLR0917
+    size: tuple[int, int],
+    kind: str,
+    photometric: str,
+    planes: bool,
+    alpha: str | None,
+    order: Any,
+    compression: Any,
+    predictor: bool,
+    tile: Any,
+    rows: int,
+    big: bool,
+) -> None:
+    colours = LAYOUTS[photometric]
+    samples = RNG.integers(0, 256, (*size, colours + (alpha is not None))) / 255
+    pixels = stored(samples, kind)
+    options: dict[str, Any] = {"tile": tile} if tile else {"rowsperstrip": rows}
+    if alpha:
+        options["extrasamples"] = [alpha]
+    if compression == "zlib" and predictor and kind[0] != "f":
+        options["predictor"] = 2
+    if pixels.shape[2] == 1:
+        pixels = pixels[..., 0]
+    elif planes:
+        pixels, options["planarconfig"] = np.moveaxis(pixels, 2, 0), "separate"
+    else:
+        options["planarconfig"] = "contig"
+    data = written(pixels, photometric=photometric, byteorder=order, compression=compression, bigtiff=big, **options)
+    try:
+        shown = decode(data, FULL).pixels
+    except PhotoUnsupported:
+        assert kind not in {"u1", "u2"}
+        return
+    meant = rgb_of(samples[..., :colours], photometric)
+    if alpha == "unassalpha" and photometric != "separated":
+        meant = meant * samples[..., -1:] + 255 * (1 - samples[..., -1:])
+    np.testing.assert_allclose(shown, meant, atol=2)
+
+
+@pytest.mark.parametrize("bits", [2, 4, 6, 10, 12, 14])
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("white", [False, True])
+def test_packed_samples(bits: int, order: str, white: bool) -> None:
+    """Samples of odd depths lie bit by bit behind each other, the highest first, and rows begin with a byte."""
+    values = RNG.integers(0, 1 << bits, (9, 13))
+    packed = np.packbits(((values[..., None] >> np.arange(bits)[::-1]) & 1).astype(np.uint8).reshape(9, -1), axis=1)
+    from mien.photos.tiff import plain
+
+    tags = {256: 13, 257: 9, 258: bits, 259: 1, 262: 0 if white else 1, 277: 1, 278: 4}
+    strips = [packed[top : top + 4].tobytes() for top in (0, 4, 8)]
+    shown = decode(plain(order, strips, tags), FULL).pixels[..., 0]
+    meant = values * 255 / ((1 << bits) - 1)
+    np.testing.assert_allclose(shown, 255 - meant if white else meant, atol=1)
+
+
+@pytest.mark.parametrize("compression", ["tiff_lzw", "packbits", "tiff_deflate"])
+def test_planes_and_depth_under_any_compression(compression: str) -> None:
+    """Strips that Pillow has packed as grey bytes, put together as 16-bit planes."""
+    from mien.photos.tiff import page, plain
+
+    values = RNG.integers(0, 65536, (3, 8, 10)).astype("<u2")
+    strips, method = [], 0
+    for plane in values:
+        out = io.BytesIO()
+        Image.fromarray(plane.view(np.uint8).reshape(8, 20)).save(out, "TIFF", compression=compression)
+        found = page(out.getvalue())
+        method = found.number(259)
+        at, count = found.number(273), found.number(279)
+        strips.append(out.getvalue()[at : at + count])
+    tags = {256: 10, 257: 8, 258: 16, 259: method, 262: 2, 277: 3, 278: 8, 284: 2}
+    np.testing.assert_allclose(decode(plain("<", strips, tags), FULL).pixels, values.transpose(1, 2, 0) / 257, atol=1)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_floating_point_predictor(order: str) -> None:
+    values = np.linspace(0, 1, 15 * 11, dtype=np.float32).reshape(15, 11)
+    out = io.BytesIO()
+    Image.fromarray(values).save(out, "TIFF", compression="tiff_adobe_deflate", tiffinfo={317: 3})
+    np.testing.assert_allclose(decode(out.getvalue()).pixels[..., 0], values * 255, atol=1)
+    data = written(values, photometric="minisblack", byteorder=order, compression="zlib")  # type: ignore[arg-type]
+    np.testing.assert_allclose(decode(data).pixels[..., 0], values * 255, atol=1)
+
+
+class TestPages:
+    RGB = RNG.integers(0, 256, (24, 32, 3), np.uint8)
+
+    @pytest.mark.parametrize("thumbnails", [1, 2])
+    @pytest.mark.parametrize("big", [False, True])
+    def test_the_full_size_page_counts(self, thumbnails: int, big: bool) -> None:
+        out = io.BytesIO()
+        with tifffile.TiffWriter(out, bigtiff=big) as pages:
+            for _ in range(thumbnails):
+                pages.write(self.RGB[::4, ::4], photometric="rgb", subfiletype=1)
+            pages.write(self.RGB, photometric="rgb", subfiletype=0)
+        np.testing.assert_array_equal(decode(out.getvalue()).pixels, self.RGB)
+
+    def test_a_mask_in_front_is_no_picture(self) -> None:
+        out = io.BytesIO()
+        with tifffile.TiffWriter(out, byteorder="<") as pages:
+            pages.write(self.RGB[..., 0], photometric="minisblack", subfiletype=2)
+            pages.write(self.RGB, photometric="rgb", subfiletype=0)
+        page, mask = (b"\xfe\0\4\0\1\0\0\0" + bytes([kind]) for kind in (2, 4))
+        data = out.getvalue().replace(page, mask)
+        assert mask in data
+        np.testing.assert_array_equal(decode(data).pixels, self.RGB)
+
+    def test_pages_that_lead_to_each_other(self) -> None:
+        data = bytearray(written(self.RGB, photometric="rgb", subfiletype=1, byteorder="<", metadata=None))
+        (at,) = np.frombuffer(data, "<u4", 1, 4)
+        (count,) = np.frombuffer(data, "<u2", 1, int(at))
+        place = int(at) + 2 + 12 * int(count)
+        data[place : place + 4] = data[4:8]
+        with pytest.raises(PhotoUnsupported, match="raw data"):
+            decode(bytes(data))
+
+
+@pytest.mark.parametrize("photometric", [32803, 34892, 9, 32844])
+def test_what_no_reader_knows_is_unsupported(photometric: int) -> None:
+    data = written(np.zeros((8, 8), np.uint8), photometric="minisblack", byteorder="<")
+    at = data.index(b"\x06\x01\x03\0\x01\0\0\0") + 8
+    with pytest.raises(PhotoUnsupported):
+        decode(data[:at] + photometric.to_bytes(2, "little") + data[at + 2 :])
+
+
+def test_shared_bigtiff_of_motorola(shared: Path) -> None:
+    data = (shared / "cases" / "BigTIFFMotorola.tif").read_bytes()
+    np.testing.assert_allclose(decode(data).pixels, tifffile.imread(io.BytesIO(data)), atol=1)
+
+
+def test_libtiff_is_silent(capfd: pytest.CaptureFixture[str]) -> None:
+    out = io.BytesIO()
+    Image.fromarray(TestPages.RGB).save(out, "TIFF", compression="tiff_lzw")
+    data = bytearray(out.getvalue())
+    data[20:200] = bytes(180)
+    with pytest.raises(PhotoTruncated):
+        decode(bytes(data))
+    assert capfd.readouterr().err == ""
+
+
+def test_pil_images_that_pillow_has_misread_are_refused(tmp_path: Path) -> None:
+    grey = RNG.integers(0, 65536, (20, 30)).astype(np.uint16)
+    with Image.open(io.BytesIO(written(grey, photometric="minisblack"))) as image:
+        np.testing.assert_allclose(from_pil(image).pixels[..., 0], grey / 257, atol=1)
+    with (
+        Image.open(io.BytesIO(written(grey, photometric="miniswhite"))) as image,
+        pytest.raises(PhotoUnsupported, match="give the file"),
+    ):
+        from_pil(image)
