@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields
 from itertools import islice
 from pathlib import Path
 from threading import Lock
-from typing import Any, BinaryIO, TypeAlias
+from typing import Any, BinaryIO, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -280,7 +280,7 @@ class Analyzer:
         elif isinstance(
             photos, str | Path | Item | bytes | bytearray | memoryview | Image.Image | np.ndarray
         ) or hasattr(photos, "read"):
-            photos = [photos]
+            photos = [cast(Input, photos)]
         for position, photo in enumerate(photos):
             match photo:
                 case str() | Path():
