@@ -174,14 +174,9 @@ def test_a_crowd_of_small_faces_in_a_big_photo(examples: Path) -> None:
             portrait = image.convert("RGB")
         box = detector.detect(np.asarray(portrait))[0].box
         side = max(box.width, box.height)
-        around = portrait.crop(
-            tuple(
-                round(v) for v in (box.left - side / 2, box.top - side / 2, box.right + side / 2, box.bottom + side / 2)
-            )
-        )
-        heads.append(
-            around.resize(tuple(round(length * 51 / side) for length in around.size), Image.Resampling.LANCZOS)
-        )
+        left, top = round(box.left - side / 2), round(box.top - side / 2)
+        around = portrait.crop((left, top, left + round(2 * side), top + round(2 * side)))
+        heads.append(around.resize((102, 102), Image.Resampling.LANCZOS))
     crowd = Image.new("RGB", (4000, 1200), (110, 120, 130))
     places = [(x, y) for y in range(5, 1000, 200) for x in range(10, 3800, 160)]
     for number, place in enumerate(places):

@@ -34,7 +34,7 @@ def stored(shown: NDArray[Any], kind: str) -> NDArray[Any]:
     if dtype.kind == "f":
         return shown.astype(dtype)
     limits = np.iinfo(dtype)
-    return np.rint(limits.min + shown * (int(limits.max) - int(limits.min))).astype(dtype)
+    return np.asarray(np.rint(limits.min + shown * (int(limits.max) - int(limits.min))), dtype)
 
 
 def rgb_of(samples: NDArray[Any], photometric: str) -> NDArray[Any]:
@@ -43,7 +43,7 @@ def rgb_of(samples: NDArray[Any], photometric: str) -> NDArray[Any]:
         samples = 1 - samples
     if photometric == "separated":
         samples = (1 - samples[..., :3]) * (1 - samples[..., 3:])
-    return 255 * np.repeat(samples, 3 // samples.shape[2], axis=2)
+    return np.asarray(255 * np.repeat(samples, 3 // samples.shape[2], axis=2))
 
 
 @settings(max_examples=150, deadline=None, derandomize=True)
@@ -139,7 +139,7 @@ def test_floating_point_predictor(order: str) -> None:
     out = io.BytesIO()
     Image.fromarray(values).save(out, "TIFF", compression="tiff_adobe_deflate", tiffinfo={317: 3})
     np.testing.assert_allclose(decode(out.getvalue()).pixels[..., 0], values * 255, atol=1)
-    data = written(values, photometric="minisblack", byteorder=order, compression="zlib")  # type: ignore[arg-type]
+    data = written(values, photometric="minisblack", byteorder=order, compression="zlib")
     np.testing.assert_allclose(decode(data).pixels[..., 0], values * 255, atol=1)
 
 
