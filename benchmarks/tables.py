@@ -330,6 +330,21 @@ def abroad(model: str) -> Lines:
     return table(rows)
 
 
+def collections(*names: str) -> Lines:
+    """Several models on several collections, in short: MAE, share of genders right, share of ages in 90 % intervals."""
+    records = [load(f"{name}-abroad")["collections"] for name in names]
+    rows: Rows = [("collection", *(f"`{name}`" for name in names))]
+    for same in zip(*records, strict=True):
+        told = []
+        for one in same:
+            everything = one["report"]["subsets"]["all"]
+            age, gender = everything["age"], everything["gender"].get("accuracy")
+            shares = [f"{100 * figure['value']:.1f}" if figure else "-" for figure in (gender, age["coverage"])]
+            told.append(" / ".join([f"{age['mae']['value']:.2f}", *shares]))
+        rows.append((same[0]["name"], *told))
+    return table(rows)
+
+
 def peers_abroad() -> Lines:
     """The tools beside mien on several collections, on the faces that all of them found."""
     record = load("peers-abroad")
@@ -363,6 +378,7 @@ TABLES: dict[str, Callable[..., Lines]] = {
     "robustness": robustness,
     "systems": systems,
     "abroad": abroad,
+    "collections": collections,
     "peers-abroad": peers_abroad,
 }
 
