@@ -38,7 +38,7 @@ class DotDetector:
     name: ClassVar[str] = "dots"
     aligned: ClassVar[bool] = False
 
-    def detect(self, pixels: Pixels) -> list[Detection]:
+    def detect(self, pixels: Pixels, min_face: float | None = None) -> list[Detection]:
         points = []
         for colour in np.array(DOTS):
             near = cv2.inRange(pixels, np.clip(colour - 60, 0, 255), np.clip(colour + 60, 0, 255))
