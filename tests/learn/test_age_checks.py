@@ -59,5 +59,5 @@ def test_limits_without_faces_are_left_out() -> None:
 
 
 def test_too_few_faces_are_refused() -> None:
-    with pytest.raises(DataError, match="no limit has 100 faces"):
+    with pytest.raises(DataError, match="a limit needs 100 faces"):
         fit(np.full((50, 117), 1 / 117), np.arange(50), source="")

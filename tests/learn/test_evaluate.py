@@ -327,7 +327,8 @@ def test_a_file_without_predictions_gets_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "junk.parquet").write_bytes(b"junk")
     parquet.write_table(table({"file": ["a"]}), tmp_path / "other.parquet")
     for name in ("junk.parquet", "other.parquet", "nowhere.parquet"):
-        with pytest.raises(DataError, match="no table of predictions"):
+        told = "no file lies at" if name == "nowhere.parquet" else "no table of predictions"
+        with pytest.raises(DataError, match=told):
             Predictions.load(tmp_path / name)
 
 

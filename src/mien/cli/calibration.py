@@ -91,11 +91,12 @@ def _reference_fold(
     data: Path, folds: Path | None, fold: str | None, asked: str | None, saved: Path | None
 ) -> str | None:
     """The fold to learn a constant width from; None: there is none, and none was asked for."""
+    from mien.learn.folds import ALL
     from mien.learn.manifest import read
 
     if asked is None:
         there = set(read(data, folds).fold.tolist())
-        asked = "val" if "val" in there and fold not in (None, "val") else None
+        asked = "val" if "val" in there and fold not in (None, ALL, "val") else None
     if asked is None and saved is not None:
         raise UsageError("--reference-predictions needs --reference-fold, which says whose answers they are")
     if asked is not None and asked == fold:

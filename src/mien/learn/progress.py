@@ -49,8 +49,9 @@ class Change:
 def change(now: torch.Tensor, start: torch.Tensor) -> Change | None:
     """The mean of paired differences now - start, over faces that both have; None where these are fewer than ten.
 
-    >>> change(torch.arange(20.0), torch.arange(20.0) + torch.tensor([1.0, 3.0]).repeat(10))
-    Change(mean=-2.0, chance=0.4496681368805269)
+    >>> found = change(torch.arange(20.0), torch.arange(20.0) + torch.tensor([1.0, 3.0]).repeat(10))
+    >>> found.mean, round(found.chance, 3)
+    (-2.0, 0.45)
     """
     differences = (now - start).double()
     known = differences[torch.isfinite(differences)]

@@ -117,6 +117,6 @@ def test_for_programs_and_for_people(report: AgeCheckReport) -> None:
     assert record["groups"]["below"]["faces"] == report.limits[18].cells["below"].faces
     assert record["challenge_age"][0]["age"] == 18
     text = report.to_markdown()
-    assert "at most 5.00% false passes" in text
+    assert "at most 5 % false passes" in text
     assert "Limit 16, by age" in text
     assert len(plot(report).axes) == 4

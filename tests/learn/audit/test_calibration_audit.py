@@ -499,7 +499,7 @@ def test_the_command_prints_a_table_json_or_a_page(
     page = tmp_path / "page.html"
     assert run(*common, "--format", "html", "--output", page) == f"{page}\n"
     assert "--reference-fold val --level 0.9" in page.read_text(encoding="utf-8")
-    alone = json.loads(run(model, "--data", chips, "--quiet", "--format", "json"))
+    alone = json.loads(run(model, "--data", chips, "--fold", "all", "--quiet", "--format", "json"))
     assert alone["counts"]["measured"] == 80
     assert alone["age"]["constant_width"] is None
 
@@ -549,7 +549,7 @@ def test_what_cannot_be_audited_gets_a_sentence(
     with pytest.raises(UsageError, match="unknown fold 'vall': did you mean 'val'"):
         run(*common, "--fold", "test", "--reference-fold", "vall")
     with pytest.raises(DataError, match="40 faces are both measured and in the reference fold 'val'"):
-        run(*common, "--reference-fold", "val")
+        run(*common, "--fold", "all", "--reference-fold", "val")
     with pytest.raises(UsageError, match="needs --reference-fold"):
         run(*common, "--reference-predictions", tmp_path / "val")
     with pytest.raises(DataError, match="40 faces of known age are too few to learn a constant width"):

@@ -421,7 +421,7 @@ def test_saved_predictions_serve_as_well(model: Path, chips: Path, tmp_path: Pat
         (["--by", "race", "--output", "/nowhere/x.md"], 2, "no folder /nowhere"),
         (["--by", "race", "--plot", "x.bmp"], 2, "unknown kind of drawing '.bmp'"),
         (["--by", "race", "--level", "1"], 2, "--level must lie between 0 and 1"),
-        (["--by", "race", "--predictions", "nothing.parquet"], 6, "no table of predictions"),
+        (["--by", "race", "--predictions", "nothing.parquet"], 6, "no file lies at nothing.parquet"),
     ],
 )
 def test_bad_input_is_answered_with_a_sentence(
