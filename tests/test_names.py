@@ -56,7 +56,7 @@ def test_the_bytes_are_odd(odd: Path) -> None:
 @pytest.mark.parametrize("output", [f"{ODD}-out.mp4", f"{ODD}-out.avi", "plain-out.mkv"])
 def test_a_video_goes_in_and_out(odd: Path, *, name: str, option: list[str], output: str) -> None:
     done = mien("video", *option, name, "--output", output, "--records", f"{ODD}.csv")
-    assert (done.exit_code, done.stderr) == (0, "")
+    assert (done.exit_code, done.stderr.count("\n")) == (0, 1)
     with Clip(odd / output) as written:
         assert len(list(written)) == 6
     assert (odd / f"{ODD}.csv").read_text().count("\n") > 2
@@ -78,7 +78,7 @@ def test_a_camera_that_is_not_there_is_a_sentence(odd: Path) -> None:
 @pytest.mark.parametrize("form", ["csv", "parquet", "jsonl"])
 def test_photos_models_and_tables(odd: Path, form: str) -> None:
     done = mien("predict", f"{ODD}.png", "--detector", "whole", "--output", f"{ODD}.{form}")
-    assert (done.exit_code, done.stderr) == (0, "")
+    assert (done.exit_code, done.stderr.count("\n")) == (0, 1)
     assert b"udce9.png" in (odd / f"{ODD}.{form}").read_bytes() or form == "parquet"
 
 
@@ -94,7 +94,7 @@ def test_a_database_of_counts(odd: Path, prefix: str) -> None:
     database = f"{prefix}{ODD}.db"
     assert mien("count", f"{ODD}.mp4", "--birth", "1", "--min-face", "20", "--database", database).exit_code == 0
     done = mien("counts", database, "--output", f"{ODD}.csv")
-    assert (done.exit_code, done.stderr) == (0, "")
+    assert (done.exit_code, done.stderr.count("\n")) == (0, 1)
     assert r"caf\udce9.mp4" in (odd / f"{ODD}.csv").read_text()
 
 

@@ -398,9 +398,8 @@ class Analyzer:
     def put(self, estimates: Estimates, drafts: Sequence[Draft]) -> list[Photo]:
         """The last step alone: the network's answers for the chips of some photos, in order, put beside each photo."""
         low, high = self._intervals(estimates.pmf, drafts)
-        points = expectation(estimates.pmf), median(estimates.pmf), low, high
-        columns: tuple[NDArray[Any], ...] = (*points, estimates.pmf, estimates.female)
-        columns = (*columns, self._widths(estimates.pmf, drafts))
+        pmf, widths = estimates.pmf, self._widths(estimates.pmf, drafts)
+        columns = (expectation(pmf), median(pmf), low, high, pmf, estimates.female, widths)
         rows = zip(*(column.tolist() for column in columns), strict=True)
         return [self._photo(draft, islice(rows, len(draft.chips))) for draft in drafts]
 

@@ -85,7 +85,7 @@ def test_faces_do_not_wait_for_ever_while_photos_keep_coming(analyzer: Analyzer)
 
 def test_each_photo_keeps_its_own_wishes(engine: Engine, analyzer: Analyzer) -> None:
     with Hold(engine):
-        wide = engine.analyse(Order(analyzer, picture(), "wide", level=0.99))
+        wide = engine.analyse(Order(analyzer, picture(), "wide", level=0.99, abstain=0.5))
         narrow = engine.analyse(Order(analyzer, picture(), "narrow", level=0.5, abstain=0.9))
         none = engine.analyse(Order(analyzer, b"", "none"))
     wider, narrower = (future.result(30)[0].faces[0] for future in (wide, narrow))
