@@ -24,7 +24,7 @@ from mien.results import ABSTAIN
 
 THRESHOLDS = (0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
 
-WRONG = 0.45
+WRONG = 0.44
 """Where the likelier label is wrong as often as that, or more, it is hardly better than a coin's throw."""
 
 LEAST_FACES = 10
