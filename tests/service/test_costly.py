@@ -16,7 +16,7 @@ from mien.photos import DecodeOptions
 from mien.photos.decoders import Decoders
 from mien.photos.process import AVAILABLE
 from mien.service.engine import Engine, Order
-from mien.service.memory import needed, places, workers_that_fit
+from mien.service.memory import larger, needed, places, workers_that_fit
 from mien.service.pace import Pace
 from mien.service.settings import MEBIBYTE, Settings
 
@@ -128,7 +128,10 @@ def test_workers_are_as_many_as_there_is_memory_for(monkeypatch: pytest.MonkeyPa
         workers = workers_that_fit(settings)
         assert workers == 1 or needed(settings, workers) <= settings.memory
         assert workers == 8 or needed(settings, workers + 1) > settings.memory
-    assert needed(ample, 8) - needed(ample, 4) == (4 + places(8) - places(4)) * (1024 + 64) * MEBIBYTE
+    of_one = (1024 + 64) * MEBIBYTE + 3 * (4000**2 - 2048**2)
+    assert needed(ample, 8) - needed(ample, 4) == (4 + places(8) - places(4)) * of_one
+    assert larger(Settings(side=2048)) == larger(Settings(side=100)) == 0
+    assert larger(Settings(min_face=30)) == larger(Settings(side=None)) == 3 * (50_000_000 - 2048**2)
 
 
 def test_the_composed_service_fits(monkeypatch: pytest.MonkeyPatch) -> None:
