@@ -53,10 +53,8 @@ def most_pixels(min_face: int | None, limits: DecodeOptions) -> int:
     >>> most_pixels(None, DecodeOptions()), most_pixels(None, DecodeOptions(target_side=1000))
     (16000000, 1000000)
     """
-    if limits.target_side != "auto":
-        side = limits.target_side
-    else:
-        side = round(_SECOND / SHARE) if min_face is None else None
+    closest = round(_SECOND / SHARE) if min_face is None else None
+    side = closest if limits.target_side == "auto" else limits.target_side
     return limits.max_pixels if side is None else min(limits.max_pixels, side**2)
 
 
