@@ -6,6 +6,7 @@ import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.photos import costly_files
@@ -141,7 +142,9 @@ def test_the_composed_service_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     compose = yaml.safe_load((Path(__file__).parents[2] / "deploy/compose.yaml").read_text())
     service = compose["services"]["mien"]
     names = {"MIEN_MAX_HELD": "max_held", "MIEN_DECODE_MEMORY": "decode_memory"}
-    given = {names[name]: int(value) * MEBIBYTE for name, value in service["environment"].items() if name in names}
+    given: dict[str, Any] = {
+        names[name]: int(value) * MEBIBYTE for name, value in service["environment"].items() if name in names
+    }
     monkeypatch.setattr("mien.service.memory.physical_cores", lambda: 64)
     limit = int(service["mem_limit"].removesuffix("g")) << 30
     settings = Settings(memory=limit, **given)
