@@ -47,6 +47,17 @@ def smallest(min_face: int | None, side: int) -> float:
     return float(min_face) if min_face is not None else max(LEAST_FACE, side * SHARE)
 
 
+def most_pixels(min_face: int | None, limits: DecodeOptions) -> int:
+    """Pixels of the largest picture in which faces are looked for, reduced as it may be.
+
+    >>> most_pixels(None, DecodeOptions()), most_pixels(None, DecodeOptions(target_side=1000))
+    (16000000, 1000000)
+    """
+    closest = round(_SECOND / SHARE) if min_face is None else None
+    side = closest if limits.target_side == "auto" else limits.target_side
+    return limits.max_pixels if side is None else min(limits.max_pixels, side**2)
+
+
 def see(
     open_at: Callable[[Fit], Picture],
     detector: Detector,

@@ -186,7 +186,7 @@ def test_defaults_are_those_of_the_library() -> None:
 
     mine = {name: parameter.default for name, parameter in inspect.signature(predict).parameters.items()}
     shared = set(mine) & set(Options.__dataclass_fields__)
-    assert len(shared) == 10
+    assert len(shared) == 11
     assert {name: mine[name] for name in shared} == {name: getattr(Options(), name) for name in shared}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,7 @@ from tests.photos import costly_files
 from mien.analyzer import Analyzer, Options
 from mien.errors import NotAnImage, PhotoEmpty, PhotoTooCostly, PhotoTooLarge, PhotoUnreadable, UsageError
 from mien.photos import DecodeOptions, decode
+from mien.photos.decode import Fit
 from mien.photos.decoders import Decoders, GivenUp, Unfinished
 from mien.photos.process import AVAILABLE, SHARED, Process
 
@@ -250,3 +253,11 @@ def test_limits_that_cannot_be() -> None:
         DecodeOptions(max_seconds=0)
     with pytest.raises(UsageError, match="limit of seconds"):
         Decoders(DecodeOptions())
+
+
+def test_a_size_may_be_asked_for_and_copies_travel() -> None:
+    data = costly_files.saved("JPEG", side=3000)
+    with closing(pickle.loads(pickle.dumps(Decoders(LIMITS)))) as decoders:
+        for fit, side in ((Fit(1000), 1000), (Fit(1000, 0.5), 1500), (Fit(None), 3000)):
+            assert decoders.decode(data, fit).pixels.shape == (side, side, 3)
+            assert decode(data, LIMITS, reduce=fit).pixels.shape == (side, side, 3)

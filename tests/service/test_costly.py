@@ -6,6 +6,7 @@ import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.photos import costly_files
@@ -16,7 +17,7 @@ from mien.photos import DecodeOptions
 from mien.photos.decoders import Decoders
 from mien.photos.process import AVAILABLE
 from mien.service.engine import Engine, Order
-from mien.service.memory import needed, places, workers_that_fit
+from mien.service.memory import larger, needed, places, workers_that_fit
 from mien.service.pace import Pace
 from mien.service.settings import MEBIBYTE, Settings
 
@@ -128,7 +129,10 @@ def test_workers_are_as_many_as_there_is_memory_for(monkeypatch: pytest.MonkeyPa
         workers = workers_that_fit(settings)
         assert workers == 1 or needed(settings, workers) <= settings.memory
         assert workers == 8 or needed(settings, workers + 1) > settings.memory
-    assert needed(ample, 8) - needed(ample, 4) == (4 + places(8) - places(4)) * (1024 + 64) * MEBIBYTE
+    of_one = (1024 + 64) * MEBIBYTE + 3 * (4000**2 - 2048**2)
+    assert needed(ample, 8) - needed(ample, 4) == (4 + places(8) - places(4)) * of_one
+    assert larger(Settings(side=2048)) == larger(Settings(side=100)) == 0
+    assert larger(Settings(min_face=30)) == larger(Settings(side=None)) == 3 * (50_000_000 - 2048**2)
 
 
 def test_the_composed_service_fits(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,7 +142,9 @@ def test_the_composed_service_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     compose = yaml.safe_load((Path(__file__).parents[2] / "deploy/compose.yaml").read_text())
     service = compose["services"]["mien"]
     names = {"MIEN_MAX_HELD": "max_held", "MIEN_DECODE_MEMORY": "decode_memory"}
-    given = {names[name]: int(value) * MEBIBYTE for name, value in service["environment"].items() if name in names}
+    given: dict[str, Any] = {
+        names[name]: int(value) * MEBIBYTE for name, value in service["environment"].items() if name in names
+    }
     monkeypatch.setattr("mien.service.memory.physical_cores", lambda: 64)
     limit = int(service["mem_limit"].removesuffix("g")) << 30
     settings = Settings(memory=limit, max_held=given["max_held"], decode_memory=given["decode_memory"])

@@ -84,6 +84,8 @@ def test_parquet_has_the_rows_of_csv(answers: list[Photo], tmp_path: Path, pmf: 
         for name, kind in COLUMNS.items():
             if text[name] == "":
                 assert row[name] is None
+            elif kind is bool:
+                assert text[name] == str(row[name])
             else:
                 assert row[name] == (pytest.approx(float(text[name])) if kind is float else kind(text[name]))
     if pmf:

@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 
 from mien.cores import physical_cores
+from mien.looking import most_pixels
+from mien.photos.decode import FIRST_SIDE, DecodeOptions
 from mien.service.settings import MEBIBYTE, Settings
 
 OF_THE_SERVICE = 320 * MEBIBYTE
@@ -46,7 +48,16 @@ def needed(settings: Settings, workers: int, models: int = 1) -> int:
     """Bytes that the service takes at most: all its requests are held, and every worker decodes the costliest photo."""
     processes = workers + places(workers) if settings.decode_seconds else workers
     service = OF_THE_SERVICE + OF_A_MODEL * (models - 1) + settings.max_held
-    return service + processes * (settings.decode_memory + OF_A_PROCESS)
+    return service + processes * (settings.decode_memory + OF_A_PROCESS + larger(settings))
+
+
+def larger(settings: Settings) -> int:
+    """Bytes by which pictures may exceed those of 2,048 by 2,048, where a closer look is taken at small faces.
+
+    The service has such a picture too, but only when the process has done with it.
+    """
+    limits = DecodeOptions(max_pixels=settings.max_pixels, target_side=settings.side)
+    return 3 * max(0, most_pixels(settings.min_face, limits) - FIRST_SIDE**2)
 
 
 def available() -> int:

@@ -179,6 +179,11 @@ class Explanations(Record):
     model: str
     width: int | None
     height: int | None
+    scale: float | None = Field(
+        description="Size of the picture in which faces were looked for, relative to the photo: below 1 if reduced."
+    )
+    turned: Literal[0, 90, 180, 270] = Field(description="Degrees clockwise by which it was turned to see the faces.")
+    incomplete: bool = Field(description="Whether the file ends before all of the picture has come.")
     faces: list[ExplainedFaceRecord]
     error: FailureRecord | None
 
