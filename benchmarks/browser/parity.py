@@ -27,7 +27,7 @@ from playwright.sync_api import Page, sync_playwright
 
 import mien
 from mien.faces.align import resize_chip
-from mien.photos.decode import decode
+from mien.photos.decode import DecodeOptions, decode
 from mien.results import Face
 from mien.web import assets
 
@@ -147,7 +147,7 @@ def browsing(photos: dict[str, bytes]) -> Iterator[Page]:
 def whole_photos(page: Page, photos: dict[str, bytes], model: str) -> Differences:
     """Compare the answers for photos."""
     page.evaluate(START, [model, {}])
-    analyzer = mien.load(model, threads=1)
+    analyzer = mien.load(model, threads=1, decode=DecodeOptions(target_side=2048), rotate=0)  # one look, as there
     found = Differences()
     for name, data in photos.items():
         (ours,) = analyzer.stream([data])

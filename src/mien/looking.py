@@ -44,7 +44,7 @@ def smallest(min_face: int | None, side: int) -> float:
     >>> smallest(None, 640), smallest(None, 4000), smallest(20, 4000)
     (30.0, 50.0, 20.0)
     """
-    return float(min_face) if min_face is not None else max(LEAST_FACE, side * SHARE)
+    return float(max(LEAST_FACE, side * SHARE) if min_face is None else min_face)
 
 
 def most_pixels(min_face: int | None, limits: DecodeOptions) -> int:

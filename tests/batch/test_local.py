@@ -90,16 +90,11 @@ def test_a_process_that_dies_is_replaced(job: Job, photos: Path) -> None:
 
 
 def test_a_photo_that_ends_its_process_twice_is_left_out(job: Job, photos: Path, tmp_path: Path) -> None:
-    """The second photo is a pipe that nobody writes to, so each process waits there with the first one in its hands."""
-    os.mkfifo(tmp_path / "pipe.png")
-    (tmp_path / "list.txt").write_text(f"{photos}/0.png\n{tmp_path}/pipe.png\n{photos}/2.png\n")
+    """The second photo takes a while, so each process is there with the first one in its hands."""
+    _slow(tmp_path / "slow.png")
+    (tmp_path / "list.txt").write_text(f"{photos}/0.png\n{tmp_path}/slow.png\n{photos}/2.png\n")
     found = list(chunks([str(tmp_path / "list.txt")], 10, max_bytes=LIMIT))
     deaths = 0
-
-    def feed() -> None:
-        (tmp_path / "pipe.png").write_bytes((photos / "1.png").read_bytes())
-
-    feeder = Thread(target=feed, daemon=True)
     news: Iterator[local.Progress] = local.run(job, iter(found), 1)
     for one in news:
         if one.begun and deaths < 2:
@@ -107,8 +102,6 @@ def test_a_photo_that_ends_its_process_twice_is_left_out(job: Job, photos: Path,
             assert process.pid is not None
             os.kill(process.pid, signal.SIGKILL)
             deaths += 1
-            if deaths == 2:
-                feeder.start()
     table = pq.read_table(Path(job.folder) / part_name(0)).to_pylist()
     assert [row["error_kind"] for row in table] == ["internal", None, None]
     assert "please report" in table[0]["error_message"]
@@ -116,9 +109,9 @@ def test_a_photo_that_ends_its_process_twice_is_left_out(job: Job, photos: Path,
 
 def test_when_only_the_parent_dies_no_photo_is_held_for_the_cause(job: Job, photos: Path, tmp_path: Path) -> None:
     """As `kill -9` of the command does it, or a system that runs out of memory."""
-    os.mkfifo(tmp_path / "pipe.png")
+    _slow(tmp_path / "slow.png")
     names = [f"{photos}/{number}.png" for number in range(3)]
-    (tmp_path / "list.txt").write_text("\n".join([*names[:2], f"{tmp_path}/pipe.png", names[2]]))
+    (tmp_path / "list.txt").write_text("\n".join([*names[:2], f"{tmp_path}/slow.png", names[2]]))
     code = f"""
 import sys
 from mien.analyzer import Options
@@ -137,14 +130,18 @@ if __name__ == "__main__":
         assert parent.stdout is not None
         parent.stdout.readline()
         children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split()
-        parent.kill()
-    (tmp_path / "pipe.png").write_bytes((photos / "9.png").read_bytes())  # the worker goes on, and finds nobody
+        parent.kill()  # the worker goes on, and finds nobody
     deadline = time.monotonic() + 60
     while any(Path(f"/proc/{child}/cmdline").exists() and _alive(child) for child in children):
         assert time.monotonic() < deadline
         time.sleep(0.05)
     part = Path(job.folder) / part_name(0)
     assert not part.exists() or not read_tally(part).failures
+
+
+def _slow(path: Path) -> None:
+    """A picture of 49 megapixels, which no process has done in a moment."""
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (7000, 7000), np.uint8)).save(path, compress_level=1)
 
 
 def _alive(process: str) -> bool:

@@ -103,7 +103,7 @@ def test_the_last_line(words: tuple[str, ...] | None, code: int, told: str) -> N
 
 
 def test_a_command_does_not_end_with_the_words_of_the_one_before(tiny_bundle: Path) -> None:
-    assert "2 models" in CliRunner().invoke(app, ["models"]).stderr
+    assert "3 models" in CliRunner().invoke(app, ["models"]).stderr
     done = CliRunner().invoke(app, ["systems", "--format", "json"])
     assert re.fullmatch(r"mien: systems is done, \d+\.\d s\n", done.stderr)
     failed = CliRunner().invoke(app, ["models", "--format", "xml"])

@@ -51,7 +51,8 @@ def test_json_holds_the_map_and_the_numbers(mien: Any, chip: Path) -> None:
     done = mien(chip, "--format", "json", "--target", "gender")
     assert done.exit_code == 0, done.output
     record = json.loads(done.stdout)
-    assert list(record) == ["schema_version", "source", "model", "width", "height", "faces", "error"]
+    head = ["schema_version", "source", "model", "width", "height", "scale", "turned", "incomplete"]
+    assert list(record) == [*head, "faces", "error"]
     (face,) = record["faces"]
     assert face["number"] == 1
     why = face["explanation"]

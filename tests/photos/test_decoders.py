@@ -184,7 +184,7 @@ def test_few_that_take_long_leave_the_others_undisturbed(decoders: Decoders, mon
 
 def test_what_nobody_wants_any_more_is_given_up(decoders: Decoders, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decoders, "_patience", 0.02)
-    begun = [decoders.begin(LESS_SLOW), decoders.begin(LESS_SLOW)]
+    begun = [decoders.begin(SLOW), decoders.begin(SLOW)]
     for one in begun:
         assert isinstance(one, Unfinished)
         with pytest.raises(GivenUp):

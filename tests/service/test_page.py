@@ -435,7 +435,7 @@ class TestTrouble:
 
     def test_an_api_key_is_asked_for_and_kept_nowhere(self, open_page: Open, tiny_bundle: Path, tmp_path: Path) -> None:
         keys = tmp_path / "keys"
-        keys.write_text("right-key\n")
+        keys.write_text("right-key-of-letters\n")
         options = ["--model", str(tiny_bundle), "--detector", "whole", "--api-key-file", str(keys)]
         with running(tmp_path, *options) as at:
             made = open_page(at)
@@ -446,15 +446,15 @@ class TestTrouble:
             made.page.keyboard.press("Escape")
             expect(made.photo()).to_contain_text("The service asks for a key, and none was given.")
             made.page.locator("#notice").get_by_role("button", name="Try again").click()
-            made.page.get_by_label("API key").fill("wrong-key")
+            made.page.get_by_label("API key").fill("wrong-key-of-letters")
             made.page.keyboard.press("Enter")
             expect(dialog).to_contain_text("That key was refused.")
-            made.page.get_by_label("API key").fill("right-key")
+            made.page.get_by_label("API key").fill("right-key-of-letters")
             made.page.keyboard.press("Enter")
             expect(made.page.locator(".card")).to_have_count(1)
             stored = "() => localStorage.length + sessionStorage.length + document.cookie.length"
             assert made.page.evaluate(stored) == 0
-            assert "right-key" not in made.page.content()
+            assert "right-key-of-letters" not in made.page.content()
             expect_refusals(made)
 
 

@@ -196,10 +196,12 @@ def distributions(rng: np.random.Generator) -> dict[str, Any]:
 
 
 def checks(pmf: NDArray[np.float32]) -> list[dict[str, Any]]:
-    """Decisions of both models, and refusals, in the words of the Python package."""
+    """Decisions of the models that have age checks, and refusals, in the words of the Python package."""
     cases = []
     for name in bundle.available():
         folder = bundle.find(name)
+        if not (folder / bundle.AGE_CHECKS).is_file():
+            continue
         analyzer = Analyzer(name, Options(threads=1))
         faces = [
             _face(row, flags) for row, flags in zip(pmf, [(), ("small",), ("blurred", "turned")] * 9, strict=False)

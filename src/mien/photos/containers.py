@@ -100,6 +100,8 @@ def _png(data: bytes) -> Bare:
             turns.exif(data[at + 8 : end - 4])
         elif name in _PNG_TEXT:
             turns.png_text(name, data[at + 8 : end - 4])
+        if name == b"IEND":  # what comes after it is none of the picture's
+            break
         at = end
     return b"".join(kept), turns.upright
 

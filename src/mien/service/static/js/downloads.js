@@ -4,7 +4,7 @@ import { h } from "./dom.js";
 
 const POINTS = ["left_eye", "right_eye", "nose", "left_mouth", "right_mouth"];
 const AGES = 117;
-const WHOLE = new Set(["schema_version", "width", "height", "faces", "face"]); // columns of whole numbers
+const WHOLE = new Set(["schema_version", "width", "height", "faces", "face", "turned"]); // columns of whole numbers
 
 /** Columns of the CSV file, as `mien.sinks.rows.COLUMNS` has them. */
 export const COLUMNS = [
@@ -34,6 +34,9 @@ export const COLUMNS = [
   ...POINTS.flatMap((point) => [`${point}_x`, `${point}_y`]),
   "error_kind",
   "error_message",
+  "scale",
+  "turned",
+  "incomplete",
 ];
 
 /** One JSON array, a record on each line; with `pmf` faces keep their whole age distribution. */
@@ -111,6 +114,7 @@ function harmless(value) {
 /** A number as Python writes it: 82.0, not 82, where it is one of many that need not be whole. */
 function cell(value, name) {
   if (value === null || value === undefined) return "";
+  if (typeof value === "boolean") return value ? "True" : "False";
   return typeof value === "number" && Number.isInteger(value) && !WHOLE.has(name) ? value.toFixed(1) : String(value);
 }
 
