@@ -28,9 +28,11 @@ def crowd(examples: Path) -> bytes:
         portrait = image.convert("RGB")
     box = create("mtcnn").detect(np.asarray(portrait))[0].box
     side = max(box.width, box.height)
-    edges = box.left - side / 2, box.top - side / 2, box.right + side / 2, box.bottom + side / 2
-    head = portrait.crop(tuple(round(edge) for edge in edges))
-    head = head.resize(tuple(round(length * 54 / side) for length in head.size), Image.Resampling.LANCZOS)
+    left, top, right, bottom = (round(edge) for edge in (box.left, box.top, box.right, box.bottom))
+    margin = round(side / 2)
+    head = portrait.crop((left - margin, top - margin, right + margin, bottom + margin))
+    width, height = (round(length * 54 / side) for length in head.size)
+    head = head.resize((width, height), Image.Resampling.LANCZOS)
     picture = Image.new("RGB", (4000, 1200), (110, 120, 130))
     for number in range(8):
         picture.paste(head, (10 + 480 * number, 400))

@@ -10,8 +10,8 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const [golden] = process.argv.slice(2);
 if (!golden) throw new Error("give the file that tests/golden.py has written");
 const out = `${root}.test`;
-for (const old of readdirSync(out, { withFileTypes: true })) if (old.name.endsWith(".mjs")) rmSync(`${out}/${old.name}`);
 mkdirSync(out, { recursive: true });
+for (const old of readdirSync(out, { withFileTypes: true })) if (old.name.endsWith(".mjs")) rmSync(`${out}/${old.name}`);
 const tests = readdirSync(`${root}tests`).filter((name) => name.endsWith(".test.ts"));
 await build({
   entryPoints: tests.map((name) => `${root}tests/${name}`),
