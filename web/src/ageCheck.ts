@@ -67,14 +67,26 @@ function decideOn(face: Face, rule: Rule): FaceCheck {
   const probability = oldEnough(face.age.pmf, rule.limit);
   const { flags } = face.quality;
   const outcome = decide(rule, probability, flags.length > 0);
-  return { outcome, probability, reason: reasonFor(outcome, probability, rule.limit, flags), face };
+  return { outcome, probability, reason: reasonFor(outcome, probability, rule, flags), face };
 }
 
-function reasonFor(outcome: Outcome, probability: number, limit: number, flags: readonly string[]): string {
+function reasonFor(outcome: Outcome, probability: number, rule: Rule, flags: readonly string[]): string {
+  const { limit } = rule;
   if (flags.length > 0) return `the face is ${flags.join(" and ")}: a better photo is needed`;
   if (outcome === "fail") return `younger than ${limit} with a probability of ${percent(1 - probability)}`;
-  const older = `${limit} or older with a probability of ${percent(probability)}`;
-  return outcome === "pass" ? older : `${older}, which is too near the limit to tell`;
+  if (outcome === "pass") return `${limit} or older with a probability of ${percent(probability)}`;
+  return undecided(limit, probability, rule.passAbove, rule.failBelow);
+}
+
+/** What the probability is and what it would have to be, with as many digits as tell the two apart. */
+function undecided(limit: number, probability: number, passAbove: number, failBelow: number): string {
+  const nearPass = probability - failBelow > passAbove - probability;
+  const other = nearPass ? passAbove : failBelow;
+  const digits = [1, 2, 3, 4].find((n) => (100 * probability).toFixed(n) !== (100 * other).toFixed(n)) ?? 4;
+  const told = `${limit} or older with a probability of ${(100 * probability).toFixed(digits)} %`;
+  const needed =
+    passAbove >= 1 ? "no probability is high enough for a pass" : `a pass needs ${(100 * passAbove).toFixed(digits)} %`;
+  return `${told}; ${needed}${nearPass ? "" : `, a fail less than ${(100 * failBelow).toFixed(digits)} %`}`;
 }
 
 /** Never a certainty. */

@@ -26,7 +26,7 @@ export const DEFAULTS: Options = {
   threshold: null,
   maxFaces: null,
   level: 0.9,
-  abstain: 0.5,
+  abstain: 0.6,
   mirror: false,
   ...DECODE_DEFAULTS,
 };

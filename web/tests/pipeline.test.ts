@@ -28,7 +28,7 @@ for (const model of [...new Set<string>(golden.photos.map((one: Golden) => one.m
         assert.ok(iou(face.box, told.box) > 0.97, `box ${k}`);
         near([face.age.years, face.age.median, face.age.low, face.age.high], [told.age.years, told.age.median, told.age.low, told.age.high], 1, "age");
         near([face.age.years], [told.age.years], 0.3, "years");
-        assert.equal(face.gender.label, told.gender.label);
+        if (Math.abs(told.gender.probability - 0.6) > 0.03) assert.equal(face.gender.label, told.gender.label);
         near([face.gender.probability], [told.gender.probability], 0.03, "gender");
         near([face.quality.eyes], [told.quality.eyes], 0.5, "eyes");
         near([face.quality.sharpness], [told.quality.sharpness], 0.02, "sharpness");

@@ -57,7 +57,9 @@ export function ruleFor(checks: AgeChecks, limit: number, maxFalsePass: number, 
   const passing = checks.passing.get(limit);
   if (!passing) {
     const span = known.length > 0 ? `${known[0]} to ${known.at(-1)}` : "none";
-    throw new UsageError(`this model cannot check for an age of ${limit}: it learned the limits ${span}`);
+    throw new UsageError(`this model cannot check for an age of ${limit}: it learned the limits ${span}, those for which it was ` +
+        "calibrated on 100 faces or more of up to 8 years below and as many above",
+    );
   }
   const passAbove = strictest(passing, maxFalsePass, "pass", limit);
   const failBelow = strictest(checks.failing.get(limit)!, maxFalseFail, "fail", limit);
@@ -102,5 +104,5 @@ function strictest(kept: ReadonlyMap<number, number>, wanted: number, what: "pas
 }
 
 function percent(share: number): string {
-  return `${(100 * share).toFixed(2)}%`;
+  return `${Number((100 * share).toPrecision(12))} %`;
 }

@@ -21,7 +21,8 @@ const UNSUPPORTED: [string, string][] = [
   ["\xff\x4f\xff\x51", "JPEG 2000"],
   ["\0\0\0\x0cJXL ", "JPEG XL"],
   ["\xff\x0a", "JPEG XL"],
-  ["8BPS", "Photoshop"],
+  ["8BPS\0\x01", "Photoshop"],
+  ["8BPS\0\x02", "large Photoshop (PSB)"],
   ["\0\0\x01\0", "icon"],
 ];
 const OTHER: [string, string][] = [
@@ -72,7 +73,8 @@ function describe(data: Uint8Array): string | null {
   const start = latin(data, 0, 64).trimStart();
   const found = OTHER.find(([magic]) => start.startsWith(magic));
   if (found) return found[1];
-  return latin(data, 4, 8) === "ftyp" ? "a film or sound" : null;
+  if (latin(data, 4, 8) !== "ftyp") return null;
+  return ["M4A ", "M4B "].includes(latin(data, 8, 12)) ? "sound" : "a film";
 }
 
 /** Width and height that the header states, before anything is decoded; null where it is not looked for. */

@@ -52,7 +52,7 @@ export class Follower {
   readonly #abstain: number;
   #frames = 0;
 
-  constructor(calibration: Calibration | null, { level = 0.9, abstain = 0.5, ...tracker }: FollowOptions = {}) {
+  constructor(calibration: Calibration | null, { level = 0.9, abstain = 0.6, ...tracker }: FollowOptions = {}) {
     this.#tracker = new Tracker(tracker);
     this.#calibration = calibration ?? IDENTITY;
     this.#level = level;
