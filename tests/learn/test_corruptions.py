@@ -181,3 +181,7 @@ def _centre(picture: Pixels) -> NDArray[np.float64]:
     weight = picture[..., 0].astype(np.float64)
     y, x = np.mgrid[0 : picture.shape[0], 0 : picture.shape[1]]
     return np.array([(weight * x).sum() / weight.sum(), (weight * y).sum() / weight.sum()])
+
+
+def test_no_family_bears_the_name_of_a_corruption() -> None:
+    assert CORRUPTIONS.keys().isdisjoint({corruption.family for corruption in CORRUPTIONS.values()} - {"grey"})

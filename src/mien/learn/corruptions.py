@@ -36,7 +36,7 @@ class Corruption:
     """One way to spoil a chip.
 
     Attributes:
-        family: light, blur, quality, occlusion, geometry, colour or print.
+        family: light, blur, quality, occlusion, geometry, colour or prints; none has the name of a corruption.
         apply: from RGB uint8 [H, W, 3], a level and a generator to the same shape.
         levels: strength of each severity.
         unit: what a level says.
@@ -226,11 +226,11 @@ CORRUPTIONS: dict[str, Corruption] = {
     "zoom-in": Corruption("geometry", _zoom, (1.08, 1.17, 1.3, 1.5, 1.8), "factor"),
     "zoom-out": Corruption("geometry", _zoom, (0.92, 0.84, 0.74, 0.62, 0.5), "factor"),
     "grey": Corruption("colour", _grey, (0.2, 0.4, 0.6, 0.8, 1.0), "share of the colour taken away"),
-    "sepia": Corruption("print", prints.sepia, (0.2, 0.4, 0.6, 0.8, 1.0), "share of the tone"),
-    "faded": Corruption("print", prints.faded, (0.15, 0.3, 0.5, 0.7, 0.9), "share of the fading"),
-    "grain": Corruption("print", prints.grain, (0.15, 0.3, 0.5, 0.75, 1.0), "share of the strongest"),
-    "halftone": Corruption("print", prints.halftone, (0.15, 0.3, 0.5, 0.75, 1.0), "share of the strongest"),
-    "scratches": Corruption("print", prints.scratches, (0.2, 0.4, 0.6, 0.8, 1.0), "share of the strongest"),
-    "print": Corruption("print", prints.aged, (0.15, 0.3, 0.5, 0.7, 0.9), "strength of all of these together"),
+    "sepia": Corruption("prints", prints.sepia, (0.2, 0.4, 0.6, 0.8, 1.0), "share of the tone"),
+    "faded": Corruption("prints", prints.faded, (0.15, 0.3, 0.5, 0.7, 0.9), "share of the fading"),
+    "grain": Corruption("prints", prints.grain, (0.15, 0.3, 0.5, 0.75, 1.0), "share of the strongest"),
+    "halftone": Corruption("prints", prints.halftone, (0.15, 0.3, 0.5, 0.75, 1.0), "share of the strongest"),
+    "scratches": Corruption("prints", prints.scratches, (0.2, 0.4, 0.6, 0.8, 1.0), "share of the strongest"),
+    "print": Corruption("prints", prints.aged, (0.15, 0.3, 0.5, 0.7, 0.9), "strength of all of these together"),
 }
 """Name -> corruption, families together."""
