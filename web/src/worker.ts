@@ -1,7 +1,7 @@
 /** The worker: one engine, one question at a time, so that the page's thread never waits. */
 
 import { Engine, type Explained } from "./engine.js";
-import { Aborted, MienError, toErrorRecord } from "./errors.js";
+import { MienError, toErrorRecord } from "./errors.js";
 import { heat } from "./overlay.js";
 import { decode, fromBitmap } from "./photos/decode.js";
 import { fromPixels, type OpenPhoto } from "./photos/picture.js";
@@ -36,7 +36,10 @@ async function work(): Promise<void> {
   busy = true;
   for (let ask = waiting.shift(); ask; ask = waiting.shift()) {
     try {
-      if (dropped.delete(ask.id)) throw new Aborted("the analysis was given up");
+      if (dropped.delete(ask.id)) {
+        if ("photo" in ask.ask && "bitmap" in ask.ask.photo) ask.ask.photo.bitmap.close();
+        continue;
+      }
       post({ id: ask.id, answer: await answer(ask) });
     } catch (error) {
       post({ id: ask.id, error: toErrorRecord(error) });
