@@ -18,9 +18,9 @@ def baseline(
     output: Annotated[
         Path | None, typer.Option(help="Folder of the run.", show_default="runs/ and the baseline's name")
     ] = None,
-    data: Annotated[Path, typer.Option(help="Labelled chips: a folder or a CSV table.")] = Path(
-        "../shared/data/utkface/images"
-    ),
+    data: Annotated[
+        Path, typer.Option(help="Labelled chips: a folder or a CSV table; $MIEN_DATA/... is below that folder.")
+    ] = Path("$MIEN_DATA/data/utkface/images"),
     folds: Annotated[
         Path | None,
         typer.Option(
@@ -39,6 +39,8 @@ def baseline(
 
         create(name)  # what it needs, or what is wrong with the name, is told before any data is read
         from mien.learn.baselines.run import Source, run
+        from mien.learn.recipe.data_root import located_path
+    data = located_path(data)
     beside = data.parent / "splits.csv"
     source = Source(data, folds or (beside if beside.is_file() else None), limit)
     record = run(name, output or Path("runs") / name, source, seed=seed, report=lambda line: typer.echo(line, err=True))

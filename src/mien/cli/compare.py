@@ -12,11 +12,11 @@ import typer
 from mien.cli.written import write
 from mien.errors import MissingExtra, UsageError
 
-DATA = Path("../shared/data/utkface/images")
-FOLDS = Path("../shared/data/utkface/splits.csv")
+DATA = Path("data/utkface/images")
+FOLDS = Path("data/utkface/splits.csv")
 FORMATS = ("json", "markdown", "html")
 SUFFIXES = {".json": "json", ".md": "markdown", ".html": "html", ".htm": "html"}
-PACKAGES = frozenset({"pyarrow", "yaml", "jinja2", "markupsafe"})
+PACKAGES = frozenset({"pyarrow", "pydantic", "yaml", "jinja2", "markupsafe"})
 
 
 def compare(
@@ -29,10 +29,10 @@ def compare(
     ] = None,
     data: Annotated[
         Path | None,
-        typer.Option(help="The labelled pictures.", show_default=f"{DATA} if it is there, else the pictures' names"),
+        typer.Option(help="The labelled pictures.", show_default=f"$MIEN_DATA/{DATA} if it is there, else the pictures' names"),
     ] = None,
     folds: Annotated[
-        Path | None, typer.Option(help="CSV table of folds.", show_default=f"{FOLDS} with the default data")
+        Path | None, typer.Option(help="CSV table of folds.", show_default=f"$MIEN_DATA/{FOLDS} with the default data")
     ] = None,
 ) -> None:
     """Compare runs with the papers and with each other on the faces that all of them answered."""
@@ -47,14 +47,15 @@ def compare(
         from mien.learn.comparison.page import to_html
         from mien.learn.comparison.picture_labels import read_labels
         from mien.learn.comparison.scored_runs import read_run
+        from mien.learn.recipe.data_root import data_root
         from mien.sinks.records import encode
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in PACKAGES:
             raise
         raise MissingExtra.named("comparing", "train") from error
     found = [read_run(folder) for folder in runs]
-    if data is None and DATA.is_dir():
-        data, folds = DATA, folds or FOLDS
+    if data is None and (root := data_root()) is not None and (root / DATA).is_dir():
+        data, folds = root / DATA, folds or root / FOLDS
     files = sorted({file for run in found for file in run.predictions.files.tolist()})
     comparison = measure(found, read_labels(files, data, folds))
     if chosen == "json":

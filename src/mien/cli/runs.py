@@ -124,7 +124,7 @@ def crossfit(
         from mien.learn.data.selection import each_once
         from mien.learn.networks.build import build
         from mien.learn.networks.heads import AgeGenderNet
-        from mien.learn.recipe import Model, load_recipe
+        from mien.learn.recipe import Model, load_recipe, located
         from mien.learn.training import crossfit as fitting
     from mien.cores import physical_cores
     from mien.learn.data.manifest import Manifest
@@ -138,7 +138,7 @@ def crossfit(
     cores = threads or physical_cores()
     sets: list[Manifest] = []
     if recipe is not None:
-        sets.append(each_once(load_recipe(recipe).data.train))
+        sets.append(each_once(located(load_recipe(recipe)).data.train))
     elif data is not None:
         sets.append(read_faces(data, folds, fold or ("train" if folds else None)).present())
     sets += [] if also is None else [read_faces(also, None, None).present()]

@@ -44,7 +44,7 @@ from mien.learn.data.selection import join, large_enough, of_gender, seen
 from mien.learn.networks.answer_kinds import Deployed
 from mien.learn.networks.build import as_network, build, freeze
 from mien.learn.networks.frozen_stages import FrozenStages
-from mien.learn.recipe import Data, Recipe
+from mien.learn.recipe import Data, Recipe, located
 from mien.learn.training import curves
 from mien.learn.training.ema import Average
 from mien.learn.training.losses import AgeGenderLoss
@@ -71,8 +71,9 @@ def run(recipe: Recipe, output: Path, *, resume: bool = False, report: Report = 
 
     Raises:
         DataError: the data has no usable face, the folder holds another run, or the loss is not finite.
+        UsageError: the recipe names data below `$MIEN_DATA`, and the environment does not say where that is.
     """
-    state = None
+    recipe, state = located(recipe), None
     if (output / "state.pt").exists():
         if not resume:
             raise DataError(f"{output} already holds a run: pass --resume to go on with it, or another --output")
