@@ -41,10 +41,10 @@ def answers(
         DataError: the file holds another model's answers.
     """
     from mien.cli.progress import ProgressBar
-    from mien.cores import physical_cores
     from mien.estimate import bundle
     from mien.estimate.estimator import Estimator
     from mien.learn.data.predictions import Predictions, predict
+    from mien.runtime.cores import physical_cores
 
     found = bundle.read(bundle.find(model))
     name = found.config.name

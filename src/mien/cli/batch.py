@@ -262,7 +262,7 @@ def _bar(total: int) -> Any:
 def _engine(name: str, address: str | None) -> Callable[[Job, Iterator[Chunk], int], Iterator[Progress]]:
     if name == "local":
         from mien.batch.local import run
-        from mien.cores import physical_cores
+        from mien.runtime.cores import physical_cores
 
         return lambda job, chunks, processes: run(job, chunks, processes or physical_cores())
     from mien.batch.cluster import run_on

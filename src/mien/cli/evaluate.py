@@ -190,11 +190,11 @@ class How:
     def chips(self, faces: Manifest, through: str | None) -> tuple[Predictions, ThroughReport | None]:
         """Answers for chips as they are, or padded and found again."""
         from mien.cli.progress import ProgressBar
-        from mien.cores import physical_cores
         from mien.estimate.estimator import Estimator
         from mien.faces import DetectorOptions, create
         from mien.learn.data.predictions import predict
         from mien.learn.evaluation.through_detector import predict_through
+        from mien.runtime.cores import physical_cores
 
         cores = self.threads or physical_cores()
         estimator = Estimator(self.model, threads=cores, mirror=self.mirror)

@@ -120,9 +120,9 @@ def explanations(
     """Measure whether answers change where the maps say, beside random maps and a blob in the middle."""
     from mien.cli.progress import ProgressBar
     from mien.cli.robustness import open_model
-    from mien.cores import physical_cores
     from mien.estimate.maps import check_target
     from mien.learn.audits.robustness.robustness_audit import stratified
+    from mien.runtime.cores import physical_cores
     from mien.sinks.records import encode
 
     with needs_extra("the audit of explanations"):

@@ -156,10 +156,10 @@ def calibrate(
 ) -> None:
     """Learn temperatures, interval masses and age checks from held-out chips and write them into the model's folder."""
     from mien.cli.progress import ProgressBar
-    from mien.cores import physical_cores
     from mien.estimate import bundle
     from mien.estimate.estimator import Estimator
     from mien.learn.evaluation import age_check_thresholds, held_out
+    from mien.runtime.cores import physical_cores
 
     found = bundle.read(bundle.find(model))
     cores = threads or physical_cores()

@@ -82,8 +82,8 @@ def doctor(form: Format = "table") -> None:
     import onnxruntime
 
     from mien import __version__
-    from mien.cores import physical_cores
     from mien.estimate import bundle
+    from mien.runtime.cores import physical_cores
 
     _check(form)
     report = {
@@ -127,8 +127,8 @@ def _summary(model: Bundle) -> dict[str, Any]:
 
 def _examine(folder: Any) -> dict[str, Any]:
     """Whether a model is whole and loads, and its milliseconds a chip on one core and on all."""
-    from mien.cores import physical_cores
     from mien.estimate import bundle
+    from mien.runtime.cores import physical_cores
 
     try:
         model = bundle.read(folder)

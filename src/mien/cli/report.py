@@ -85,8 +85,8 @@ def report(
         from mien.learn.audits.all_audits import Everything, groups_to_tell, lacking
         from mien.learn.audits.explanations.explanation_report import ExplanationReport
         from mien.learn.audits.robustness.robustness_report import RobustnessReport
-    from mien.cores import physical_cores
     from mien.estimate import bundle
+    from mien.runtime.cores import physical_cores
 
     wanted = part or list(PARTS)
     _check(wanted, output, (robustness, explanations, collections), card, card_copy)

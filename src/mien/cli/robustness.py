@@ -46,9 +46,9 @@ def robustness(
 ) -> None:
     """Measure a model on corrupted chips, five severities each, beside the same chips as they are."""
     from mien.cli.progress import ProgressBar
-    from mien.cores import physical_cores
     from mien.learn.audits.robustness.robustness_audit import chips, measure, stratified
     from mien.learn.data.corruptions import chosen
+    from mien.runtime.cores import physical_cores
     from mien.sinks.records import encode
 
     if form not in FORMATS:

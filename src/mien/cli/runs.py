@@ -126,8 +126,8 @@ def crossfit(
         from mien.learn.networks.heads import AgeGenderNet
         from mien.learn.recipe import Model, load_recipe
         from mien.learn.training import crossfit as fitting
-    from mien.cores import physical_cores
     from mien.learn.data.manifest import Manifest
+    from mien.runtime.cores import physical_cores
 
     if (data is None) == (recipe is None):
         raise UsageError("give the faces to answer for by --data or by --recipe, one of them")
@@ -174,7 +174,7 @@ def slim(
         from mien.learn.networks.heads import AgeGenderNet
         from mien.learn.networks.low_rank import slim as slim_network
         from mien.learn.recipe import Model, load_recipe
-    from mien.cores import physical_cores
+    from mien.runtime.cores import physical_cores
 
     model = load_recipe(recipe).model
     if model.network != "mobilenet-v1":

@@ -30,7 +30,7 @@ from mien.estimate.calibrate import AGES, Calibration, expectation, log_softmax
 from mien.estimate.estimator import INPUT, OUTPUTS
 from mien.estimate.maps import Chips, Doubles, check_target, veiled
 from mien.names import plain_name
-from mien.session import Session
+from mien.runtime.sessions import Session
 
 FEATURES = "feature_map"
 """Output of the graph with the last feature map, float32 [N, C, h, w]."""

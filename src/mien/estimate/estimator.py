@@ -17,8 +17,8 @@ from mien.estimate.bundle import Bundle, find, read, where
 from mien.estimate.calibrate import AGES
 from mien.faces.align import CropContract
 from mien.names import plain_name, printable
-from mien.providers import providers
-from mien.session import Network, Session
+from mien.runtime.providers import providers
+from mien.runtime.sessions import Network, Session
 
 ROUNDING = 1e-2
 """How far from a probability an answer may be: networks in float16 and int8 add up to 1 only nearly."""
@@ -63,7 +63,7 @@ class Estimator:
 
         Raises:
             ModelError: the network cannot be loaded or has other inputs and outputs than documented.
-            UsageError: MIEN_PROVIDER names no provider, see `mien.providers`.
+            UsageError: MIEN_PROVIDER names no provider, see `mien.runtime.providers`.
         """
         self.bundle = bundle
         self.mirror = mirror

@@ -5,7 +5,7 @@ from __future__ import annotations
 import onnxruntime as ort
 from onnxruntime.capi import onnxruntime_pybind11_state as state
 
-from mien.session import Session
+from mien.runtime.sessions import Session
 
 NOT_A_MODEL = (state.Fail, state.InvalidArgument, state.InvalidGraph, state.InvalidProtobuf, state.NotImplemented)
 """What ONNX Runtime raises for bytes it cannot run."""

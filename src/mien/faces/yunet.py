@@ -15,12 +15,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mien import external_data
 from mien.errors import ModelError, UsageError
 from mien.faces import Detection, DetectorOptions, collect
 from mien.faces.nms import suppress
 from mien.faces.session import NOT_A_MODEL, open_session
-from mien.session import Session
+from mien.runtime import external_data
+from mien.runtime.sessions import Session
 
 Floats = NDArray[np.float32]
 

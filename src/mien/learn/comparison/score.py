@@ -15,7 +15,6 @@ import onnxruntime as ort
 import torch
 from numpy.typing import NDArray
 
-from mien.cores import physical_cores
 from mien.errors import DataError
 from mien.estimate.calibrate import AGES
 from mien.estimate.estimator import Estimates
@@ -30,6 +29,7 @@ from mien.learn.networks.build import build_trained
 from mien.learn.networks.onnx_graph import to_proto
 from mien.learn.recipe import Recipe, load_recipe
 from mien.learn.training.combine import PARTS
+from mien.runtime.cores import physical_cores
 
 Report = Callable[[str], None]
 TIMED = 40

@@ -14,7 +14,7 @@ import pytest
 
 import mien
 from mien.analyzer import Analyzer, Options
-from mien.session import Session
+from mien.runtime.sessions import Session
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mien import cores
+from mien.runtime import cores
 
 HERE = "12:cpu,cpuacct:/docker/abc\n0::/user.slice/mien.service\n"
 

@@ -9,9 +9,9 @@ import pytest
 
 import mien
 from mien.errors import ModelError, UsageError
-from mien.providers import VARIABLE, providers
+from mien.runtime.providers import VARIABLE, providers
 
-HOPPER = Path(__file__).parents[1] / "examples" / "hopper.jpg"
+HOPPER = Path(__file__).parents[2] / "examples" / "hopper.jpg"
 
 
 @pytest.mark.parametrize("value", [None, "", "cpu"])
