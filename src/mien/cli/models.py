@@ -79,11 +79,10 @@ def doctor(form: Format = "table") -> None:
     """Say what is installed, check the models file by file, and measure the speed of this machine."""
     import platform
 
-    import onnxruntime
-
     from mien import __version__
     from mien.estimate import bundle
     from mien.runtime.cores import physical_cores
+    from mien.runtime.sessions import available_providers
 
     _check(form)
     report = {
@@ -92,7 +91,7 @@ def doctor(form: Format = "table") -> None:
         "platform": platform.platform(),
         "cores": physical_cores(),
         "packages": {name: _version(name) for name in CORE},
-        "providers": onnxruntime.get_available_providers(),
+        "providers": available_providers(),
         "extras": {extra: {name: _version(name) for name in names} for extra, names in EXTRAS.items()},
         "detectors": {name: _detector_state(name) for name in ("mtcnn", "haar")},
         "models": {name: _examine(folder) for name, folder in bundle.available().items()},

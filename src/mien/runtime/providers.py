@@ -8,18 +8,16 @@ compiles a network anew for each size of picture.
 from __future__ import annotations
 
 import os
-from typing import Any
-
-import onnxruntime as ort
 
 from mien.errors import ModelError, UsageError
+from mien.runtime.sessions import CPU, Provider, available_providers
 
 VARIABLE = "MIEN_PROVIDER"
-NAMES = {"cpu": "CPUExecutionProvider", "openvino": "OpenVINOExecutionProvider"}
+NAMES = {"cpu": CPU, "openvino": "OpenVINOExecutionProvider"}
 
 
-def providers(threads: int) -> list[str | tuple[str, dict[str, Any]]]:
-    """What to give an `onnxruntime.InferenceSession` as its providers.
+def providers(threads: int) -> list[Provider]:
+    """The providers to open a network with.
 
     Args:
         threads: cores that one run may use.
@@ -31,7 +29,7 @@ def providers(threads: int) -> list[str | tuple[str, dict[str, Any]]]:
     name = os.environ.get(VARIABLE) or "cpu"
     if name not in NAMES:
         raise UsageError.unknown(VARIABLE, name, NAMES)
-    if NAMES[name] not in ort.get_available_providers():
+    if NAMES[name] not in available_providers():
         raise ModelError(
             f"{VARIABLE} is {name}, which this ONNX Runtime cannot run: in an environment of its own, "
             "`pip uninstall onnxruntime` and `pip install onnxruntime-openvino`"

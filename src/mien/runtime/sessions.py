@@ -1,4 +1,4 @@
-"""Networks in ONNX Runtime that still work in a process that was forked after they were used.
+"""Networks in ONNX Runtime, which nothing else imports: how they are opened, and how they work in forked processes.
 
 A session has threads of its own, and a forked process has not: in it a run waits for ever, and so does the destructor,
 which joins them. So a forked process leaves what it inherited where it is, and opens each network anew when it needs
@@ -14,7 +14,30 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 from weakref import WeakSet
 
+# From 1.29 on, ONNX Runtime reports to its maker from every system unless this is set before it is imported, and keeps
+# an identifier on the disk. Nothing is to leave the machine.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
 import onnxruntime as ort
+from onnxruntime.capi import onnxruntime_pybind11_state as faults
+
+NOT_A_NETWORK = (
+    faults.Fail,
+    faults.InvalidArgument,
+    faults.InvalidGraph,
+    faults.InvalidProtobuf,
+    faults.NotImplemented,
+)
+"""What ONNX Runtime raises for bytes it cannot run."""
+
+FAULTS = (*NOT_A_NETWORK, faults.NoModel, faults.NoSuchFile, faults.RuntimeException)
+"""What it raises for files that it cannot open, and networks that fail at work."""
+
+CPU = "CPUExecutionProvider"
+
+Provider = str | tuple[str, dict[str, Any]]
+"""Kernels that run a network, and their settings where they have any; see `mien.runtime.providers`."""
+
 
 _OPEN: WeakSet[Session] = WeakSet()
 
@@ -35,18 +58,54 @@ class Network(Protocol):
         ...
 
 
+def open_network(
+    network: bytes | str,
+    threads: int = 0,
+    *,
+    spinning: bool = True,
+    memory_plans: bool = True,
+    providers: Sequence[Provider] = (CPU,),
+) -> Network:
+    """Open a network for this process alone; a forked one must not use it, see `Session`.
+
+    Args:
+        network: the bytes of an ONNX file, or its path.
+        threads: cores that one run may use; 0 for all.
+        spinning: idle threads wait awake for the next run, which takes the cores from others.
+        memory_plans: keep a plan of the memory for each shape of input ever seen.
+        providers: kernels, in order of preference.
+
+    Raises:
+        FAULTS: it cannot be opened.
+    """
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.enable_mem_pattern = memory_plans
+    options.log_severity_level = 3  # errors are raised; warnings about the graph mean nothing to who uses it
+    if not spinning:
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    opened: Network = ort.InferenceSession(network, options, providers=list(providers))
+    return opened
+
+
+def available_providers() -> list[str]:
+    """Names of the kernels that this ONNX Runtime has."""
+    return list(ort.get_available_providers())
+
+
 class Session:
     """One network; its `run` may be called by several threads at once, and in forked processes."""
 
-    def __init__(self, opener: Callable[[], ort.InferenceSession]) -> None:
+    def __init__(self, opener: Callable[[], Network]) -> None:
         """Open it.
 
         Args:
-            opener: opens the network; called again in forked processes.
+            opener: opens the network, as by `open_network`; called again in forked processes.
         """
         self._opener = opener
         self._lock = threading.Lock()
-        self._session: ort.InferenceSession | None = opener()
+        self._session: Network | None = opener()
         _OPEN.add(self)
 
     def run(self, names: Sequence[str] | None, feeds: Mapping[str, Any]) -> list[Any]:
@@ -62,7 +121,7 @@ class Session:
         """As `onnxruntime.InferenceSession.get_outputs`."""
         return list(self._opened().get_outputs())
 
-    def _opened(self) -> ort.InferenceSession:
+    def _opened(self) -> Network:
         session = self._session
         if session is None:
             with self._lock:
