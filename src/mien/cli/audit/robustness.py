@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.learn import needs_extra, read_faces
+from mien.cli.learn.train import needs_extra, read_faces
 from mien.errors import UsageError
 
 if TYPE_CHECKING:

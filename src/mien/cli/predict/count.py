@@ -79,7 +79,7 @@ def count(
     none twice. [b]mien counts[/b] prints the counts.
     """
     from mien.analyzer import Analyzer, Options
-    from mien.cli import stream
+    from mien.cli.predict import stream
     from mien.cli.progress import ProgressBar
     from mien.count import run
     from mien.count.bands import Bands
@@ -170,8 +170,8 @@ def counts(
     ] = None,
 ) -> None:
     """Print visitor counts: by source, interval, age band and gender. Intervals without visitors are left out."""
-    from mien.cli import stream
-    from mien.cli.written import write
+    from mien.cli.output import write
+    from mien.cli.predict import stream
     from mien.count.store import Store
     from mien.plain import escaped
 

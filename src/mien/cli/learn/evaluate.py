@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from mien.cli.learn import Model, Threads, needs_extra, read_faces
-from mien.cli.written import write
+from mien.cli.learn.train import Model, Threads, needs_extra, read_faces
+from mien.cli.output import write
 from mien.errors import UsageError
 
 if TYPE_CHECKING:

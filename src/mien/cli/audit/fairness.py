@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mien.cli.answers import answers
-from mien.cli.learn import Data, Folds, Model, Threads, needs_extra
-from mien.cli.written import write
+from mien.cli.audit.answers import answers
+from mien.cli.learn.train import Data, Folds, Model, Threads, needs_extra
+from mien.cli.output import write
 from mien.errors import UsageError
 
 if TYPE_CHECKING:

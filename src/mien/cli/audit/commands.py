@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import typer
 
-from mien.cli.abstain import abstain
-from mien.cli.age_checks import age_checks
-from mien.cli.calibration import calibration
+from mien.cli.audit.abstain import abstain
+from mien.cli.audit.age_checks import age_checks
+from mien.cli.audit.calibration import calibration
+from mien.cli.audit.fairness import fairness
+from mien.cli.audit.robustness import robustness
 from mien.cli.closing import ExplainedGroup
-from mien.cli.explain import explanations
-from mien.cli.fairness import fairness
-from mien.cli.robustness import robustness
+from mien.cli.predict.explain import explanations
 
 audit = typer.Typer(
     name="audit",

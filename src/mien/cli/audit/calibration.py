@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.answers import answers
-from mien.cli.learn import Data, Folds, Model, Threads
-from mien.cli.written import write
+from mien.cli.audit.answers import answers
+from mien.cli.learn.train import Data, Folds, Model, Threads
+from mien.cli.output import write
 from mien.errors import DataError, MissingExtra, UsageError
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from mien.cli.answers import answers
-from mien.cli.learn import needs_extra
+from mien.cli.audit.answers import answers
+from mien.cli.learn.train import needs_extra
 from mien.errors import UsageError
 
 

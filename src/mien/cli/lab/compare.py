@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from mien.cli.written import write
+from mien.cli.output import write
 from mien.errors import MissingExtra, UsageError
 
 DATA = Path("../shared/data/utkface/images")

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from mien.cli.answers import answers
-from mien.cli.learn import Data, Folds, Model, Threads, needs_extra
-from mien.cli.written import write
+from mien.cli.audit.answers import answers
+from mien.cli.learn.train import Data, Folds, Model, Threads, needs_extra
+from mien.cli.output import write
 from mien.errors import UsageError
 from mien.results import ABSTAIN
 

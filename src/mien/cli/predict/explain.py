@@ -10,7 +10,7 @@ import typer
 
 from mien.cli.closing import close_with
 from mien.cli.closing import number as counted
-from mien.cli.learn import needs_extra, read_faces
+from mien.cli.learn.train import needs_extra, read_faces
 from mien.cli.process import say
 from mien.errors import ModelError, PhotoError, UsageError
 from mien.plain import plain
@@ -118,8 +118,8 @@ def explanations(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
 ) -> None:
     """Measure whether answers change where the maps say, beside random maps and a blob in the middle."""
+    from mien.cli.audit.robustness import open_model
     from mien.cli.progress import ProgressBar
-    from mien.cli.robustness import open_model
     from mien.estimate.maps import check_target
     from mien.learn.audits.robustness.robustness_audit import stratified
     from mien.runtime.cores import physical_cores

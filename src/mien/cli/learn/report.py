@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from mien.cli.answers import answers
-from mien.cli.learn import needs_extra, read_faces, writing
-from mien.cli.written import write
+from mien.cli.audit.answers import answers
+from mien.cli.learn.train import needs_extra, read_faces, writing
+from mien.cli.output import write
 from mien.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ def _reference_fold(data: Path, folds: Path | None, faces: Manifest, asked: str 
 
 def _abroad(model: Bundle, file: Path, threads: int, quiet: bool) -> Abroad:
     """Figures of several collections, measured now or before."""
-    from mien.cli.evaluate import How
+    from mien.cli.learn.evaluate import How
     from mien.learn.evaluation.home_and_abroad import saved
 
     if file.suffix.lower() in {".yaml", ".yml"}:

@@ -82,7 +82,7 @@ def video(
     """
     from mien import sinks
     from mien.analyzer import Analyzer, Options
-    from mien.cli import stream
+    from mien.cli.predict import stream
     from mien.cli.progress import ProgressBar
     from mien.names import printable
     from mien.video import sinks as video_sinks
@@ -152,7 +152,7 @@ def _rows(name: str | None, *, terminal: bool) -> Rows:
 
 
 def _format(name: str | None, records: Path | None) -> str:
-    from mien.cli import stream
+    from mien.cli.predict import stream
     from mien.sinks import SUFFIXES
     from mien.video.sinks import FORMATS
 
@@ -169,7 +169,7 @@ def _format(name: str | None, records: Path | None) -> str:
 
 
 def _finish(frames: Source, failures: int, *, interrupted: bool, quiet: bool) -> None:
-    from mien.cli import stream
+    from mien.cli.predict import stream
 
     if not quiet:
         stream.tell_lost(frames)
