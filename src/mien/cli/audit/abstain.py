@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from mien.cli.audit.answers import answers
-from mien.cli.learn.train import Data, Folds, Model, Threads, needs_extra
-from mien.cli.output import write
+from mien.cli.extras import needs_extra
+from mien.cli.options import Data, Fold, Folds, MarkdownOrJson, Model, OutputFile, Predictions, Quiet, Threads
+from mien.cli.output import check_folders, write
 from mien.errors import UsageError
 from mien.results import ABSTAIN
 
@@ -19,21 +19,15 @@ def abstain(
     *,
     data: Data,
     folds: Folds = None,
-    fold: Annotated[
-        str | None, typer.Option(help="Fold to measure on.", show_default="test where the data have folds, else all")
-    ] = None,
+    fold: Fold = None,
     at: Annotated[
         float, typer.Option(metavar="P", min=0.5, max=1, help="Threshold that is shown for each age band.")
     ] = ABSTAIN,
-    predictions: Annotated[
-        Path | None, typer.Option(help="Answers saved by [b]mien evaluate --predictions[/b]; the model need not run.")
-    ] = None,
-    form: Annotated[str, typer.Option("--format", help="table (Markdown) or json.")] = "table",
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="File to write.", show_default="standard output")
-    ] = None,
+    predictions: Predictions = None,
+    form: MarkdownOrJson = "table",
+    output: OutputFile = None,
     threads: Threads = 0,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Count the faces that `--abstain` leaves without a gender, and the errors that this avoids, by age band.
 
@@ -43,8 +37,7 @@ def abstain(
 
     if form not in ("table", "json"):
         raise UsageError.unknown("format", form, ("table", "json"))
-    if output is not None and not output.parent.is_dir():
-        raise UsageError(f"there is no folder {output.parent} to save {output.name} in")
+    check_folders(output)
     with needs_extra("auditing"):
         from mien.learn.audits.calibration.abstain import measure
     _, found, faces = answers(model, data, folds, fold, saved=predictions, threads=threads, quiet=quiet)

@@ -8,36 +8,33 @@ from typing import Annotated
 import typer
 
 from mien.cli.audit.answers import answers
-from mien.cli.learn.train import needs_extra
+from mien.cli.extras import needs_extra
+from mien.cli.options import Data, Fold, Folds, MarkdownOrJson, Model, Predictions, Quiet, Threads
+from mien.cli.output import check_folders
 from mien.errors import UsageError
 
 
 def age_checks(
-    model: Annotated[str, typer.Argument(help="Name of a model or its folder.")],
+    model: Model,
     *,
-    data: Annotated[Path, typer.Option(help="Labelled chips: a folder or a CSV table.")],
-    folds: Annotated[Path | None, typer.Option(help="CSV table of folds, and of labels if it has them.")] = None,
-    fold: Annotated[
-        str | None, typer.Option(help="Fold to measure on.", show_default="test where the data have folds, else all")
-    ] = None,
+    data: Data,
+    folds: Folds = None,
+    fold: Fold = None,
     limit: Annotated[
         list[int] | None, typer.Option(help="Age limit in years; may be repeated.", show_default="13, 16, 18, 21")
     ] = None,
     max_false_pass: Annotated[float, typer.Option(help="Wanted rate of false passes.")] = 0.01,
     max_false_fail: Annotated[float, typer.Option(help="Wanted rate of false fails.")] = 0.01,
-    predictions: Annotated[
-        Path | None, typer.Option(help="Answers saved by [b]mien evaluate --predictions[/b]; the model need not run.")
-    ] = None,
-    form: Annotated[str, typer.Option("--format", help="table (Markdown) or json.")] = "table",
+    predictions: Predictions = None,
+    form: MarkdownOrJson = "table",
     plot: Annotated[Path | None, typer.Option(help="Save the drawing there, as PNG, SVG or PDF.")] = None,
-    threads: Annotated[int, typer.Option(min=0, help="Cores to use; 0 for all.")] = 0,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
+    threads: Threads = 0,
+    quiet: Quiet = False,
 ) -> None:
     """Count false passes, false fails and unsure answers of age checks, by limit, age year and gender."""
     if form not in ("table", "json"):
         raise UsageError.unknown("format", form, ("table", "json"))
-    if plot is not None and not plot.parent.is_dir():
-        raise UsageError(f"there is no folder {plot.parent} to save {plot.name} in")
+    check_folders(plot)
     with needs_extra("auditing"):
         from mien.learn.audits.age_checks.age_check_audit import LIMITS, measure
     from mien.estimate import bundle

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mien.cli.learn.train import read_faces
+from mien.cli.labelled import read_faces
 from mien.errors import DataError
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.cli.audit.answers import answers
-from mien.cli.learn.train import Data, Folds, Model, Threads
-from mien.cli.output import write
+from mien.cli.options import Data, Folds, MinFaces, Model, OutputFile, Predictions, Quiet, Threads
+from mien.cli.output import check_folders, write
 from mien.errors import DataError, MissingExtra, UsageError
 
 if TYPE_CHECKING:
@@ -33,10 +33,7 @@ def calibration(
             show_default="test where the data have folds, else all",
         ),
     ] = None,
-    predictions: Annotated[
-        Path | None,
-        typer.Option(help="Answers that [b]mien evaluate --predictions[/b] saved, so that the model need not run."),
-    ] = None,
+    predictions: Predictions = None,
     reference_fold: Annotated[
         str | None,
         typer.Option(
@@ -48,11 +45,11 @@ def calibration(
         Path | None, typer.Option(help="Saved answers for that fold, so that the model need not run.")
     ] = None,
     level: Annotated[float, typer.Option(help="Share of true ages that the intervals are to hold.")] = 0.9,
-    min_faces: Annotated[int, typer.Option(min=2, help="A group with fewer faces is named, but not measured.")] = 30,
+    min_faces: MinFaces = 30,
     form: Annotated[str, typer.Option("--format", help="table (Markdown), json or html.")] = "table",
-    output: Annotated[Path | None, typer.Option(help="File to write.", show_default="standard output")] = None,
+    output: OutputFile = None,
     threads: Threads = 0,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Hold a model's age intervals and its gender's probability against labels that it did not learn from."""
     from mien.estimate import bundle
@@ -62,8 +59,7 @@ def calibration(
         raise UsageError.unknown("format", form, FORMATS)
     if not 0 < level < 1:
         raise UsageError(f"--level must lie between 0 and 1, not {level}")
-    if output is not None and not output.parent.is_dir():
-        raise UsageError(f"there is no folder {output.parent} to save {output.name} in")
+    check_folders(output)
     learned = bundle.read(bundle.find(model)).calibration()
     fold = fold or ("test" if folds else None)
     other = _reference_fold(data, folds, fold, reference_fold, reference_predictions)

@@ -7,10 +7,10 @@ import typer
 from mien.cli.audit.abstain import abstain
 from mien.cli.audit.age_checks import age_checks
 from mien.cli.audit.calibration import calibration
+from mien.cli.audit.explanations import explanations
 from mien.cli.audit.fairness import fairness
 from mien.cli.audit.robustness import robustness
 from mien.cli.closing import ExplainedGroup
-from mien.cli.predict.explain import explanations
 
 audit = typer.Typer(
     name="audit",

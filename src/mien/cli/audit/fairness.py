@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mien.cli.audit.answers import answers
-from mien.cli.learn.train import Data, Folds, Model, Threads, needs_extra
-from mien.cli.output import write
+from mien.cli.extras import needs_extra
+from mien.cli.options import Data, Fold, Folds, MinFaces, Model, OutputFile, Predictions, Quiet, Threads
+from mien.cli.output import check_folders, write
 from mien.errors import UsageError
 
 if TYPE_CHECKING:
@@ -25,27 +26,22 @@ def fairness(
     *,
     data: Data,
     folds: Folds = None,
-    fold: Annotated[
-        str | None, typer.Option(help="Fold to measure on.", show_default="test where the data have folds, else all")
-    ] = None,
+    fold: Fold = None,
     by: Annotated[
         list[str] | None,
         typer.Option(help="race, gender or age-band, as the data state them. Repeat it to cross them."),
     ] = None,
-    predictions: Annotated[
-        Path | None,
-        typer.Option(help="Answers that [b]mien evaluate --predictions[/b] saved, so that the model need not run."),
-    ] = None,
+    predictions: Predictions = None,
     form: Annotated[
         str | None,
         typer.Option("--format", help="table (Markdown) or json.", show_default="as --output ends, else table"),
     ] = None,
-    output: Annotated[Path | None, typer.Option(help="File to write.", show_default="standard output")] = None,
+    output: OutputFile = None,
     plot: Annotated[Path | None, typer.Option(help="Save the plot there, as PNG, SVG or PDF.")] = None,
-    min_faces: Annotated[int, typer.Option(min=2, help="A group with fewer faces is named, but not measured.")] = 30,
+    min_faces: MinFaces = 30,
     level: Annotated[float, typer.Option(help="Share of true ages that the model's intervals are to hold.")] = 0.9,
     threads: Threads = 0,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Measure a model on each group of faces, as they are and at equal ages, and the largest gaps between groups."""
     from mien.estimate import bundle
@@ -86,9 +82,7 @@ def _form(form: str | None, output: Path | None) -> str:
 
 def _check_files(output: Path | None, plot: Path | None) -> None:
     """Before minutes of work rather than after them."""
-    for file in (output, plot):
-        if file is not None and not file.parent.is_dir():
-            raise UsageError(f"there is no folder {file.parent} to save {file.name} in")
+    check_folders(output, plot)
     if plot is not None and plot.suffix.lower() not in DRAWINGS:
         raise UsageError.unknown("kind of drawing", plot.suffix, DRAWINGS)
 

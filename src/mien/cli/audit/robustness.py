@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.learn.train import needs_extra, read_faces
+from mien.cli.extras import needs_extra
+from mien.cli.labelled import read_faces
+from mien.cli.options import Data, Fold, Folds, MarkdownOrJson, ModelOrRun, Quiet, Threads
+from mien.cli.output import check_folders
 from mien.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,13 +22,11 @@ FORMATS = ("table", "json")
 
 
 def robustness(
-    model: Annotated[str, typer.Argument(help="Name of a model, its folder, or the folder of a run.")],
+    model: ModelOrRun,
     *,
-    data: Annotated[Path, typer.Option(help="Labelled chips: a folder or a CSV table.")],
-    folds: Annotated[Path | None, typer.Option(help="CSV table of folds, and of labels if it has them.")] = None,
-    fold: Annotated[
-        str | None, typer.Option(help="Fold to measure on.", show_default="test where the data have folds, else all")
-    ] = None,
+    data: Data,
+    folds: Folds = None,
+    fold: Fold = None,
     only: Annotated[
         list[str] | None, typer.Option("--only", help="A corruption or a family of them; may be repeated.")
     ] = None,
@@ -35,14 +36,14 @@ def robustness(
     faces: Annotated[int, typer.Option(min=1, help="Measure on so many, chosen by age band and gender.")] = 1000,
     full: Annotated[bool, typer.Option("--full", help="Measure on all faces of the fold.")] = False,
     seed: Annotated[int, typer.Option(help="Of the choice of faces and of all chance in the corruptions.")] = 0,
-    form: Annotated[str, typer.Option("--format", help="table (Markdown) or json.")] = "table",
+    form: MarkdownOrJson = "table",
     plot: Annotated[Path | None, typer.Option(help="Save the heat map there, as PNG, SVG or PDF.")] = None,
     grid: Annotated[Path | None, typer.Option(help="Save one face under all corruptions there.")] = None,
     photo: Annotated[
         Path | None, typer.Option(help="Photo of the face for --grid.", show_default="a sample portrait")
     ] = None,
-    threads: Annotated[int, typer.Option(min=0, help="Cores to use; 0 for all.")] = 0,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
+    threads: Threads = 0,
+    quiet: Quiet = False,
 ) -> None:
     """Measure a model on corrupted chips, five severities each, beside the same chips as they are."""
     from mien.cli.progress import ProgressBar
@@ -53,9 +54,7 @@ def robustness(
 
     if form not in FORMATS:
         raise UsageError.unknown("format", form, FORMATS)
-    for file in (plot, grid):
-        if file is not None and not file.parent.is_dir():
-            raise UsageError(f"there is no folder {file.parent} to save {file.name} in")
+    check_folders(plot, grid)
     names = chosen([*(only or []), *(["light"] if light else [])] or None)
     if grid is not None:
         _save_grid(grid, photo, names, seed)

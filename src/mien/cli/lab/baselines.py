@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from mien.cli.learn.train import needs_extra
+from mien.cli.extras import needs_extra
+from mien.cli.options import Data
 
 
 def baseline(
@@ -18,9 +19,7 @@ def baseline(
     output: Annotated[
         Path | None, typer.Option(help="Folder of the run.", show_default="runs/ and the baseline's name")
     ] = None,
-    data: Annotated[Path, typer.Option(help="Labelled chips: a folder or a CSV table.")] = Path(
-        "../shared/data/utkface/images"
-    ),
+    data: Data = Path("../shared/data/utkface/images"),
     folds: Annotated[
         Path | None,
         typer.Option(

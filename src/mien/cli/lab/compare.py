@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from mien.cli.options import OutputFile, TableOrJson
 from mien.cli.output import write
 from mien.errors import MissingExtra, UsageError
 
@@ -22,7 +23,7 @@ PACKAGES = frozenset({"pyarrow", "yaml", "jinja2", "markupsafe"})
 def compare(
     runs: Annotated[list[Path], typer.Argument(help="Folders of runs that [b]mien score[/b] completed.")],
     *,
-    output: Annotated[Path | None, typer.Option(help="File to write.", show_default="standard output")] = None,
+    output: OutputFile = None,
     form: Annotated[
         str | None,
         typer.Option("--format", help="json, markdown or html.", show_default="as --output ends, else markdown"),
@@ -64,7 +65,7 @@ def compare(
     write(text, output)
 
 
-def systems(form: Annotated[str, typer.Option("--format", help="table or json.")] = "table") -> None:
+def systems(form: TableOrJson = "table") -> None:
     """List the published systems that mien rebuilds: what each paper claims, and what makes each run."""
     from rich.console import Console
     from rich.table import Table

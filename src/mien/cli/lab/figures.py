@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mien.cli.learn.train import needs_extra
+from mien.cli.extras import needs_extra
 
 
 def figures(

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.learn.train import needs_extra, read_faces
+from mien.cli.extras import needs_extra
+from mien.cli.labelled import read_faces
+from mien.cli.options import Data, Folds, RunOutput, Threads, TrainFold
 from mien.errors import DataError, PhotoError, UsageError
 
 if TYPE_CHECKING:
@@ -16,8 +18,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mien.learn.data.manifest import Manifest
-
-Threads = Annotated[int, typer.Option(min=0, help="Cores to use; 0 for all.")]
 
 
 def _tell(line: str) -> None:
@@ -51,7 +51,7 @@ def score(
 def combine(
     mode: Annotated[str, typer.Argument(help="pair, gated or mean.")],
     runs: Annotated[list[Path], typer.Argument(help="pair: AGE GENDER; gated: GATE WOMEN MEN; mean: any.")],
-    output: Annotated[Path, typer.Option(help="Folder of the new run.")],
+    output: RunOutput,
     title: Annotated[str, typer.Option(help="What to call it in tables.", show_default="the folder's name")] = "",
 ) -> None:
     """Make one network of several trained ones: one for each task, experts behind a gate, or an ensemble's mean."""
@@ -68,12 +68,12 @@ def combine(
 
 def split(
     *,
-    data: Annotated[Path, typer.Option(help="Labelled chips: a folder or a CSV table.")],
+    data: Data,
     into: Annotated[
         list[str], typer.Option(metavar="NAME=SHARE", help="A part and its share; once for each, to add up to 1.")
     ],
     output: Annotated[Path, typer.Option(help="CSV table to write, for --folds.")],
-    folds: Annotated[Path | None, typer.Option(help="CSV table of folds, and of labels if it has them.")] = None,
+    folds: Folds = None,
     fold: Annotated[str | None, typer.Option(help="Cut this fold; the others stay.", show_default="all")] = None,
     seed: Annotated[int, typer.Option(help="Another seed, another cut.")] = 0,
 ) -> None:
@@ -106,8 +106,8 @@ def crossfit(
     data: Annotated[
         Path | None, typer.Option(help="Labelled chips to answer for: a folder or a CSV table.", show_default=False)
     ] = None,
-    folds: Annotated[Path | None, typer.Option(help="CSV table of folds, and of labels if it has them.")] = None,
-    fold: Annotated[str | None, typer.Option(help="Fold to take.", show_default="train with --folds")] = None,
+    folds: Folds = None,
+    fold: TrainFold = None,
     recipe: Annotated[
         str | None, typer.Option(help="Answer for all faces that this recipe trains on, each once, instead of --data.")
     ] = None,
@@ -154,7 +154,7 @@ def slim(
     *,
     data: Annotated[Path, typer.Option(help="Chips to fit to; their labels are not used.")],
     folds: Annotated[Path | None, typer.Option(help="CSV table of folds.")] = None,
-    fold: Annotated[str | None, typer.Option(help="Fold to take.", show_default="train with --folds")] = None,
+    fold: TrainFold = None,
     output: Annotated[Path, typer.Option(help="Weights of the narrow network, for model.init of a recipe.")],
     recipe: Annotated[
         str,

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from mien.cli.learn.train import Model, Threads, needs_extra, read_faces
-from mien.cli.output import write
+from mien.cli.extras import needs_extra
+from mien.cli.labelled import read_faces
+from mien.cli.options import DetectorWeights, Fold, Folds, Model, OutputFile, Quiet, Threads
+from mien.cli.output import check_folders, write
 from mien.errors import UsageError
 
 if TYPE_CHECKING:
@@ -34,11 +36,8 @@ def evaluate(
     data: Annotated[
         Path | None, typer.Option(help="Labelled chips, or with --photos photographs: a folder or a CSV table.")
     ] = None,
-    folds: Annotated[Path | None, typer.Option(help="CSV table of folds, and of labels if it has them.")] = None,
-    fold: Annotated[
-        str | None,
-        typer.Option(help="Fold to measure on, or all.", show_default="test where the data have folds, else all"),
-    ] = None,
+    folds: Folds = None,
+    fold: Fold = None,
     only: Annotated[
         str | None, typer.Option(metavar="SOURCE", help="Of a table with a column source, the rows of this one.")
     ] = None,
@@ -72,7 +71,7 @@ def evaluate(
             metavar="DETECTOR", help="Pad each chip into a larger picture in which the detector has to find it."
         ),
     ] = None,
-    weights: Annotated[Path | None, typer.Option(help="File of the detector's weights, for yunet.")] = None,
+    weights: DetectorWeights = None,
     mirror: Annotated[bool, typer.Option("--mirror", help="Average with the mirror image.")] = False,
     point: Annotated[str, typer.Option(help="Estimate that is measured: mean or median.")] = "mean",
     form: Annotated[
@@ -83,9 +82,7 @@ def evaluate(
             show_default="as --output ends, else table",
         ),
     ] = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="File to write.", show_default="standard output")
-    ] = None,
+    output: OutputFile = None,
     predictions: Annotated[
         Path | None,
         typer.Option(help="Save all answers there, as Parquet; with --collections a folder with a file for each."),
@@ -95,7 +92,7 @@ def evaluate(
         typer.Option(metavar="FILE", help="Saved answers of another model: which differences to it are real?"),
     ] = None,
     threads: Threads = 0,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Measure a model on labelled chips or photographs, with bootstrap intervals."""
     from mien.estimate import bundle
@@ -265,8 +262,7 @@ def _check_what(single: Mapping[str, object], several: Mapping[str, object], col
 
 def _form(form: str | None, output: Path | None, *, several: bool) -> str:
     """What to write, checked before minutes of work rather than after them."""
-    if output is not None and not output.parent.is_dir():
-        raise UsageError(f"there is no folder {output.parent} to save {output.name} in")
+    check_folders(output)
     if form is None:
         form = "table" if output is None else SUFFIXES.get(output.suffix.lower(), "")
         if not form:

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from mien.cli.audit.answers import answers
-from mien.cli.learn.train import needs_extra, read_faces, writing
-from mien.cli.output import write
+from mien.cli.extras import needs_extra
+from mien.cli.labelled import read_faces
+from mien.cli.options import Data, Fold, Folds, Model, Predictions, Quiet, Threads
+from mien.cli.output import check_folders, write, writing
 from mien.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -25,15 +27,12 @@ PARTS = ("accuracy", "calibration", "age-checks", "fairness", "robustness", "exp
 
 
 def report(
-    model: Annotated[str, typer.Argument(help="Name of a model or its folder.")],
+    model: Model,
     *,
-    data: Annotated[Path, typer.Option(help="Labelled chips: a folder or a CSV table.")],
+    data: Data,
     output: Annotated[Path, typer.Option("--output", "-o", help="HTML file to write.")],
-    folds: Annotated[Path | None, typer.Option(help="CSV table of folds, and of labels if it has them.")] = None,
-    fold: Annotated[
-        str | None,
-        typer.Option(help="Fold to measure on, or all.", show_default="test where the data have folds, else all"),
-    ] = None,
+    folds: Folds = None,
+    fold: Fold = None,
     part: Annotated[
         list[str] | None,
         typer.Option("--part", help=f"Of {', '.join(PARTS)}; may be repeated.", show_default="all"),
@@ -58,9 +57,7 @@ def report(
     ] = None,
     faces: Annotated[int, typer.Option(min=1, help="Faces of the audit of bad pictures.")] = 1000,
     explained: Annotated[int, typer.Option(min=1, help="Faces of the audit of explanations.")] = 500,
-    predictions: Annotated[
-        Path | None, typer.Option(help="Answers saved by [b]mien evaluate --predictions[/b] for that fold.")
-    ] = None,
+    predictions: Predictions = None,
     robustness: Annotated[
         Path | None,
         typer.Option(
@@ -77,8 +74,8 @@ def report(
         ),
     ] = None,
     card_copy: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the same card there too.")] = None,
-    threads: Annotated[int, typer.Option(min=0, help="Cores to use; 0 for all.")] = 0,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
+    threads: Threads = 0,
+    quiet: Quiet = False,
 ) -> None:
     """Write one self-contained page on how far a model can be trusted, for people who are no experts."""
     with needs_extra("the report"):
@@ -145,9 +142,7 @@ def _check(
             raise UsageError(f"there is no file {file}")
     if card_copy is not None and card is None:
         raise UsageError("--card-copy needs --card")
-    for path in (output, card_copy or output):
-        if not path.parent.is_dir():
-            raise UsageError(f"there is no folder {path.parent} to save {path.name} in")
+    check_folders(output, card_copy or output)
 
 
 def _reference_fold(data: Path, folds: Path | None, faces: Manifest, asked: str | None) -> str | None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,7 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.cli.closing import close_with
-from mien.errors import DataError, MissingExtra, ModelError, UsageError
+from mien.cli.extras import needs_extra
+from mien.cli.labelled import read_faces
+from mien.cli.options import Folds, Model, Quiet, RunOutput, Threads
+from mien.cli.output import writing
+from mien.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,28 +22,6 @@ if TYPE_CHECKING:
 
     from mien.learn.data.manifest import Manifest
     from mien.learn.evaluation.held_out import Learned
-
-TRAIN_PACKAGES = frozenset(
-    {
-        "torch",
-        "accelerate",
-        "safetensors",
-        "onnx",
-        "pydantic",
-        "yaml",
-        "pyarrow",
-        "matplotlib",
-        "sklearn",
-        "skimage",
-        "scipy",
-        "jinja2",
-    }
-)
-
-Model = Annotated[str, typer.Argument(help="Name of a model or its folder.")]
-Data = Annotated[Path, typer.Option(help="Labelled chips: a folder or a CSV table.")]
-Folds = Annotated[Path | None, typer.Option(help="CSV table of folds, and of labels if it has them.")]
-Threads = Annotated[int, typer.Option(min=0, help="Cores to use; 0 for all.")]
 
 
 def train(
@@ -81,7 +61,7 @@ def train(
 
 def average(
     runs: Annotated[list[Path], typer.Argument(help="Folders of runs that [b]mien train[/b] made from one start.")],
-    output: Annotated[Path, typer.Option(help="Folder of the new run.")],
+    output: RunOutput,
     size: Annotated[
         int | None,
         typer.Option(min=32, max=512, help="Side of the new run's chips, in pixels.", show_default="the last run's"),
@@ -152,7 +132,7 @@ def calibrate(
         ),
     ] = True,
     threads: Threads = 0,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Learn temperatures, interval masses and age checks from held-out chips and write them into the model's folder."""
     from mien.cli.progress import ProgressBar
@@ -262,66 +242,3 @@ def card(
             typer.echo(str(write_card(folder, report, on, more, copy=copy)))
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise DataError(f"{evaluation} is not what mien evaluate --format json prints: {error!r}") from error
-
-
-def read_faces(
-    data: Path, folds: Path | None, fold: str | None, usual: str | None = None, *, only: str | None = None
-) -> Manifest:
-    """The pictures of one fold; what is odd about the data, or that the fold was not asked for, goes to standard error.
-
-    Args:
-        data: a folder or a table.
-        folds: table of folds.
-        fold: which to take; "all" for all of them; None: the usual one where the data have it, else all.
-        usual: the fold for the purpose, if there is one.
-        only: of a table the rows of this source.
-
-    Raises:
-        UsageError: there is no such fold or source, or a table of folds lacks the usual fold.
-    """
-    from mien.learn.data.folds import usual_fold
-    from mien.learn.data.manifest import read
-
-    faces = read(data, folds)
-    if only is not None:
-        faces = faces.of_source(only)
-    taken = usual_fold(faces, fold or (usual if folds else None), usual)
-    there = sorted(set(faces.fold.tolist()) - {""})
-    listed = len(faces)
-    if taken is not None:
-        faces = faces.select(fold=taken)
-    if usual and fold is None and folds is None and there:
-        named = (
-            f"fold {taken}, {len(faces)} of {listed} pictures"
-            if taken
-            else f"all {listed} pictures, folds {_listed(there)}"
-        )
-        typer.echo(f"mien: {named} of {data} (choose with --fold, all for all)", err=True)
-    if faces.problems:
-        typer.echo(f"mien: {len(faces.problems)} problems in the data, first: {faces.problems[0]}", err=True)
-    return faces
-
-
-def _listed(names: list[str]) -> str:
-    """Names with commas and an "and"."""
-    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
-
-
-@contextmanager
-def writing(folder: Path) -> Iterator[None]:
-    """Around changes of a model."""
-    try:
-        yield
-    except OSError as error:
-        raise ModelError(f"cannot write to {folder}: {error.strerror}") from error
-
-
-@contextmanager
-def needs_extra(feature: str) -> Iterator[None]:
-    """Around imports that need the extra "train"."""
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in TRAIN_PACKAGES:
-            raise
-        raise MissingExtra.named(feature, "train") from error

@@ -10,8 +10,24 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mien.cli.closing import close_with
+from mien.cli.closing import SOME_FAILED, close_with
 from mien.cli.interrupts import INTERRUPTED
+from mien.cli.options import (
+    Abstain,
+    DetectorName,
+    DetectorWeights,
+    Level,
+    MaxFaces,
+    MinFace,
+    Mirror,
+    ModelName,
+    Pmf,
+    Quiet,
+    Rotate,
+    Side,
+    Threshold,
+    analyzer_options,
+)
 from mien.cli.process import say
 from mien.errors import UsageError
 from mien.results import ABSTAIN
@@ -22,7 +38,6 @@ if TYPE_CHECKING:
     from mien.batch.output import Manifest, Output
     from mien.batch.work import Job, Tally
 
-SOME_FAILED = 3
 ENGINES = ("local", "ray")
 
 
@@ -55,41 +70,17 @@ def batch(
         ),
     ] = 500,
     column: Annotated[str | None, typer.Option(help="Column of Parquet files.", show_default="by name")] = None,
-    model: Annotated[str, typer.Option(help="Name of a model (see [b]mien models[/b]) or its folder.")] = "mien-m",
-    detector: Annotated[
-        str, typer.Option(help="mtcnn, haar, yunet, or whole: every picture is an aligned chip.")
-    ] = "mtcnn",
-    weights: Annotated[Path | None, typer.Option(help="File of the detector's weights, for yunet.")] = None,
-    min_face: Annotated[
-        int | None,
-        typer.Option(
-            help="Smallest face to look for, in pixels of the photo.", show_default="30, or an 80th of the longer side"
-        ),
-    ] = None,
-    side: Annotated[
-        str,
-        typer.Option(
-            metavar="PIXELS|full|auto", help="Longer side that big photos are reduced to; auto: as --min-face needs."
-        ),
-    ] = "auto",
-    rotate: Annotated[
-        str,
-        typer.Option(
-            metavar="auto|0|90|180|270",
-            help="Degrees to turn photos clockwise by; auto: tried where nothing sure is found upright.",
-        ),
-    ] = "auto",
-    threshold: Annotated[
-        float | None, typer.Option(help="Least score of a face, 0 to 1.", show_default="the detector's own")
-    ] = None,
-    max_faces: Annotated[
-        int | None, typer.Option(help="Keep only the so many largest faces of a photo.", show_default="all")
-    ] = None,
-    level: Annotated[float, typer.Option(help="Share of true ages that the age intervals hold.")] = 0.9,
-    abstain: Annotated[
-        float, typer.Option(metavar="P", help="Call a gender 'uncertain' where its probability is below P.")
-    ] = ABSTAIN,
-    mirror: Annotated[bool, typer.Option("--mirror", help="Average with the mirror image: better, slower.")] = False,
+    model: ModelName = "mien-m",
+    detector: DetectorName = "mtcnn",
+    weights: DetectorWeights = None,
+    min_face: MinFace = None,
+    side: Side = "auto",
+    rotate: Rotate = "auto",
+    threshold: Threshold = None,
+    max_faces: MaxFaces = None,
+    level: Level = 0.9,
+    abstain: Abstain = ABSTAIN,
+    mirror: Mirror = False,
     max_seconds: Annotated[
         float | None,
         typer.Option(
@@ -101,9 +92,9 @@ def batch(
         float | None,
         typer.Option(help="Megabytes (MiB) that decoding a photo may take.", show_default="no limit"),
     ] = None,
-    pmf: Annotated[bool, typer.Option("--pmf", help="Add the probability of each year 0..116.")] = False,
+    pmf: Pmf = False,
     annotate: Annotated[Path | None, typer.Option(help="Folder for annotated pictures, one folder a part.")] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no summary.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Estimate every face of whole archives, to Parquet, stopped and resumed at any moment.
 
@@ -111,23 +102,21 @@ def batch(
     """
     from dataclasses import asdict
 
-    from mien.analyzer import Options
     from mien.batch.listing import chunks
     from mien.batch.output import Manifest, Output
     from mien.batch.work import Job
-    from mien.cli.looking import rotation, side_of
     from mien.estimate import bundle
-    from mien.photos.decode import DecodeOptions
 
     if engine not in ENGINES:
         raise UsageError.unknown("engine", engine, ENGINES)
     if address is not None and engine != "ray":
         raise UsageError("--address is for --engine ray")
     index, shards = _shard(shard)
-    options = Options(
+    options = analyzer_options(
         detector=detector,
         min_face=min_face,
-        rotate=rotation(rotate),
+        rotate=rotate,
+        side=side,
         threshold=threshold,
         max_faces=max_faces,
         weights=weights and str(weights),
@@ -135,11 +124,10 @@ def batch(
         abstain=abstain,
         mirror=mirror,
         threads=1,
-        decode=DecodeOptions(
-            target_side=side_of(side),
-            max_seconds=max_seconds,
-            max_memory=None if max_memory is None else round(max_memory * (1 << 20)),
-        ),
+        decode={
+            "max_seconds": max_seconds,
+            "max_memory": None if max_memory is None else round(max_memory * (1 << 20)),
+        },
     )
     found = bundle.read(bundle.find(model))
     told = {**asdict(options), "pmf": pmf, "annotate": str(annotate) if annotate else None}

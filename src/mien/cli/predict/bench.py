@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from mien.cli.closing import close_with, number
+from mien.cli.options import DetectorName, DetectorWeights, MinFace, ModelName, Quiet, TableOrJson
 from mien.cli.process import say
 from mien.errors import UsageError
 
@@ -20,20 +20,15 @@ def bench(
         list[str], typer.Argument(metavar="PHOTOS...", help="Photos, folders, globs or tars; all are held in memory.")
     ],
     *,
-    model: Annotated[str, typer.Option(help="Name of a model or its folder.")] = "mien-m",
-    detector: Annotated[str, typer.Option(help="mtcnn, haar, yunet, or whole: each is an aligned chip.")] = "mtcnn",
-    weights: Annotated[Path | None, typer.Option(help="File of the detector's weights, for yunet.")] = None,
-    min_face: Annotated[
-        int | None,
-        typer.Option(
-            help="Smallest face to look for, in pixels of the photo.", show_default="30, or an 80th of the longer side"
-        ),
-    ] = None,
+    model: ModelName = "mien-m",
+    detector: DetectorName = "mtcnn",
+    weights: DetectorWeights = None,
+    min_face: MinFace = None,
     threads: Annotated[int, typer.Option(min=1, help="Cores that one photo may use.")] = 1,
     repeats: Annotated[int, typer.Option(min=1, help="Rounds over all photos; the median counts.")] = 5,
     limit: Annotated[int, typer.Option(min=1, help="Use only so many photos.")] = 100,
-    form: Annotated[str, typer.Option("--format", help="table or json.")] = "table",
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
+    form: TableOrJson = "table",
+    quiet: Quiet = False,
 ) -> None:
     """Measure every step of the main job on your photos: time, multiply-adds, and share of the machine's peak."""
     from itertools import islice

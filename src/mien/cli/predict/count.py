@@ -14,6 +14,22 @@ import typer
 
 from mien.cli.closing import close_with, number
 from mien.cli.interrupts import INTERRUPTED
+from mien.cli.options import (
+    AnalyzerThreads,
+    Birth,
+    CameraName,
+    DetectorWeights,
+    Every,
+    MinFaceOfFrame,
+    ModelName,
+    OutputFile,
+    Quiet,
+    Reconnect,
+    SafeCells,
+    Survive,
+    Threshold,
+    VideoDetectorName,
+)
 from mien.cli.process import say
 from mien.errors import UsageError, VideoError
 from mien.results import ABSTAIN
@@ -30,12 +46,8 @@ GENDERS = ("female", "male", "uncertain")
 def count(
     source: Annotated[Path | None, typer.Argument(metavar="[SOURCE]", help="A video file.")] = None,
     *,
-    camera: Annotated[
-        str | None, typer.Option(help="A camera instead: 0 for the first, or its device or rtsp:// address.")
-    ] = None,
-    reconnect: Annotated[
-        float, typer.Option(metavar="SECONDS", help="Try for so long to reach a camera that is lost, or not there yet.")
-    ] = 0.0,
+    camera: CameraName = None,
+    reconnect: Reconnect = 0.0,
     database: Annotated[
         str, typer.Option(help="sqlite:///FILE, postgresql://USER@HOST/NAME, or the path of an SQLite file.")
     ] = DATABASE,
@@ -52,26 +64,19 @@ def count(
             help="When the file was recorded, UTC unless it says else; else intervals count from its beginning.",
         ),
     ] = None,
-    every: Annotated[int, typer.Option(metavar="N", help="Analyse each Nth frame only.")] = 1,
-    survive: Annotated[float, typer.Option(help="Seconds that a track outlasts its face being hidden.")] = 1.0,
-    birth: Annotated[int, typer.Option(help="Frames in a row that must show a face before it is a track.")] = 3,
-    model: Annotated[str, typer.Option(help="Name of a model (see [b]mien models[/b]) or its folder.")] = "mien-m",
-    detector: Annotated[str, typer.Option(help="mtcnn, haar or yunet.")] = "mtcnn",
-    weights: Annotated[Path | None, typer.Option(help="File of the detector's weights, for yunet.")] = None,
-    min_face: Annotated[
-        int | None,
-        typer.Option(
-            help="Smallest face to look for, in pixels of the frame.", show_default="30, or an 80th of the longer side"
-        ),
-    ] = None,
-    threshold: Annotated[
-        float | None, typer.Option(help="Least score of a face, 0 to 1.", show_default="the detector's own")
-    ] = None,
+    every: Every = 1,
+    survive: Survive = 1.0,
+    birth: Birth = 3,
+    model: ModelName = "mien-m",
+    detector: VideoDetectorName = "mtcnn",
+    weights: DetectorWeights = None,
+    min_face: MinFaceOfFrame = None,
+    threshold: Threshold = None,
     abstain: Annotated[
         float, typer.Option(metavar="P", help="Count a gender as 'uncertain' where its probability is below P.")
     ] = ABSTAIN,
-    threads: Annotated[int, typer.Option(help="Cores to use; 0 for all.")] = 0,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar and no messages.")] = False,
+    threads: AnalyzerThreads = 0,
+    quiet: Quiet = False,
 ) -> None:
     """Count visitors by interval, age band and gender; nothing else of them is stored.
 
@@ -161,13 +166,8 @@ def counts(
     form: Annotated[
         str | None, typer.Option("--format", help="table, csv or json. [dim]\\[default: table on a terminal, else csv]")
     ] = None,
-    safe_cells: Annotated[
-        bool,
-        typer.Option("--safe-cells", help="In CSV, put ' before what a spreadsheet would take for a formula."),
-    ] = False,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="File to write.", show_default="standard output")
-    ] = None,
+    safe_cells: SafeCells = False,
+    output: OutputFile = None,
 ) -> None:
     """Print visitor counts: by source, interval, age band and gender. Intervals without visitors are left out."""
     from mien.cli.output import write

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from mien.cli.closing import close_with, number
+from mien.cli.options import TableOrJson
 from mien.errors import MienError, ModelError, UsageError, install
 
 if TYPE_CHECKING:
@@ -36,10 +37,8 @@ EXTRAS = {
 }
 MEASURED_CHIPS = 16
 
-Format = Annotated[str, typer.Option("--format", help="table or json.")]
 
-
-def models(form: Format = "table") -> None:
+def models(form: TableOrJson = "table") -> None:
     """List the models that come with mien, and what each may be used for."""
     from mien.estimate import bundle
 
@@ -75,7 +74,7 @@ def _figure(name: str, value: float) -> str:
             return f"{name} {value:g}"
 
 
-def doctor(form: Format = "table") -> None:
+def doctor(form: TableOrJson = "table") -> None:
     """Say what is installed, check the models file by file, and measure the speed of this machine."""
     import platform
 
@@ -85,7 +84,7 @@ def doctor(form: Format = "table") -> None:
     from mien.runtime.sessions import available_providers
 
     _check(form)
-    report = {
+    report: dict[str, Any] = {
         "mien": __version__,
         "python": platform.python_version(),
         "platform": platform.platform(),

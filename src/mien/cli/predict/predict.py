@@ -12,8 +12,26 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.closing import close_with, number
+from mien.cli.closing import SOME_FAILED, close_with, number
 from mien.cli.interrupts import INTERRUPTED
+from mien.cli.options import (
+    Abstain,
+    AnalyzerThreads,
+    DetectorName,
+    DetectorWeights,
+    Level,
+    MaxFaces,
+    MinFace,
+    Mirror,
+    ModelName,
+    Pmf,
+    Quiet,
+    Rotate,
+    SafeCells,
+    Side,
+    Threshold,
+    analyzer_options,
+)
 from mien.cli.process import check_output_is_open, say
 from mien.errors import UsageError
 from mien.results import ABSTAIN
@@ -23,8 +41,6 @@ if TYPE_CHECKING:
     from mien.photos.decode import Picture
     from mien.photos.sources import Item
     from mien.results import Photo
-
-SOME_FAILED = 3
 
 
 def predict(
@@ -38,43 +54,19 @@ def predict(
         ),
     ],
     *,
-    model: Annotated[str, typer.Option(help="Name of a model (see [b]mien models[/b]) or its folder.")] = "mien-m",
-    detector: Annotated[
-        str, typer.Option(help="mtcnn, haar, yunet, or whole: every picture is an aligned chip.")
-    ] = "mtcnn",
-    weights: Annotated[Path | None, typer.Option(help="File of the detector's weights, for yunet.")] = None,
-    min_face: Annotated[
-        int | None,
-        typer.Option(
-            help="Smallest face to look for, in pixels of the photo.", show_default="30, or an 80th of the longer side"
-        ),
-    ] = None,
-    side: Annotated[
-        str,
-        typer.Option(
-            metavar="PIXELS|full|auto", help="Longer side that big photos are reduced to; auto: as --min-face needs."
-        ),
-    ] = "auto",
-    rotate: Annotated[
-        str,
-        typer.Option(
-            metavar="auto|0|90|180|270",
-            help="Degrees to turn photos clockwise by; auto: tried where nothing sure is found upright.",
-        ),
-    ] = "auto",
-    threshold: Annotated[
-        float | None, typer.Option(help="Least score of a face, 0 to 1.", show_default="the detector's own")
-    ] = None,
-    max_faces: Annotated[
-        int | None, typer.Option(help="Keep only the so many largest faces of a photo.", show_default="all")
-    ] = None,
-    level: Annotated[float, typer.Option(help="Share of true ages that the age intervals hold.")] = 0.9,
-    abstain: Annotated[
-        float, typer.Option(metavar="P", help="Call a gender 'uncertain' where its probability is below P.")
-    ] = ABSTAIN,
-    mirror: Annotated[bool, typer.Option("--mirror", help="Average with the mirror image: better, slower.")] = False,
-    pmf: Annotated[bool, typer.Option("--pmf", help="Add the probability of each year 0..116.")] = False,
-    threads: Annotated[int, typer.Option(help="Cores to use; 0 for all.")] = 0,
+    model: ModelName = "mien-m",
+    detector: DetectorName = "mtcnn",
+    weights: DetectorWeights = None,
+    min_face: MinFace = None,
+    side: Side = "auto",
+    rotate: Rotate = "auto",
+    threshold: Threshold = None,
+    max_faces: MaxFaces = None,
+    level: Level = 0.9,
+    abstain: Abstain = ABSTAIN,
+    mirror: Mirror = False,
+    pmf: Pmf = False,
+    threads: AnalyzerThreads = 0,
     batch_size: Annotated[int, typer.Option(help="Most faces that are in the network at once.")] = 8,
     form: Annotated[
         str | None,
@@ -92,23 +84,18 @@ def predict(
         Path | None,
         typer.Option(help="Folder for the faces alone, aligned as the model sees them.", show_default="none"),
     ] = None,
-    safe_cells: Annotated[
-        bool,
-        typer.Option("--safe-cells", help="In CSV, put ' before what a spreadsheet would take for a formula."),
-    ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar and no summary.")] = False,
+    safe_cells: SafeCells = False,
+    quiet: Quiet = False,
 ) -> None:
     """Estimate age and gender of every face in photos.
 
     Standard output carries data only. The exit code is 3 when some photo failed; its row says why.
     """
     from mien import sinks
-    from mien.analyzer import Analyzer, Options
-    from mien.cli.looking import rotation, side_of
+    from mien.analyzer import Analyzer
     from mien.cli.progress import ProgressBar
     from mien.estimate.quality import VAGUE, VAGUE_SENTENCE
     from mien.names import printable
-    from mien.photos.decode import DecodeOptions
     from mien.photos.sources import items
     from mien.sinks.rows import PICTURES
 
@@ -122,11 +109,11 @@ def predict(
     if annotate is not None and crops is not None and annotate.resolve() == crops.resolve():
         raise UsageError("--annotate and --crops name the same folder: choose two")
     chosen = sinks.choose_format(form, output, terminal=sys.stdout.isatty())
-    options = Options(
+    options = analyzer_options(
         detector=detector,
         min_face=min_face,
-        rotate=rotation(rotate),
-        decode=DecodeOptions(target_side=side_of(side)),
+        rotate=rotate,
+        side=side,
         threshold=threshold,
         max_faces=max_faces,
         weights=weights,

@@ -17,8 +17,6 @@ from mien.errors import UsageError
 if TYPE_CHECKING:
     from mien.video.frames import Camera, Clip, Source
 
-SOME_FAILED = 3
-
 
 def check_source(file: Path | None, camera: str | None, reconnect: float = 0.0) -> None:
     """Exactly one of the two, and no waiting for a file.

@@ -8,8 +8,25 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.closing import close_with, number
+from mien.cli.closing import SOME_FAILED, close_with, number
 from mien.cli.interrupts import INTERRUPTED
+from mien.cli.options import (
+    Abstain,
+    AnalyzerThreads,
+    Birth,
+    CameraName,
+    DetectorWeights,
+    Every,
+    Level,
+    MinFaceOfFrame,
+    ModelName,
+    Quiet,
+    Reconnect,
+    SafeCells,
+    Survive,
+    Threshold,
+    VideoDetectorName,
+)
 from mien.cli.process import check_output_is_open, say
 from mien.errors import UsageError
 from mien.results import ABSTAIN
@@ -24,12 +41,8 @@ def video(
         Path | None, typer.Argument(metavar="[IN]", help="A video file: MP4, MOV, MKV, WebM, AVI, ...")
     ] = None,
     *,
-    camera: Annotated[
-        str | None, typer.Option(help="A camera instead: 0 for the first, or its device or rtsp:// address.")
-    ] = None,
-    reconnect: Annotated[
-        float, typer.Option(metavar="SECONDS", help="Try for so long to reach a camera that is lost, or not there yet.")
-    ] = 0.0,
+    camera: CameraName = None,
+    reconnect: Reconnect = 0.0,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="Write the video with its faces marked: .mp4, .mov, .mkv, .webm or .avi."),
@@ -46,34 +59,22 @@ def video(
             "[dim]\\[default: both; on a terminal tracks]"
         ),
     ] = None,
-    every: Annotated[int, typer.Option(metavar="N", help="Analyse each Nth frame only.")] = 1,
+    every: Every = 1,
     max_frames: Annotated[
         int | None, typer.Option(help="End after so many frames of the source.", show_default="all")
     ] = None,
-    survive: Annotated[float, typer.Option(help="Seconds that a track outlasts its face being hidden.")] = 1.0,
-    birth: Annotated[int, typer.Option(help="Frames in a row that must show a face before it is a track.")] = 3,
-    model: Annotated[str, typer.Option(help="Name of a model (see [b]mien models[/b]) or its folder.")] = "mien-m",
-    detector: Annotated[str, typer.Option(help="mtcnn, haar or yunet.")] = "mtcnn",
-    weights: Annotated[Path | None, typer.Option(help="File of the detector's weights, for yunet.")] = None,
-    min_face: Annotated[
-        int | None,
-        typer.Option(
-            help="Smallest face to look for, in pixels of the frame.", show_default="30, or an 80th of the longer side"
-        ),
-    ] = None,
-    threshold: Annotated[
-        float | None, typer.Option(help="Least score of a face, 0 to 1.", show_default="the detector's own")
-    ] = None,
-    level: Annotated[float, typer.Option(help="Share of true ages that the age intervals hold.")] = 0.9,
-    abstain: Annotated[
-        float, typer.Option(metavar="P", help="Call a gender 'uncertain' where its probability is below P.")
-    ] = ABSTAIN,
-    threads: Annotated[int, typer.Option(help="Cores to use; 0 for all.")] = 0,
-    safe_cells: Annotated[
-        bool,
-        typer.Option("--safe-cells", help="In CSV, put ' before what a spreadsheet would take for a formula."),
-    ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar and no messages.")] = False,
+    survive: Survive = 1.0,
+    birth: Birth = 3,
+    model: ModelName = "mien-m",
+    detector: VideoDetectorName = "mtcnn",
+    weights: DetectorWeights = None,
+    min_face: MinFaceOfFrame = None,
+    threshold: Threshold = None,
+    level: Level = 0.9,
+    abstain: Abstain = ABSTAIN,
+    threads: AnalyzerThreads = 0,
+    safe_cells: SafeCells = False,
+    quiet: Quiet = False,
 ) -> None:
     """Follow the faces of a video and estimate the age and gender of each.
 
@@ -182,4 +183,4 @@ def _finish(frames: Source, failures: int, *, interrupted: bool, quiet: bool) ->
     if interrupted:
         raise typer.Exit(INTERRUPTED)
     if frames.shortfall is not None or failures:
-        raise typer.Exit(stream.SOME_FAILED)
+        raise typer.Exit(SOME_FAILED)
