@@ -22,7 +22,7 @@ from mien.learn.comparison.cost import cost, parts
 from mien.learn.data.dataset import View
 from mien.learn.data.manifest import Manifest, read
 from mien.learn.data.predictions import Answers, Predictions, each_picture
-from mien.learn.export.bundle import multiply_adds
+from mien.learn.exporting.bundle import multiply_adds
 from mien.learn.networks.answer_kinds import Deployed
 from mien.learn.networks.build import build_trained
 from mien.learn.networks.onnx_graph import to_proto

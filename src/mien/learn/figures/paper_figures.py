@@ -19,7 +19,7 @@ from mien.faces.align import CropContract, resize_chip
 from mien.learn.comparison.claims import SYSTEMS
 from mien.learn.data import samples
 from mien.learn.data.predictions import Pixels
-from mien.learn.export.bundle import multiply_adds
+from mien.learn.exporting.bundle import multiply_adds
 from mien.learn.figures import architecture, architecture_plot, preprocessing
 from mien.learn.networks.answer_kinds import CLASS_YEARS, CLASSES, Network
 from mien.learn.networks.build import as_network, build
