@@ -101,7 +101,7 @@ def evaluate(
     from mien.estimate import bundle
     from mien.learn.data.predictions import Predictions
     from mien.learn.evaluation.evaluate import evaluate as measure
-    from mien.learn.evaluation.paired import against as compared
+    from mien.learn.evaluation.paired import compare_paired as compared
     from mien.sinks.records import encode
 
     if point not in POINTS:
@@ -228,13 +228,13 @@ class How:
             DataError: a collection is not there, or none of its faces can be evaluated.
         """
         from mien.cli.progress import ProgressBar
-        from mien.learn.evaluation import collection, home_and_abroad
+        from mien.learn.evaluation import collections_file, home_and_abroad
 
-        stated = collection.load(file)
+        stated = collections_file.load_collections(file)
         for name in names:
             if name not in stated:
                 raise UsageError.unknown("collection", name, stated)
-        parts = collection.parts({name: stated[name] for name in names or stated}, choosing=choosing)
+        parts = collections_file.collection_parts({name: stated[name] for name in names or stated}, choosing=choosing)
         for part in parts:
             if part.faces.problems:
                 problems = part.faces.problems

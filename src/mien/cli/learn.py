@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mien.learn.data.manifest import Manifest
-    from mien.learn.evaluation.held_out import Learned
+    from mien.learn.evaluation.held_out import LearnedCalibration
 
 TRAIN_PACKAGES = frozenset(
     {
@@ -66,11 +66,11 @@ def train(
     """Train a model as a recipe says; progress goes to standard error."""
     with needs_extra("training"):
         from mien.learn.recipe import load_recipe
-        from mien.learn.training.loop import is_main, run
+        from mien.learn.training.loop import is_main, train
     plan = load_recipe(recipe, settings or [])
     if init is not None:
         plan = plan.model_copy(update={"model": plan.model.model_copy(update={"init": init})})
-    weights = run(
+    weights = train(
         plan, output or Path("runs") / plan.name, resume=resume, report=lambda line: typer.echo(line, err=True)
     )
     if is_main():
@@ -165,9 +165,9 @@ def calibrate(
     cores = threads or physical_cores()
     raw = Estimator(replace(found, config=replace(found.config, calibration=None)), threads=cores)
     parts = _to_calibrate_on(data, folds, fold, collections)
-    pictures = sum(held_out.pictures(faces, temperatures=temperatures) for faces in parts.values())
+    pictures = sum(held_out.picture_count(faces, temperatures=temperatures) for faces in parts.values())
     with ProgressBar(pictures, quiet=quiet) as bar:
-        learned = held_out.learn(
+        learned = held_out.learn_calibration(
             raw, list(parts.values()), temperatures=temperatures, threads=cores, progress=bar.advance
         )
     for name, share in zip(parts, learned.held, strict=True):
@@ -177,7 +177,7 @@ def calibrate(
     if checking:
         try:
             pmf, ages, source = _checked_on(learned, cross_fitted, data, folds, collections)
-            checks = age_check_thresholds.fit(pmf, ages, source=source)
+            checks = age_check_thresholds.fit_thresholds(pmf, ages, source=source)
         except DataError as error:
             typer.echo(
                 f"mien: no age checks: {error}. Give more faces, or the training faces by --cross-fitted (mien "
@@ -201,34 +201,47 @@ def _to_calibrate_on(
         raise UsageError("give the faces to learn from by --data or by --collections, one of them")
     if data is not None:
         return {"": read_faces(data, folds, fold, "val")}
-    from mien.learn.evaluation.collection import load, parts
+    from mien.learn.evaluation.collections_file import collection_parts, load_collections
 
     assert collections is not None
-    chosen = [part for part in parts(load(collections), choosing=True) if part.collection.kind == "chips"]
+    chosen = [
+        part
+        for part in collection_parts(load_collections(collections), choosing=True)
+        if part.collection.kind == "chips"
+    ]
     if not chosen:
         raise UsageError(f"no collection of chips in {collections} has folds that may choose")
     return {part.name: part.faces for part in chosen}
 
 
 def _checked_on(
-    learned: Learned, cross_fitted: Path | None, data: Path | None, folds: Path | None, collections: Path | None
+    learned: LearnedCalibration,
+    cross_fitted: Path | None,
+    data: Path | None,
+    folds: Path | None,
+    collections: Path | None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], str]:
     """Calibrated age distributions, ages, and in words what they are: what age checks are learned from."""
-    from mien.learn.data.manifest import read
     from mien.learn.data.predictions import Predictions
+    from mien.learn.data.readers import read
     from mien.learn.evaluation import held_out
-    from mien.learn.evaluation.calibration import fit
-    from mien.learn.evaluation.collection import load
+    from mien.learn.evaluation.calibration_fit import fit_calibration
+    from mien.learn.evaluation.collections_file import load_collections
 
     if cross_fitted is None:
         faces, calibration, source = learned.answered, learned.calibration, "held-out faces"
     else:
         pictures = [(data, folds)] if data is not None else []
         if collections is not None:
-            pictures = list(dict.fromkeys((one.data, one.folds) for one in load(collections).values() if one.choose))
+            pictures = list(
+                dict.fromkeys((one.data, one.folds) for one in load_collections(collections).values() if one.choose)
+            )
         answers = Predictions.load(cross_fitted)
-        faces = held_out.answered([(answers, read(*where)) for where in pictures])
-        calibration, source = fit(faces.pmf, faces.female, faces.ages, faces.is_female), "cross-fitted training faces"
+        faces = held_out.join_answers([(answers, read(*where)) for where in pictures])
+        calibration, source = (
+            fit_calibration(faces.pmf, faces.female, faces.ages, faces.is_female),
+            "cross-fitted training faces",
+        )
     return calibration.apply(faces.pmf, faces.female)[0], faces.ages, f"{len(faces)} {source}"
 
 
@@ -248,7 +261,7 @@ def card(
 ) -> None:
     """Write the model's card, README.md in its folder, and its chief figures from an evaluation."""
     from mien.estimate import bundle
-    from mien.learn.audits.card import write_card
+    from mien.learn.audits.model_card import write_card
 
     folder = bundle.find(model)
     more = None
@@ -280,7 +293,7 @@ def read_faces(
         UsageError: there is no such fold or source, or a table of folds lacks the usual fold.
     """
     from mien.learn.data.folds import usual_fold
-    from mien.learn.data.manifest import read
+    from mien.learn.data.readers import read
 
     faces = read(data, folds)
     if only is not None:

@@ -82,7 +82,7 @@ def report(
 ) -> None:
     """Write one self-contained page on how far a model can be trusted, for people who are no experts."""
     with needs_extra("the report"):
-        from mien.learn.audits.all_audits import Everything, groups_to_tell, lacking
+        from mien.learn.audits.all_audits import AllAudits, groups_to_tell, lacking
         from mien.learn.audits.explanations.explanation_report import ExplanationReport
         from mien.learn.audits.robustness.robustness_report import RobustnessReport
     from mien.cores import physical_cores
@@ -106,7 +106,7 @@ def report(
     spoilt = None if robustness is None else _load(robustness, RobustnessReport, found.config.name)
     mapped = None if explanations is None else _load(explanations, ExplanationReport, found.config.name)
     _, measured, _ = answers(model, data, folds, fold, faces=people, saved=predictions, threads=threads, quiet=quiet)
-    everything = Everything(found, measured, people, threads or physical_cores(), abroad=abroad)
+    everything = AllAudits(found, measured, people, threads or physical_cores(), abroad=abroad)
     other = _reference_fold(data, folds, people, reference_fold) if "calibration" in chosen else None
     if other is not None:
         everything.reference = answers(model, data, folds, other, threads=threads, quiet=quiet)[1:]
@@ -152,7 +152,7 @@ def _check(
 
 def _reference_fold(data: Path, folds: Path | None, faces: Manifest, asked: str | None) -> str | None:
     """The fold that intervals of constant width are learned from; None where the data have none for it."""
-    from mien.learn.data.manifest import read
+    from mien.learn.data.readers import read
 
     if asked is not None or folds is not None:
         return asked or "val"

@@ -78,7 +78,7 @@ def split(
     seed: Annotated[int, typer.Option(help="Another seed, another cut.")] = 0,
 ) -> None:
     """Cut labelled faces into folds at random, pictures of one group ("twins") always together."""
-    from mien.learn.data.folds import cut, write
+    from mien.learn.data.folds import cut_folds, write
 
     shares: dict[str, float] = {}
     for part in into:
@@ -86,7 +86,7 @@ def split(
         if not name or name in shares or not _is_number(share):
             raise UsageError(f"--into takes NAME=SHARE, each name once, e.g. train=0.8, not {part!r}")
         shares[name] = float(share)
-    parts = cut(read_faces(data, folds, None), shares, fold=fold, seed=seed)
+    parts = cut_folds(read_faces(data, folds, None), shares, fold=fold, seed=seed)
     write(parts, output)
     for name in shares:
         _tell(f"{name}: {int((parts.fold == name).sum())} faces")
@@ -172,7 +172,7 @@ def slim(
 
         from mien.learn.networks.build import build, build_empty
         from mien.learn.networks.heads import AgeGenderNet
-        from mien.learn.networks.low_rank import slim as slim_network
+        from mien.learn.networks.low_rank import to_low_rank as slim_network
         from mien.learn.recipe import Model, load_recipe
     from mien.cores import physical_cores
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from mien.errors import DataError
 from mien.estimate.calibrate import AGES, expectation
-from mien.learn.baselines.chips import Faces, read_grey
+from mien.learn.baselines.grey_chips import GreyFaces, read_grey
 from mien.learn.baselines.method import Classifier, Floats, Grey, Labels, Method, Task
 from mien.learn.comparison.compare import DECADE_YEARS, likeliest
 from mien.learn.data.manifest import Manifest
@@ -39,7 +39,7 @@ Figures = dict[str, float]
 
 
 @dataclass(frozen=True)
-class Scale:
+class PixelScale:
     """How scores become probabilities: softmax(scores / temperature + prior_weight x log_prior).
 
     Attributes:
@@ -59,7 +59,7 @@ class Scale:
         return np.asarray(mass / mass.sum(axis=1, keepdims=True), np.float32)
 
     @classmethod
-    def fit(cls, scores: Floats, columns: Labels, log_prior: Floats) -> Scale:
+    def fit(cls, scores: Floats, columns: Labels, log_prior: Floats) -> PixelScale:
         """The scale under which the true columns [N] of scores [N, K] are likeliest; (1, 0) where there are none."""
         found, highest = cls(1.0, 0.0, log_prior), -np.inf
         rows = np.arange(len(columns))
@@ -82,7 +82,7 @@ class Trial:
     """
 
     settings: dict[str, Any]
-    scale: Scale
+    scale: PixelScale
     figures: Figures
 
     def to_dict(self) -> dict[str, Any]:
@@ -177,7 +177,7 @@ class Baseline:
         """An estimate for one chip: its features once, then each task's classifier."""
         return self.method.multiply_adds + sum(chosen.classifier.multiply_adds for chosen in self.chosen.values())
 
-    def _read(self, manifest: Manifest) -> Faces:
+    def _read(self, manifest: Manifest) -> GreyFaces:
         faces = read_grey(manifest, self.method.size)
         for file, reason in faces.unreadable.items():
             self.report(f"left out: {file}: {reason}")
@@ -193,7 +193,7 @@ class Baseline:
         trials = self.trials[task] = []
         for settings, classifier in self.method.grid(features, numbers, self.seed):
             scores = classifier.scores(val_features)
-            scale = Scale.fit(scores[seen], columns, log_prior)
+            scale = PixelScale.fit(scores[seen], columns, log_prior)
             figures = _figures(task, scale(scores), classes, val)
             trial = Trial(settings, scale, figures)
             trials.append(trial)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.learn.baselines.chips import FLAT
+from mien.learn.baselines.grey_chips import FLAT
 from mien.learn.baselines.method import Floats, Grey
 
 Numbers = NDArray[np.intp]

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 from sklearn.neural_network import MLPClassifier
 
-from mien.learn.baselines.chips import standardised
+from mien.learn.baselines.grey_chips import standardised
 from mien.learn.baselines.method import Candidate, Floats, Grey, Labels, Linear
 
 

@@ -17,7 +17,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 
-from mien.learn.baselines.chips import standardised
+from mien.learn.baselines.grey_chips import standardised
 from mien.learn.baselines.method import Candidate, Classifier, Floats, Grey, Labels, Linear
 
 FAINT = 1e-6

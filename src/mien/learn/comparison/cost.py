@@ -36,7 +36,7 @@ class Cost:
     by_run: dict[str, int]
 
 
-def cost(run: Path) -> Cost:
+def training_cost(run: Path) -> Cost:
     """What a run, trained or combined, has cost."""
     line = lineage(run)
     names = [folder.name for folder in line]

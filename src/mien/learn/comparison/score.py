@@ -20,12 +20,13 @@ from mien.errors import DataError
 from mien.estimate.calibrate import AGES
 from mien.estimate.estimator import Estimates
 from mien.faces.align import CropContract, resize_chip
-from mien.learn.comparison.cost import cost, parts
-from mien.learn.data.dataset import View
-from mien.learn.data.manifest import Manifest, read
-from mien.learn.data.predictions import Answers, Predictions, each_picture
-from mien.learn.export.bundle import multiply_adds
+from mien.learn.comparison.cost import parts, training_cost
+from mien.learn.data.dataset import ShownPart
+from mien.learn.data.manifest import Manifest
+from mien.learn.data.predictions import AnswerCollector, Predictions, each_picture
+from mien.learn.data.readers import read
 from mien.learn.networks.answer_kinds import Deployed
+from mien.learn.networks.arithmetic import multiply_adds
 from mien.learn.networks.build import build_trained
 from mien.learn.networks.onnx_graph import to_proto
 from mien.learn.recipe import Recipe, load_recipe
@@ -39,7 +40,7 @@ class RunEstimator:
     """The network of a run in ONNX Runtime; answers NaN for what the network does not answer.
 
     Args:
-        run: a folder that `mien.learn.training.loop.run` or `mien.learn.training.combine.combine_runs` made.
+        run: a folder that `mien.learn.training.loop.train` or `mien.learn.training.combine.combine_runs` made.
         threads: cores to use.
 
     Raises:
@@ -94,14 +95,14 @@ def score(run: Path, *, fold: str = "test", threads: int = 0, report: Report = l
     recipe = estimator.recipe
     source = recipe.data.vals[0]
     manifest = read(source.data, source.folds).select(fold=fold).present()
-    view = View.of(recipe.data, (manifest,), report)
-    answers = Answers(estimator, 32)
+    shown = ShownPart.of(recipe.data, (manifest,), report)
+    answers = AnswerCollector(estimator, 32)
     contract = estimator.contract
-    for file, chip in each_picture(manifest, lambda file, pixels: resize_chip(view(file, pixels), contract), cores):
+    for file, chip in each_picture(manifest, lambda file, pixels: resize_chip(shown(file, pixels), contract), cores):
         answers.add(file, chip)
     predictions = answers.predictions(recipe.name)
     predictions.save(run / f"{fold}.parquet")
-    described = _describe(run, recipe, estimator, manifest, view)
+    described = _describe(run, recipe, estimator, manifest, shown)
     described["data"] = f"{manifest.source[0]}, fold {fold}"
     described["fold"] = fold
     record_of(run, fold).write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
@@ -145,8 +146,10 @@ def summary(predictions: Predictions, manifest: Manifest) -> str:
     return f"{len(faces)} faces: {', '.join(told)}"
 
 
-def _describe(run: Path, recipe: Recipe, estimator: RunEstimator, manifest: Manifest, view: View) -> dict[str, Any]:
-    spent = cost(run)
+def _describe(
+    run: Path, recipe: Recipe, estimator: RunEstimator, manifest: Manifest, shown: ShownPart
+) -> dict[str, Any]:
+    spent = training_cost(run)
     chosen = {"age_pmf": "age", "p_female": "gender"}
     described = {
         "name": recipe.name,
@@ -163,7 +166,7 @@ def _describe(run: Path, recipe: Recipe, estimator: RunEstimator, manifest: Mani
         "size": recipe.model.size,
         "inference_ms": round(one_chip(run, recipe.model.size), 3),
         "budget": recipe.about.budget,
-        "crop_misses": None if view.boxes is None else view.boxes.misses,
+        "crop_misses": None if shown.boxes is None else shown.boxes.misses,
         "parts": [folder.name for folder in parts(run)] if (run / PARTS).is_file() else [],
         "date": datetime.now(UTC).date().isoformat(),
     }

@@ -37,7 +37,7 @@ _NUMBERS = (
 
 
 @dataclass(frozen=True)
-class Run:
+class ScoredRun:
     """A run and its predictions on the test fold.
 
     Attributes:
@@ -72,7 +72,7 @@ class Run:
         return np.isfinite(self.predictions.female)
 
 
-def read_run(folder: Path) -> Run:
+def read_run(folder: Path) -> ScoredRun:
     """Read a folder that `mien score` has completed.
 
     Raises:
@@ -87,7 +87,7 @@ def read_run(folder: Path) -> Run:
         raise DataError(f"{table} holds no predictions: run mien score {folder} again")
     if len(set(predictions.files.tolist())) < len(predictions):
         raise DataError(f"{table} names a picture twice: run mien score {folder} again")
-    system = claims.find(record["system"])
+    system = claims.find_system(record["system"])
     if system is None:
         known = ", ".join(system.key for system in claims.SYSTEMS)
         raise DataError(f"{folder / 'run.json'} names the system {record['system']!r}: it must be one of {known}")
@@ -95,7 +95,7 @@ def read_run(folder: Path) -> Run:
     row = system.row(str(recipe.get("name", ""))) or system.row(record["name"])
     title = row.title if row is not None and record["title"] == record["name"] else record["title"]
     curves = _curves(folder / "curves.csv")
-    run = Run(record["name"], title, system, row, _learners(recipe), record, curves, predictions)
+    run = ScoredRun(record["name"], title, system, row, _learners(recipe), record, curves, predictions)
     if not run.has_age.any() and not run.has_gender.any():
         raise DataError(f"{table} answers neither age nor gender of any picture")
     return run

@@ -183,7 +183,7 @@ def crop(pixels: Pixels, box: Corners | None) -> Pixels:
     return pixels[y : y + side, x : x + side]
 
 
-def of_size(manifest: Manifest, min_bytes: int) -> Manifest:
+def in_large_files(manifest: Manifest, min_bytes: int) -> Manifest:
     """The rows whose files have at least so many bytes, and those whose files are missing.
 
     One of the published systems leaves out files under 5 kB as spoilt; half of the chips of UTKFace are smaller than

@@ -25,7 +25,7 @@ def average_runs(runs: Sequence[Path], output: Path, *, size: int | None = None)
     """Write a run folder with the mean weights, and the recipe of the last run.
 
     Args:
-        runs: at least two folders that `mien.learn.training.loop.run` made.
+        runs: at least two folders that `mien.learn.training.loop.train` made.
         output: the new folder; it must not exist yet.
         size: side in pixels of the chips that the averaged network takes; by default the last run's. Networks that
             end in a mean over the places of the last map take any; for others the export says that they do not fit.

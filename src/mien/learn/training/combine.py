@@ -23,7 +23,7 @@ def combine_runs(mode: str, runs: Mapping[str, Path], output: Path, title: str =
 
     Args:
         mode: "pair", "gated" or "mean"; see `mien.learn.networks.published.combination`.
-        runs: part -> folder that `mien.learn.training.loop.run` made.
+        runs: part -> folder that `mien.learn.training.loop.train` made.
         output: the new folder; it must not exist yet, and its name becomes the run's.
         title: what to call it in tables; by default its name.
 
@@ -77,9 +77,9 @@ def _joined(sentences: Iterable[str]) -> str:
 
 def _same_chips(recipes: Mapping[str, Recipe]) -> None:
     """Refuse runs that are shown different pictures of a face."""
-    views = {part: (r.model.size, r.data.crop, r.data.grey) for part, r in recipes.items()}
-    if len(set(views.values())) > 1:
+    chips = {part: (r.model.size, r.data.crop, r.data.grey) for part, r in recipes.items()}
+    if len(set(chips.values())) > 1:
         shown = ", ".join(
-            f"{part}: {size} px of the {crop}{' in grey' * grey}" for part, (size, crop, grey) in views.items()
+            f"{part}: {size} px of the {crop}{' in grey' * grey}" for part, (size, crop, grey) in chips.items()
         )
         raise DataError(f"the runs do not see the same chips ({shown}): train them alike to combine them")

@@ -37,27 +37,28 @@ from torch.utils.data import DataLoader
 from mien.errors import DataError
 from mien.estimate.calibrate import AGES
 from mien.learn.data.batches import Batch
-from mien.learn.data.dataset import Chips, View
-from mien.learn.data.kept_pictures import Views
+from mien.learn.data.dataset import Chips, ShownPart
+from mien.learn.data.kept_pictures import KeptPictures
 from mien.learn.data.predictions import Predictions, mean_answers
-from mien.learn.data.selection import join, large_enough, of_gender, seen
+from mien.learn.data.selection import detected_faces, joined_sources, large_enough, of_gender
+from mien.learn.data.teachers import Guide
 from mien.learn.networks.answer_kinds import Deployed
 from mien.learn.networks.build import as_network, build, freeze
 from mien.learn.networks.frozen_stages import FrozenStages
+from mien.learn.networks.heads import AgeGenderNet
 from mien.learn.recipe import Data, Recipe
 from mien.learn.training import curves
 from mien.learn.training.ema import Average
 from mien.learn.training.losses import AgeGenderLoss
 from mien.learn.training.optimisers import make_optimiser, rate_factor
-from mien.learn.training.progress import Answers, against
-from mien.learn.training.teachers import Guide
+from mien.learn.training.progress import FaceErrors, change_in_words
 from mien.names import discard
 from mien.unfinished import create, part_name
 
 Report = Callable[[str], None]
 
 
-def run(recipe: Recipe, output: Path, *, resume: bool = False, report: Report = lambda line: None) -> Path:
+def train(recipe: Recipe, output: Path, *, resume: bool = False, report: Report = lambda line: None) -> Path:
     """Train a recipe.
 
     Args:
@@ -123,8 +124,8 @@ class Trainer:
         self.average = Average(self.net, recipe.optimiser.ema)
         self.epoch = 0
         self.curves: list[dict[str, float]] = []
-        self.start: Answers | None = None  # of the start weights, where there are any
-        self.best: Answers | None = None
+        self.start: FaceErrors | None = None  # of the start weights, where there are any
+        self.best: FaceErrors | None = None
         self.steps_an_epoch = math.ceil(
             (len(self.train_set) - leftover(len(self.train_set), recipe)) / recipe.optimiser.batch
         )
@@ -133,11 +134,11 @@ class Trainer:
 
     def _read_data(self, data: Data) -> None:
         """Find the faces to train and validate on, and what is shown of each."""
-        train = large_enough(of_gender(join(data.train, data.limit), data), data, self.report)
-        self.val_sets = [of_gender(join((source,), data.limit), data) for source in data.vals]
+        train = large_enough(of_gender(joined_sources(data.train, data.limit), data), data, self.report)
+        self.val_sets = [of_gender(joined_sources((source,), data.limit), data) for source in data.vals]
         with self.processes.local_main_process_first():  # the others read the boxes that it found
-            self.view = View.of(data, (train, *self.val_sets), self.report)
-        self.train_set = seen(train, data, self.view.boxes, self.report)
+            self.shown = ShownPart.of(data, (train, *self.val_sets), self.report)
+        self.train_set = detected_faces(train, data, self.shown.boxes, self.report)
 
     def fit(self) -> Path:
         """Train the epochs that are left; after each, validate and write the state."""
@@ -145,13 +146,13 @@ class Trainer:
         size = self.recipe.model.size
         to_validate = " + ".join(str(len(faces)) for faces in self.val_sets)
         self.report(f"{len(self.train_set)} faces to train on, {to_validate} to validate on, {epochs} epochs")
-        vals = [loader(Chips(faces, size, view=self.view), self.recipe, shuffle_seed=None) for faces in self.val_sets]
+        vals = [loader(Chips(faces, size, shown=self.shown), self.recipe, shuffle_seed=None) for faces in self.val_sets]
         teachers = _named(self.recipe.data.teacher)
         answers = mean_answers([Predictions.load(file) for file in teachers]) if teachers else None
         if answers is not None and not self.recipe.data.teacher_ages:
             answers = replace(answers, pmf=np.full_like(answers.pmf, np.nan))
         guide = Guide(self.recipe.data.guide) if self.recipe.data.guide is not None else None
-        hinted = guide.features_for(self.net) if guide is not None and self.recipe.loss.hint > 0 else 0
+        hinted = shared_features(guide, self.net) if guide is not None and self.recipe.loss.hint > 0 else 0
         kept = self.recipe.data.views
         chips = Chips(
             self.train_set,
@@ -161,8 +162,8 @@ class Trainer:
             teacher=answers,
             guide=guide,
             hinted=hinted > 0,
-            views=Views(len(self.train_set), kept, size, hinted) if kept else None,
-            view=self.view,
+            kept=KeptPictures(len(self.train_set), kept, size, hinted) if kept else None,
+            shown=self.shown,
         )
         if self.processes.is_main_process:
             self.output.mkdir(parents=True, exist_ok=True)
@@ -204,7 +205,7 @@ class Trainer:
                 f"epoch {self.epoch}/{epochs} at {chips.size} px: loss {loss:.3f}, validation loss "
                 f"{metrics['val_loss']:.3f}, {', '.join(self._figures(metrics))}, {len(chips) / seconds:.0f} faces/s"
             )
-            if self.start is not None and (told := against(answers_now, self.start)):
+            if self.start is not None and (told := change_in_words(answers_now, self.start)):
                 self.report(f"  against the start: {told}")
         self._conclude()
         return self.output / "model.safetensors"
@@ -216,7 +217,7 @@ class Trainer:
 
     def _conclude(self) -> None:
         """Say at the end whether the best epoch is better than the start, and whether its weights are those kept."""
-        if self.start is None or self.best is None or not (told := against(self.best, self.start)):
+        if self.start is None or self.best is None or not (told := change_in_words(self.best, self.start)):
             return
         best = self._best()
         self.report(f"epoch {best}, of the lowest validation loss, against the start: {told}")
@@ -226,10 +227,10 @@ class Trainer:
                 "stops N epochs after it"
             )
 
-    def _validate(self, vals: list[DataLoader[Any]]) -> tuple[dict[str, float], Answers]:
+    def _validate(self, vals: list[DataLoader[Any]]) -> tuple[dict[str, float], FaceErrors]:
         """Means over the sources, and where there are several the figures of each, as "mae appa"; and each face's."""
         both = [validate(self.net, val, self.device, self.loss) for val in vals]
-        found, answers = [metrics for metrics, _ in both], Answers.join([each for _, each in both])
+        found, answers = [metrics for metrics, _ in both], FaceErrors.join([each for _, each in both])
         if len(found) == 1:
             return found[0], answers
         means = {key: _mean_known([one[key] for one in found]) for key in found[0]}
@@ -351,8 +352,8 @@ def _read_state(recipe: Recipe, output: Path) -> dict[str, Any]:
     return state
 
 
-def _answers(state: dict[str, torch.Tensor] | None) -> Answers | None:
-    return None if state is None else Answers(**state)
+def _answers(state: dict[str, torch.Tensor] | None) -> FaceErrors | None:
+    return None if state is None else FaceErrors(**state)
 
 
 def _ddp(recipe: Recipe) -> DistributedDataParallelKwargs:
@@ -366,6 +367,22 @@ def _identity(recipe: dict[str, Any]) -> dict[str, Any]:
     kept["optimiser"] = {k: v for k, v in recipe["optimiser"].items() if k not in {"epochs", "sizes"}}
     kept["data"] = {k: v for k, v in recipe["data"].items() if k != "workers"}
     return kept
+
+
+def shared_features(guide: Guide, net: nn.Module) -> int:
+    """How many features a network of ours and its guide have in common.
+
+    Raises:
+        DataError: they have unequally many, or one of them gives none.
+    """
+    mine = net.backbone.channels_out if isinstance(net, AgeGenderNet) else None
+    if mine != guide.features:
+        has = "none to teach" if mine is None else str(mine)
+        raise DataError(
+            f"the guide has {guide.features} features and the network {has}: set model.options so that both have "
+            "as many, or loss.hint to 0"
+        )
+    return guide.features
 
 
 def computes_bfloat16(device: torch.device) -> bool:
@@ -400,7 +417,7 @@ def loader(chips: Chips, recipe: Recipe, shuffle_seed: int | None) -> DataLoader
 @torch.inference_mode()
 def validate(
     net: nn.Module, batches: DataLoader[Any], device: torch.device, loss: AgeGenderLoss
-) -> tuple[dict[str, float], Answers]:
+) -> tuple[dict[str, float], FaceErrors]:
     """Mean loss, MAE of the expected age in years and share of right genders; NaN where there is no answer.
 
     Returns:
@@ -424,7 +441,7 @@ def validate(
             hits.append(torch.where(batch.female >= 0, right, torch.nan))
         else:
             hits.append(unknown)
-    each = Answers(torch.cat(errors), torch.cat(hits))
+    each = FaceErrors(torch.cat(errors), torch.cat(hits))
     return {
         "val_loss": total / seen,
         "mae": each.errors.nanmean().item(),

@@ -24,7 +24,8 @@ from mien.learn.audits.explanations.explanation_audit import STEPS, blob, correl
 from mien.learn.audits.explanations.explanation_plots import plot
 from mien.learn.audits.explanations.explanation_report import BLOB
 from mien.learn.data import samples
-from mien.learn.data.manifest import Manifest, read
+from mien.learn.data.manifest import Manifest
+from mien.learn.data.readers import read
 
 SIDE = 32
 CELLS = 8
@@ -244,7 +245,7 @@ def test_the_shipped_model_with_shuffled_weights(tmp_path: Path) -> None:
     """Class activation on the two sample portraits, from the command to the report."""
     rows = ["file,age,gender"]
     for name, label in ((samples.HOPPER, "78,f"), (samples.ASTRONAUT, "37,f")):
-        Image.fromarray(samples.chip(samples.photo(None, name))).save(tmp_path / f"{name}.png")
+        Image.fromarray(samples.sample_chip(samples.sample_photo(None, name))).save(tmp_path / f"{name}.png")
         rows.append(f"{name}.png,{label}")
     (tmp_path / "labels.csv").write_text("\n".join(rows))
     fixed = ["audit", "explanations", "mien-m", "--data", str(tmp_path), "--threads", "1"]

@@ -61,7 +61,9 @@ def model(estimator: Estimator) -> TorchModel:
 @pytest.fixture(scope="module")
 def chips(estimator: Estimator) -> Chips:
     size = estimator.contract.size
-    return np.stack([samples.chip(samples.photo(None, name), size) for name in (samples.HOPPER, samples.ASTRONAUT)])
+    return np.stack(
+        [samples.sample_chip(samples.sample_photo(None, name), size) for name in (samples.HOPPER, samples.ASTRONAUT)]
+    )
 
 
 @pytest.fixture(scope="module")

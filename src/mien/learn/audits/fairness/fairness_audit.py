@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from mien.errors import DataError
 from mien.estimate.calibrate import Calibration, expectation, intervals
 from mien.learn.audits.fairness.equal_ages import CELL, AgeMix
-from mien.learn.audits.fairness.fairness_report import FIGURES, FairnessReport, Gap, Group, Partition
+from mien.learn.audits.fairness.fairness_report import FIGURES, FairnessGroup, FairnessReport, Gap, Partition
 from mien.learn.audits.groups import age_band, crossed, named, stated
 from mien.learn.data.manifest import Manifest
 from mien.learn.data.predictions import Predictions
@@ -186,13 +186,13 @@ class _Found:
     cell: _Cell
     figures: Mapping[tuple[str, bool], _Figure]
 
-    def group(self, name: str, level: float) -> Group:
+    def group(self, name: str, level: float) -> FairnessGroup:
         plain, equal = (
             {figure: self.figures[figure, at].interval(level) for figure in FIGURES if (figure, at) in self.figures}
             for at in (False, True)
         )
         cell = self.cell
-        return Group(name, cell.faces, cell.ages, cell.genders, plain, cell.effective, equal, cell.joined)
+        return FairnessGroup(name, cell.faces, cell.ages, cell.genders, plain, cell.effective, equal, cell.joined)
 
 
 def _resampled(

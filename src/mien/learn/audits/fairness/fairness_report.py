@@ -13,7 +13,7 @@ TOO_FEW = "too few faces"
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class FairnessFigure:
     """How a figure is called, what it means, how it is written, and how bad a value of it is.
 
     Attributes:
@@ -47,7 +47,7 @@ class Words:
         return "-" if interval is None else f"{self.value(interval.value)} {self.ends(interval)}"
 
     @property
-    def as_gap(self) -> Words:
+    def as_gap(self) -> FairnessFigure:
         """The same for differences: without a sign, and points for shares."""
         unit = "points" if self.unit == "%" else self.unit
         return replace(self, style=self.style.replace("+", ""), unit=unit)
@@ -61,23 +61,25 @@ def _more(value: float) -> float:
     return -value
 
 
-FIGURES: dict[str, Words] = {
-    "mae": Words("MAE", "mean absolute error of the age", "less is better", "{:.2f}", 1, "years", _less),
-    "bias": Words(
+FIGURES: dict[str, FairnessFigure] = {
+    "mae": FairnessFigure("MAE", "mean absolute error of the age", "less is better", "{:.2f}", 1, "years", _less),
+    "bias": FairnessFigure(
         "bias", "mean signed error of the age; above 0 is taken for older", "0 is best", "{:+.2f}", 1, "years", abs
     ),
-    "cs5": Words("CS@5", "ages missed by at most five years", "more is better", "{:.1f}", 100, "%", _more),
-    "accuracy": Words("gender right", "genders named as labelled", "more is better", "{:.1f}", 100, "%", _more),
-    "coverage": Words(
+    "cs5": FairnessFigure("CS@5", "ages missed by at most five years", "more is better", "{:.1f}", 100, "%", _more),
+    "accuracy": FairnessFigure(
+        "gender right", "genders named as labelled", "more is better", "{:.1f}", 100, "%", _more
+    ),
+    "coverage": FairnessFigure(
         "coverage", "true ages inside their interval", "neither more nor less than stated", "{:.1f}", 100, "%", _more
     ),
-    "width": Words("width", "mean width of that interval", "less is better", "{:.1f}", 1, "years", _less),
+    "width": FairnessFigure("width", "mean width of that interval", "less is better", "{:.1f}", 1, "years", _less),
 }
 """What is measured of each group, in order."""
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class FairnessGroup:
     """Figures of some faces.
 
     Attributes:
@@ -175,7 +177,7 @@ class Partition:
         unknown: faces that belong to no group, because the data do not say.
     """
 
-    groups: tuple[Group, ...]
+    groups: tuple[FairnessGroup, ...]
     gaps: Mapping[str, Gap]
     gaps_at_equal_ages: Mapping[str, Gap]
     unknown: int
@@ -205,7 +207,7 @@ class FairnessReport:
     model: str
     counts: Mapping[str, int]
     settings: Mapping[str, Any]
-    whole: Group
+    whole: FairnessGroup
     partitions: Mapping[str, Partition]
 
     def to_dict(self) -> dict[str, Any]:

@@ -18,16 +18,17 @@ from mien.errors import DataError
 from mien.learn.baselines import create
 from mien.learn.baselines.baseline import TASKS, Baseline
 from mien.learn.comparison.score import device, summary
-from mien.learn.data.manifest import Manifest, read
+from mien.learn.data.manifest import Manifest
 from mien.learn.data.predictions import Predictions
+from mien.learn.data.readers import read
 
 TIMED = 40
 """Chips that are answered one by one to measure how long one takes."""
 
 
 @dataclass(frozen=True)
-class Source:
-    """Data of a run: what `mien.learn.data.manifest.read` takes, with folds called train, val and test.
+class FoldedData:
+    """Data of a run: what `mien.learn.data.readers.read` takes, with folds called train, val and test.
 
     Attributes:
         data: a folder or table of labelled chips.
@@ -50,8 +51,8 @@ class Source:
         return faces if self.limit is None else faces.take(np.arange(min(self.limit, len(faces))))
 
 
-def run(
-    name: str, output: Path, source: Source, *, seed: int = 0, report: Callable[[str], None] = lambda line: None
+def run_baseline(
+    name: str, output: Path, source: FoldedData, *, seed: int = 0, report: Callable[[str], None] = lambda line: None
 ) -> Path:
     """Learn on the fold train, choose on val, answer for test; all on one core, so that a second run says the same.
 
@@ -102,7 +103,7 @@ def one_chip(baseline: Baseline) -> float:
     return float(np.median(times[TIMED // 4 :])) * 1000
 
 
-def _data(source: Source, train: Manifest, val: Manifest, test: Manifest) -> dict[str, Any]:
+def _data(source: FoldedData, train: Manifest, val: Manifest, test: Manifest) -> dict[str, Any]:
     return {
         "data": str(source.data),
         "folds": source.folds and str(source.folds),

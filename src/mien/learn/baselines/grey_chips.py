@@ -18,7 +18,7 @@ FLAT = 1.0
 
 
 @dataclass(frozen=True)
-class Faces:
+class GreyFaces:
     """Chips in memory.
 
     Attributes:
@@ -32,7 +32,7 @@ class Faces:
     unreadable: dict[str, str]
 
 
-def read_grey(manifest: Manifest, size: int) -> Faces:
+def read_grey(manifest: Manifest, size: int) -> GreyFaces:
     """Read all pictures of a manifest as grey chips; those that are missing are passed over.
 
     Raises:
@@ -54,7 +54,7 @@ def read_grey(manifest: Manifest, size: int) -> Faces:
             chips.append(np.asarray(chip, np.uint8))
     if not chips:
         raise DataError(f"none of the {len(manifest)} pictures can be read: is the data where the manifest says?")
-    return Faces(listed.take(np.array(rows, dtype=np.intp)), np.stack(chips), unreadable)
+    return GreyFaces(listed.take(np.array(rows, dtype=np.intp)), np.stack(chips), unreadable)
 
 
 def standardised(grey: Grey) -> Floats:

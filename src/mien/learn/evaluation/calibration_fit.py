@@ -34,7 +34,7 @@ Floats = NDArray[np.floating[Any]]
 Doubles = NDArray[np.float64]
 
 
-def fit(
+def fit_calibration(
     pmf: Floats,
     female: Floats,
     ages: NDArray[Any],
@@ -101,7 +101,7 @@ def with_doubtful(
         calibration: learned already.
         pmf: [N, 117] raw age distributions of poor views of held-out faces (`mien.learn.evaluation.poor_views`).
         ages: [N] true ages in whole years, NaN where unknown.
-        weights: [N] as in `fit`.
+        weights: [N] as in `fit_calibration`.
     """
     known = np.isfinite(np.asarray(ages, np.float64))
     worth = None if weights is None else np.asarray(weights)[known]
