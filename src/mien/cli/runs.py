@@ -37,15 +37,16 @@ def score(
     Of other folds than test the record is called run-FOLD.json; [b]compare[/b] reads that of test.
     """
     with needs_extra("scoring"):
-        from mien.learn.comparison.score import record_of, retime
+        from mien.learn.comparison.score import retime
         from mien.learn.comparison.score import score as score_run
+        from mien.learn.run_folder import RunFolder
     for run in runs:
         if time_only:
             typer.echo(f"{run}: {retime(run):.2f} ms")
             continue
         _tell(f"{run}:")
         score_run(run, fold=fold, threads=threads, report=_tell)
-        typer.echo(str(record_of(run, fold)))
+        typer.echo(str(RunFolder(run).record(fold)))
 
 
 def combine(

@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from mien.learn.comparison.cost import lineage, training_cost
+from mien.learn.comparison.cost import training_cost
+from mien.learn.run_folder import RunFolder
 
 
 @pytest.fixture
@@ -76,5 +77,5 @@ def test_runs_of_one_name_are_told_apart_and_a_circle_ends(place: Path) -> None:
     assert set(training_cost(joined(place / "pair", age=one, gender=two)).by_run) == {"runs/x/a", "runs/y/a"}
     trained(place / "p", 1, "runs/q/model.safetensors")
     trained(place / "q", 2, "runs/p/model.safetensors")
-    assert {run.name for run in lineage(place / "p")} == {"p", "q"}
+    assert {run.name for run in RunFolder(place / "p").lineage()} == {"p", "q"}
     assert training_cost(place / "p").seconds == 30

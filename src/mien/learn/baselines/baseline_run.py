@@ -21,6 +21,7 @@ from mien.learn.comparison.score import device, summary
 from mien.learn.data.manifest import Manifest
 from mien.learn.data.predictions import Predictions
 from mien.learn.data.readers import read
+from mien.learn.run_folder import RunFolder
 
 TIMED = 40
 """Chips that are answered one by one to measure how long one takes."""
@@ -71,7 +72,8 @@ def run_baseline(
         DataError: the folder holds a run, or the data cannot be used.
     """
     method = create(name)
-    if (output / "run.json").exists():
+    folder = RunFolder(output)
+    if folder.record().exists():
         raise DataError(f"{output} already holds a run: choose another --output")
     train, val, test = (source.read(fold) for fold in ("train", "val", "test"))
     baseline = Baseline(method, seed=seed, report=report)
@@ -84,11 +86,11 @@ def run_baseline(
     report(f"test: {summary(predictions, test)}; {seconds:.0f} s of one core, {milliseconds:.2f} ms a chip")
     output.mkdir(parents=True, exist_ok=True)
     recipe = {"name": name, "seed": seed, "data": _data(source, train, val, test), **_recipe(baseline)}
-    (output / "recipe.yaml").write_text(yaml.safe_dump(recipe, sort_keys=False, width=120), encoding="utf-8")
-    predictions.save(output / "test.parquet")
+    folder.recipe_file.write_text(yaml.safe_dump(recipe, sort_keys=False, width=120), encoding="utf-8")
+    predictions.save(folder.predictions())
     record = _record(name, baseline, predictions, test, seconds) | {"inference_ms": round(milliseconds, 3)}
-    (output / "run.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    return output / "run.json"
+    folder.record().write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    return folder.record()
 
 
 def one_chip(baseline: Baseline) -> float:

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from mien.estimate import calibrate
 from mien.learn.comparison import name_places
-from mien.learn.comparison.scored_runs import Epoch
 from mien.learn.comparison.svg import Axis, Drawing
 from mien.learn.data.manifest import Manifest
 from mien.learn.evaluation import metrics
+from mien.learn.run_folder import Epoch
 
 Floats = NDArray[np.floating[Any]]
 

@@ -118,16 +118,7 @@ def table(path: Path, root: Path | None = None) -> Manifest:
     Raises:
         DataError: the table has no such columns, or none of its pictures is there.
     """
-    columns = tables.header(path)
-    if "file" not in columns or not LABELS & set(columns):
-        raise DataError(
-            f"{path} needs the columns file and age (or age_low and age_high) or gender; "
-            f"it has {', '.join(columns) or 'none'}"
-        )
-    if len({"age_low", "age_high"} & set(columns)) == 1:
-        raise DataError(f"{path} has only one of the columns age_low and age_high: bounds need both")
-    if len({"x", "y"} & set(columns)) == 1:
-        raise DataError(f"{path} has only one of the columns x and y: a point on a face needs both")
+    _check_columns(path)
     roots = (root,) if root is not None else (path.parent, path.parent / "images")
     rows: list[_Row] = []
     problems: list[str] = []
@@ -159,6 +150,19 @@ def table(path: Path, root: Path | None = None) -> Manifest:
     if root is not None and (unlisted := set(_pictures(root)) - listed):
         problems.append(f"{len(unlisted)} pictures of {root} are not in {path.name}, left out (e.g. {min(unlisted)})")
     return _manifest(rows, _source_name(root or path.parent), problems)
+
+
+def _check_columns(path: Path) -> None:
+    columns = tables.header(path)
+    if "file" not in columns or not LABELS & set(columns):
+        raise DataError(
+            f"{path} needs the columns file and age (or age_low and age_high) or gender; "
+            f"it has {', '.join(columns) or 'none'}"
+        )
+    if len({"age_low", "age_high"} & set(columns)) == 1:
+        raise DataError(f"{path} has only one of the columns age_low and age_high: bounds need both")
+    if len({"x", "y"} & set(columns)) == 1:
+        raise DataError(f"{path} has only one of the columns x and y: a point on a face needs both")
 
 
 @dataclass(frozen=True, slots=True)

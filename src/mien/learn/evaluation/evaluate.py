@@ -203,6 +203,19 @@ def evaluate(
     elif calibration is not None:
         ends = np.stack(calibrate.intervals(pmf, interval_level, calibration), axis=1)
     measure = _Measure(faces, years, female, ends, {"n": resamples, "level": level, "seed": seed})
+    settings = {
+        "point": point,
+        "level": level,
+        "resamples": resamples,
+        "seed": seed,
+        "coral_clip": list(CORAL_AGES),
+        **({} if ends is None else {"interval_level": interval_level}),
+    }
+    return Report(predictions.model, _counts(predictions, manifest, faces), settings, dict(_subsets(measure)))
+
+
+def _counts(predictions: Predictions, manifest: Manifest, faces: Manifest) -> dict[str, int]:
+    """How many pictures a table lists, how many of them are measured, and what the others lack."""
     counts = {
         "listed": len(manifest),
         "evaluated": len(faces),
@@ -217,15 +230,7 @@ def evaluate(
         counts["faces_not_found"] = missed
     if bounded := int((faces.aged & np.isnan(faces.age)).sum()):
         counts["ages_within_bounds"] = bounded
-    settings = {
-        "point": point,
-        "level": level,
-        "resamples": resamples,
-        "seed": seed,
-        "coral_clip": list(CORAL_AGES),
-        **({} if ends is None else {"interval_level": interval_level}),
-    }
-    return Report(predictions.model, counts, settings, dict(_subsets(measure)))
+    return counts
 
 
 @dataclass(frozen=True)

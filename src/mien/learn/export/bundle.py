@@ -32,7 +32,8 @@ from mien.learn.networks.build import build_trained
 from mien.learn.networks.heads import AgeGenderNet
 from mien.learn.networks.onnx_graph import to_proto
 from mien.learn.networks.weights import load_file
-from mien.learn.recipe import About, Recipe, load_recipe
+from mien.learn.recipe import About, Recipe
+from mien.learn.run_folder import RunFolder
 from mien.unfinished import part_name
 
 TOLERANCE = 1e-4
@@ -61,10 +62,9 @@ def export_run(run: Path, output: Path, name: str | None = None, *, dtype: str =
     output = output.resolve()
     if output.exists() and not (output / bundle.CONFIG).is_file() and (output.is_file() or any(output.iterdir())):
         raise DataError(f"{output} exists and is no model: choose another --output")
-    if not (run / "recipe.yaml").is_file() or not (run / "model.safetensors").is_file():
-        raise DataError(f"{run} is not the folder of a run: it lacks recipe.yaml or model.safetensors")
-    recipe = load_recipe(str(run / "recipe.yaml"))
-    net = build_trained(recipe.model, run / "model.safetensors")
+    folder = RunFolder.finished(run)
+    recipe = folder.read_recipe()
+    net = build_trained(recipe.model, folder.weights)
     net.load_state_dict({key: _stored(tensor, dtype).to(tensor.dtype) for key, tensor in net.state_dict().items()})
     net.eval()
     output.parent.mkdir(parents=True, exist_ok=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -12,10 +11,8 @@ from torch import Tensor
 from mien.errors import DataError
 from mien.learn.networks.build import build_empty
 from mien.learn.networks.weights import load_file
-from mien.learn.recipe import Model, Recipe, load_recipe
-
-PARTS = "parts.json"
-"""File of a combined run that names the runs it is made of."""
+from mien.learn.recipe import Model, Recipe
+from mien.learn.run_folder import RunFolder
 
 
 def combine_runs(mode: str, runs: Mapping[str, Path], output: Path, title: str = "") -> Path:
@@ -34,20 +31,17 @@ def combine_runs(mode: str, runs: Mapping[str, Path], output: Path, title: str =
         DataError: a folder is no run, or the runs do not see the same chips, or the output exists.
         UsageError: mode and parts do not go together.
     """
-    if output.exists():
-        raise DataError(f"{output} exists already: choose another --output")
-    for run in runs.values():
-        if not (run / "recipe.yaml").is_file() or not (run / "model.safetensors").is_file():
-            raise DataError(f"{run} is not the folder of a run: it lacks recipe.yaml or model.safetensors")
-    recipes = {part: load_recipe(str(run / "recipe.yaml")) for part, run in runs.items()}
+    made = RunFolder.new(output)
+    folders = {part: RunFolder.finished(run) for part, run in runs.items()}
+    recipes = {part: folder.read_recipe() for part, folder in folders.items()}
     _same_chips(recipes)
     first = next(iter(recipes.values()))
     parts = {part: {"network": r.model.network, "options": r.model.options} for part, r in recipes.items()}
     model = Model(network="combination", size=first.model.size, options={"mode": mode, "parts": parts})
     net = build_empty(model)
     weights: dict[str, Tensor] = {}
-    for part, run in runs.items():
-        weights |= {f"parts.{part}.net.{key}": tensor for key, tensor in load_file(run / "model.safetensors").items()}
+    for part, folder in folders.items():
+        weights |= {f"parts.{part}.net.{key}": tensor for key, tensor in load_file(folder.weights).items()}
     net.load_state_dict(weights, strict=False)
     about = first.about.model_copy(
         update={
@@ -59,10 +53,10 @@ def combine_runs(mode: str, runs: Mapping[str, Path], output: Path, title: str =
     )
     combined = first.model_copy(update={"name": output.name, "model": model, "about": about})
     output.mkdir(parents=True)
-    (output / "recipe.yaml").write_text(combined.to_yaml(), encoding="utf-8")
-    (output / PARTS).write_text(json.dumps({part: str(run) for part, run in runs.items()}, indent=1), encoding="utf-8")
-    (output / "model.safetensors").write_bytes(save({key: tensor.contiguous() for key, tensor in weights.items()}))
-    return output / "model.safetensors"
+    made.recipe_file.write_text(combined.to_yaml(), encoding="utf-8")
+    made.name_parts(runs)
+    made.weights.write_bytes(save({key: tensor.contiguous() for key, tensor in weights.items()}))
+    return made.weights
 
 
 def _joined(sentences: Iterable[str]) -> str:

@@ -145,13 +145,8 @@ def measure(
         "unknown_ages": int((~aged).sum()),
         "unknown_genders": int((~gendered).sum()),
     }
-    settings = {
-        "interval_level": level,
-        "min_faces": min_faces,
-        "level": confidence,
-        "resamples": resamples,
-        "seed": seed,
-    }
+    settings = {"interval_level": level, "min_faces": min_faces, "level": confidence}
+    settings |= {"resamples": resamples, "seed": seed}
     ages = genders = None
     if aged.any():
         task = _AgeTask(pmf[aged], known.take(aged), calibration, level, reference, min_faces, bootstrap)
