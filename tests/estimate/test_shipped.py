@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import mien
-from mien.cli.models import models as list_models
+from mien.cli.predict.models import models as list_models
 from mien.errors import ModelError
 from mien.estimate import bundle
 from mien.estimate.class_activation import of_bundle

@@ -12,28 +12,28 @@ from typing import Annotated, Any
 import typer
 
 from mien import __version__
-from mien.cli.audit import audit
-from mien.cli.baselines import baseline
-from mien.cli.batch import batch
-from mien.cli.bench import bench
-from mien.cli.check_age import check_age
+from mien.cli.audit.commands import audit
 from mien.cli.closing import Closed, Explained, ExplainedGroup
-from mien.cli.compare import compare, systems
-from mien.cli.count import count, counts
-from mien.cli.evaluate import evaluate
-from mien.cli.explain import explain
-from mien.cli.figures import figures
 from mien.cli.interrupts import INTERRUPTED
-from mien.cli.learn import average, calibrate, card, export, train
-from mien.cli.models import doctor, models
+from mien.cli.lab.baselines import baseline
+from mien.cli.lab.compare import compare, systems
+from mien.cli.lab.figures import figures
+from mien.cli.lab.runs import combine, crossfit, score, slim, split
+from mien.cli.learn.evaluate import evaluate
+from mien.cli.learn.report import report
+from mien.cli.learn.train import average, calibrate, card, export, train
 from mien.cli.option_names import as_typed
-from mien.cli.predict import predict
+from mien.cli.predict.batch import batch
+from mien.cli.predict.bench import bench
+from mien.cli.predict.check_age import check_age
+from mien.cli.predict.count import count, counts
+from mien.cli.predict.explain import explain
+from mien.cli.predict.models import doctor, models
+from mien.cli.predict.predict import predict
+from mien.cli.predict.serve import serve
+from mien.cli.predict.video import video
+from mien.cli.predict.web import web
 from mien.cli.process import drop_output, say
-from mien.cli.report import report
-from mien.cli.runs import combine, crossfit, score, slim, split
-from mien.cli.serve import serve
-from mien.cli.video import video
-from mien.cli.web import web
 from mien.errors import MienError
 from mien.names import printable
 from mien.plain import plain

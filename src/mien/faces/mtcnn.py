@@ -25,7 +25,7 @@ from mien.faces.nms import suppress
 from mien.faces.prelu import expand_prelu
 from mien.faces.pyramid import Pyramid
 from mien.faces.session import open_session
-from mien.session import Network
+from mien.runtime.sessions import Network
 
 Floats = NDArray[np.float32]
 

@@ -15,12 +15,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mien import external_data
 from mien.errors import ModelError, UsageError
 from mien.faces import Detection, DetectorOptions, collect
 from mien.faces.nms import suppress
-from mien.faces.session import NOT_A_MODEL, open_session
-from mien.session import Session
+from mien.faces.session import open_session
+from mien.runtime import external_data
+from mien.runtime.sessions import NOT_A_NETWORK, Session
 
 Floats = NDArray[np.float32]
 
@@ -77,7 +77,7 @@ def _open(path: Path, threads: int) -> Session:
     external_data.check_alone(path.absolute().read_bytes(), refusal)
     try:
         net = open_session(path.read_bytes(), threads)
-    except NOT_A_MODEL as error:
+    except NOT_A_NETWORK as error:
         raise ModelError(refusal) from error
     if not set(OUTPUTS) <= {output.name for output in net.get_outputs()}:
         raise ModelError(refusal)

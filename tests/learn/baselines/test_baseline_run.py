@@ -9,7 +9,7 @@ import typer
 import yaml
 from typer.testing import CliRunner, Result
 
-from mien.cli.baselines import baseline
+from mien.cli.lab.baselines import baseline
 from mien.errors import DataError, MissingExtra, UsageError
 from mien.learn.comparison.scored_runs import read_run
 from mien.learn.data.predictions import Predictions

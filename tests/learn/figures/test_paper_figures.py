@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor, nn
 from typer.testing import CliRunner
 
-from mien.cli.figures import figures
+from mien.cli.lab.figures import figures
 from mien.errors import UsageError
 from mien.learn.data import samples
 from mien.learn.figures import architecture_plot, preprocessing

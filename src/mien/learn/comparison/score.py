@@ -11,11 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 import torch
 from numpy.typing import NDArray
 
-from mien.cores import physical_cores
 from mien.errors import DataError
 from mien.estimate.calibrate import AGES
 from mien.estimate.estimator import Estimates
@@ -31,6 +29,8 @@ from mien.learn.networks.build import build_trained
 from mien.learn.networks.onnx_graph import to_proto
 from mien.learn.recipe import Recipe
 from mien.learn.run_folder import RunFolder
+from mien.runtime.cores import physical_cores
+from mien.runtime.sessions import open_network
 
 Report = Callable[[str], None]
 TIMED = 40
@@ -55,10 +55,7 @@ class RunEstimator:
         self.names = deployed.names
         size = self.recipe.model.size
         graph = to_proto(deployed, torch.zeros(2, size, size, 3, dtype=torch.uint8), "chips", self.names)
-        settings = ort.SessionOptions()
-        settings.intra_op_num_threads = threads
-        settings.log_severity_level = 3
-        self._session = ort.InferenceSession(graph.SerializeToString(), settings, providers=["CPUExecutionProvider"])
+        self._session = open_network(graph.SerializeToString(), threads)
 
     @property
     def contract(self) -> CropContract:

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime
 import torch
 from onnx import TensorProto, helper, numpy_helper
 from safetensors.torch import save
@@ -34,6 +33,7 @@ from mien.learn.networks.onnx_graph import to_proto
 from mien.learn.networks.weights import load_file
 from mien.learn.recipe import About, Recipe
 from mien.learn.run_folder import RunFolder
+from mien.runtime.sessions import open_network
 from mien.unfinished import part_name
 
 TOLERANCE = 1e-4
@@ -153,7 +153,7 @@ def parity(net: nn.Module, network: Path, size: int, seed: int = 0) -> float:
     rng = np.random.default_rng(seed)
     coarse = torch.from_numpy(rng.uniform(0, 255, (4, 3, 12, 12)).astype(np.float32))
     chips = nn.functional.interpolate(coarse, size=(size, size), mode="bilinear").permute(0, 2, 3, 1).to(torch.uint8)
-    session = onnxruntime.InferenceSession(network, providers=["CPUExecutionProvider"])
+    session = open_network(str(network))
     answers = session.run(["age_pmf", "p_female"], {"chips": chips.contiguous().numpy()})
     with torch.inference_mode():
         wanted = Deployed(net).eval()(chips)

@@ -23,7 +23,7 @@ from mien.learn.figures import architecture, architecture_plot, preprocessing
 from mien.learn.networks.answer_kinds import CLASS_YEARS, CLASSES, Network
 from mien.learn.networks.arithmetic import multiply_adds
 from mien.learn.networks.build import as_network, build
-from mien.learn.recipe import Recipe, load_recipe, recipe_names
+from mien.learn.recipe import Recipe, load_recipe, pipeline_names, recipe_names
 
 FORMS = ("png", "svg", "pdf")
 OWN = ("mien-m", "mien-s")
@@ -97,7 +97,7 @@ def _save(figure: Figure, path: Path) -> None:
 
 def published() -> list[str]:
     """Recipes of the published systems in the order of their comparison, then our own models."""
-    known = recipe_names()
+    known = {*recipe_names(), *pipeline_names()}
     rows = [row.name for system in SYSTEMS if system.key != "mien" for row in system.rows]
     return [name for name in (*rows, *OWN) if name in known]
 

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import onnxruntime as ort
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -25,6 +24,7 @@ from mien.learn.networks.heads import AgeGenderNet
 from mien.learn.networks.onnx_graph import to_proto
 from mien.learn.recipe import Loss
 from mien.learn.training.losses import AgeGenderLoss
+from mien.runtime.sessions import open_network
 
 Features = NDArray[np.float32]
 Heads = Callable[[Tensor], Tensor]
@@ -71,11 +71,9 @@ def extract(
     progress: Callable[[int], None] = lambda done: None,
 ) -> FaceFeatures:
     """Features of every readable picture of a manifest; nothing of them is written anywhere."""
-    settings = ort.SessionOptions()
-    settings.intra_op_num_threads = threads
     example = torch.zeros(2, size, size, 3, dtype=torch.uint8)
     graph = to_proto(_Pooled(net).eval(), example, "chips", ["features"])
-    session = ort.InferenceSession(graph.SerializeToString(), settings, providers=["CPUExecutionProvider"])
+    session = open_network(graph.SerializeToString(), threads)
     contract = CropContract.utkface(size)
     files: list[str] = []
     waiting: list[NDArray[np.uint8]] = []

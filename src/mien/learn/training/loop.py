@@ -40,7 +40,7 @@ from mien.learn.data.teachers import Guide
 from mien.learn.networks.build import as_network, build, freeze
 from mien.learn.networks.frozen_stages import FrozenStages
 from mien.learn.networks.heads import AgeGenderNet
-from mien.learn.recipe import Data, Recipe
+from mien.learn.recipe import Data, Recipe, located
 from mien.learn.run_folder import RunFolder
 from mien.learn.training import curves
 from mien.learn.training.ema import Average
@@ -68,8 +68,9 @@ def train(recipe: Recipe, output: Path, *, resume: bool = False, report: Report 
 
     Raises:
         DataError: the data has no usable face, the folder holds another run, or the loss is not finite.
+        UsageError: the recipe names data below `$MIEN_DATA`, and the environment does not say where that is.
     """
-    state = None
+    recipe, state = located(recipe), None
     if RunFolder(output).state.exists():
         if not resume:
             raise DataError(f"{output} already holds a run: pass --resume to go on with it, or another --output")

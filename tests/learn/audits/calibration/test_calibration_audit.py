@@ -19,7 +19,7 @@ from sklearn.calibration import calibration_curve
 from sklearn.metrics import brier_score_loss, log_loss
 from typer.testing import CliRunner
 
-from mien.cli.calibration import calibration as command
+from mien.cli.audit.calibration import calibration as command
 from mien.errors import DataError, ModelError, UsageError
 from mien.estimate import bundle
 from mien.estimate.calibrate import AGES, Calibration, expectation, intervals

@@ -11,7 +11,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from typer.testing import CliRunner
 
-from mien.cli.robustness import open_model, robustness
+from mien.cli.audit.robustness import open_model, robustness
 from mien.errors import DataError, UsageError
 from mien.estimate.bundle import read as read_bundle
 from mien.estimate.estimator import Estimates, Estimator

@@ -20,6 +20,7 @@ from mien.estimate.calibrate import AGES
 from mien.learn.networks.answer_kinds import AgeKind, GenderKind, Output
 from mien.learn.networks.published.efficientnet import SCALES, EfficientNetLite, imagenet_weights
 from mien.learn.networks.published.huggingface import PREFIX, HubBackbone
+from mien.learn.networks.published.layers import start_answer
 
 Rnn = Literal["lstm", "gru", "none"]
 Summary = Literal["last", "mean"]
