@@ -24,6 +24,7 @@ from mien.learn.data.manifest import Manifest
 from mien.learn.data.predictions import INTERVAL_LEVEL, Predictions, predict
 from mien.learn.evaluation import metrics
 from mien.learn.evaluation.metrics import Interval, Metric
+from mien.learn.evaluation.records import as_record
 
 __all__ = ["Predictions", "Report", "Subset", "evaluate", "markdown", "predict"]
 
@@ -89,8 +90,8 @@ class Subset:
     def to_dict(self) -> dict[str, Any]:
         """Native types; `n` counts the faces whose label is known."""
         return {
-            "age": {"n": self.ages, **{name: figure.to_dict() for name, figure in self.age.items()}},
-            "gender": {"n": self.genders, **{name: figure.to_dict() for name, figure in self.gender.items()}},
+            "age": {"n": self.ages, **as_record(self.age)},
+            "gender": {"n": self.genders, **as_record(self.gender)},
         }
 
     @classmethod
@@ -121,8 +122,8 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """Native types for JSON."""
-        subsets = {name: subset.to_dict() for name, subset in self.subsets.items()}
-        return {"model": self.model, "counts": self.counts, "settings": self.settings, "subsets": subsets}
+        record = {"model": self.model, "counts": self.counts, "settings": self.settings}
+        return {**record, "subsets": as_record(self.subsets)}
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Report:

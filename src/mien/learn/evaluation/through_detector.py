@@ -27,6 +27,7 @@ from mien.learn.data.predictions import AnswerCollector, ChipEstimator, Pixels, 
 from mien.learn.evaluation import metrics
 from mien.learn.evaluation.evaluate import markdown, true_ages
 from mien.learn.evaluation.metrics import Interval, Metric
+from mien.learn.evaluation.records import as_record
 from mien.results import Box
 
 Mask = NDArray[np.bool_]
@@ -50,11 +51,6 @@ class CropEffect:
     whole: Interval
     through: Interval
     difference: Interval
-
-    def to_dict(self) -> dict[str, Any]:
-        """Native types."""
-        parts = {"whole": self.whole, "through": self.through, "difference": self.difference}
-        return {"n": self.n, **{name: part.to_dict() for name, part in parts.items()}}
 
 
 @dataclass(frozen=True)
@@ -84,8 +80,8 @@ class ThroughReport:
             "pictures": self.pictures,
             "missed": len(self.missed),
             "missed_files": list(self.missed),
-            "mae": {name: comparison.to_dict() for name, comparison in self.mae.items()},
-            "accuracy": {name: comparison.to_dict() for name, comparison in self.accuracy.items()},
+            "mae": as_record(self.mae),
+            "accuracy": as_record(self.accuracy),
         }
 
     def to_table(self) -> str:

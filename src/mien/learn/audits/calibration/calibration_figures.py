@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from mien.learn.evaluation.metrics import Interval
+from mien.learn.evaluation.records import as_record
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class CalibrationGroup:
     def to_dict(self) -> dict[str, Any]:
         """Native types for JSON."""
         figures = {"coverage": self.coverage, "width": self.width, "constant_width_coverage": self.constant}
-        return {"faces": self.faces, **{name: figure and figure.to_dict() for name, figure in figures.items()}}
+        return {"faces": self.faces, **as_record(figures)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +41,6 @@ class Level:
     level: float
     coverage: Interval
     width: Interval
-
-    def to_dict(self) -> dict[str, Any]:
-        """Native types for JSON."""
-        return {"level": self.level, "coverage": self.coverage.to_dict(), "width": self.width.to_dict()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,16 +71,8 @@ class WidthComparison:
 
     def to_dict(self) -> dict[str, Any]:
         """Native types for JSON."""
-        return {
-            "half_width": round(self.half_width, 5),
-            "faces": self.faces,
-            "coverage": self.coverage.to_dict(),
-            "ratio": self.ratio.to_dict(),
-            "ages_inside_ratio": self.ages.to_dict(),
-            "matched_half_width": round(self.matched_half_width, 5),
-            "matched_ratio": self.matched_ratio.to_dict(),
-            "matched_ages_inside_ratio": self.matched_ages.to_dict(),
-        }
+        names = {"ages": "ages_inside_ratio", "matched_ages": "matched_ages_inside_ratio"}
+        return {names.get(field.name, field.name): as_record(getattr(self, field.name)) for field in fields(self)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +88,6 @@ class Bin:
     faces: int
     stated: float
     right: Interval
-
-    def to_dict(self) -> dict[str, Any]:
-        """Native types for JSON."""
-        return {"faces": self.faces, "stated": round(self.stated, 5), "right": self.right.to_dict()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +108,12 @@ class Selection:
 
     def to_dict(self) -> dict[str, Any]:
         """Native types for JSON."""
-        risks = [{"share": share, "risk": found.to_dict()} for share, found in self.risks.items()]
-        ends = {"least_area": round(self.least, 5), "whole": round(self.whole, 5)}
-        return {"risks": risks, "area": self.area.to_dict(), **ends}
+        risks = [{"share": share, "risk": as_record(found)} for share, found in self.risks.items()]
+        return {
+            "risks": risks,
+            "area": as_record(self.area),
+            **as_record({"least_area": self.least, "whole": self.whole}),
+        }
 
 
 @dataclass(frozen=True)
@@ -154,16 +142,19 @@ class Ages:
 
     def to_dict(self) -> dict[str, Any]:
         """Native types for JSON."""
-        return {
-            "all": self.whole.to_dict(),
-            "groups": {name: {one.name: one.to_dict() for one in groups} for name, groups in self.groups.items()},
-            "levels": [level.to_dict() for level in self.levels],
-            "constant_width": self.comparison and self.comparison.to_dict(),
-            "crps": self.crps.to_dict(),
-            "mae_of_the_median": self.mae.to_dict(),
-            "pit": [share.to_dict() for share in self.pit],
-            "selection": self.selection.to_dict(),
-        }
+        record: dict[str, Any] = as_record(
+            {
+                "all": self.whole,
+                "groups": {name: {one.name: one for one in groups} for name, groups in self.groups.items()},
+                "levels": self.levels,
+                "constant_width": self.comparison,
+                "crps": self.crps,
+                "mae_of_the_median": self.mae,
+                "pit": self.pit,
+                "selection": self.selection,
+            }
+        )
+        return record
 
 
 @dataclass(frozen=True)
@@ -186,10 +177,5 @@ class Genders:
 
     def to_dict(self) -> dict[str, Any]:
         """Native types for JSON."""
-        return {
-            "faces": self.faces,
-            **{name: figure.to_dict() for name, figure in self.figures.items()},
-            "bins": [one.to_dict() for one in self.bins],
-            "answers": {name: one.to_dict() for name, one in self.answers.items()},
-            "selection": self.selection.to_dict(),
-        }
+        others = {"bins": self.bins, "answers": self.answers, "selection": self.selection}
+        return {"faces": self.faces, **as_record(self.figures), **as_record(others)}

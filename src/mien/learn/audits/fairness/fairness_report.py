@@ -8,6 +8,7 @@ from typing import Any
 
 from mien.learn.evaluation.evaluate import markdown
 from mien.learn.evaluation.metrics import Interval
+from mien.learn.evaluation.records import as_record
 
 TOO_FEW = "too few faces"
 
@@ -115,9 +116,9 @@ class FairnessGroup:
             "ages": self.ages,
             "genders": self.genders,
             "too_few": self.too_few,
-            "figures": {name: figure.to_dict() for name, figure in self.figures.items()},
+            "figures": as_record(self.figures),
             "effective_faces": round(self.effective, 1),
-            "at_equal_ages": {name: figure.to_dict() for name, figure in self.at_equal_ages.items()},
+            "at_equal_ages": as_record(self.at_equal_ages),
             "joined_bands": list(self.joined),
         }
 
@@ -186,8 +187,8 @@ class Partition:
         """Native types for JSON."""
         return {
             "groups": {group.name: group.to_dict() for group in self.groups},
-            "gaps": {name: gap.to_dict() for name, gap in self.gaps.items()},
-            "gaps_at_equal_ages": {name: gap.to_dict() for name, gap in self.gaps_at_equal_ages.items()},
+            "gaps": as_record(self.gaps),
+            "gaps_at_equal_ages": as_record(self.gaps_at_equal_ages),
             "unknown": self.unknown,
         }
 
@@ -217,7 +218,7 @@ class FairnessReport:
             "counts": dict(self.counts),
             "settings": dict(self.settings),
             "all": self.whole.to_dict(),
-            "partitions": {name: partition.to_dict() for name, partition in self.partitions.items()},
+            "partitions": as_record(self.partitions),
         }
 
     def to_markdown(self) -> str:
