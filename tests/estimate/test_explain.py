@@ -235,7 +235,7 @@ def test_unknown_names_and_no_chips(tiny: Estimator) -> None:
 
 
 def test_all_this_needs_no_torch() -> None:
-    code = "import sys, mien.estimate.explain, mien.overlay; sys.exit('torch' in sys.modules)"
+    code = "import sys, mien.estimate.explain, mien.drawing.maps; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -162,10 +162,10 @@ def _check_output(output: Path, photo: str) -> None:
 def _save(output: Path, chips: Chips, told: list[Explanation], titles: list[str]) -> None:
     from PIL import Image
 
-    from mien import overlay
+    from mien.drawing import maps
     from mien.sinks import open_output
 
     settings: dict[str, Any] = {} if output.suffix.lower() == ".png" else {"quality": 92}
     form = {".png": "PNG", ".webp": "WEBP"}.get(output.suffix.lower(), "JPEG")
     with open_output(output) as stream:
-        Image.fromarray(overlay.draw(chips, told, titles)).save(stream, form, **settings)
+        Image.fromarray(maps.draw(chips, told, titles)).save(stream, form, **settings)
