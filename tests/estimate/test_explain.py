@@ -13,13 +13,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mien.arrays import Chips, Doubles
 from mien.errors import ModelError, UsageError
 from mien.estimate import bundle, class_activation
 from mien.estimate.calibrate import AGES, Calibration
 from mien.estimate.class_activation import ClassActivation, Heads, of_bundle, tensors
 from mien.estimate.estimator import Estimates, Estimator
 from mien.estimate.explain import Explanation, Region, explain, make
-from mien.estimate.maps import Chips, Doubles, pixels, values, veiled
+from mien.estimate.maps import pixels, values, veiled
 from mien.estimate.occlusion import GRID, Occlusion
 from mien.faces import DetectorOptions, create
 from mien.faces.align import CropContract, align

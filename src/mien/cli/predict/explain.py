@@ -24,8 +24,9 @@ from mien.plain import plain
 
 if TYPE_CHECKING:
     from mien.analyzer import Analyzer
+    from mien.arrays import Chips
     from mien.estimate.explain import Explanation
-    from mien.estimate.maps import Chips, MapMaker
+    from mien.estimate.maps import MapMaker
     from mien.photos.decode import Picture
     from mien.results import Face, Photo
 
