@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.arrays import Doubles, Floats
 from mien.errors import ModelError
 
 OLDEST = 116
@@ -30,8 +31,6 @@ AGES = OLDEST + 1
 _EDGES = np.arange(AGES + 1) - 0.5
 FLOOR = 1e-30
 
-Floats = NDArray[np.floating[Any]]
-Doubles = NDArray[np.float64]
 Pairs = tuple[tuple[float, float], ...]
 
 

@@ -20,6 +20,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.arrays import Floats
 from mien.errors import DataError, UsageError
 from mien.estimate.calibrate import AGES, expectation
 from mien.learn.comparison.claims import SYSTEMS, Claim, Figure
@@ -29,7 +30,6 @@ from mien.learn.data.manifest import Manifest
 from mien.learn.evaluation import metrics
 from mien.learn.evaluation.metrics import Interval, Metric
 
-Floats = NDArray[np.floating[Any]]
 Question = Literal["age", "gender"]
 Verdict = Literal["better", "reached", "short"]
 

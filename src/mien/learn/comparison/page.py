@@ -9,10 +9,11 @@ from typing import Any
 import jinja2
 import numpy as np
 
+from mien.arrays import Floats
 from mien.estimate.calibrate import expectation
 from mien.learn.comparison import page_tables, plots, wording
 from mien.learn.comparison.claims import Figure
-from mien.learn.comparison.compare import LOWER_IS_BETTER, Comparison, Floats, Task, verdict
+from mien.learn.comparison.compare import LOWER_IS_BETTER, Comparison, Task, verdict
 from mien.learn.comparison.scored_runs import ScoredRun
 from mien.learn.comparison.wording import WORDS
 

@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.arrays import Floats
 from mien.estimate import calibrate
 from mien.learn.comparison import name_places
 from mien.learn.comparison.svg import Axis, Drawing
 from mien.learn.data.manifest import Manifest
 from mien.learn.evaluation import metrics
 from mien.learn.run_folder import Epoch
-
-Floats = NDArray[np.floating[Any]]
 
 YEARS = 110
 """Ages drawn; the few beyond stay at the edge."""

@@ -23,10 +23,11 @@ import cv2
 import numpy as np
 
 from mien import __version__
+from mien.arrays import Pixels
 from mien.errors import DataError, PhotoError
 from mien.faces import Detector, DetectorOptions, create
 from mien.learn.data.manifest import Manifest
-from mien.learn.data.predictions import Pixels, each_picture
+from mien.learn.data.predictions import each_picture
 from mien.unfinished import begin
 
 Corners = tuple[float, float, float, float]

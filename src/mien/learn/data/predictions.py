@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.arrays import Pixels
 from mien.errors import DataError, MissingExtra, PhotoError
 from mien.estimate.calibrate import AGES
 from mien.estimate.estimator import Estimates
@@ -24,7 +25,6 @@ from mien.photos.decode import decode
 from mien.photos.item import read_file
 
 T = TypeVar("T")
-Pixels = NDArray[np.uint8]
 
 ENDS = ("low", "high")
 """Columns of a saved table that hold the intervals."""

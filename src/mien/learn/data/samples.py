@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mien.arrays import Pixels
 from mien.errors import UsageError
 from mien.faces import DetectorOptions, create
 from mien.faces.align import CropContract, align
-from mien.learn.data.predictions import Pixels
 from mien.photos.decode import decode
 from mien.photos.item import read_file
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.arrays import Doubles, Floats
 from mien.errors import DataError
 from mien.estimate.calibrate import FLOOR, Band, Calibration, Pairs, expectation, log_softmax, logit, scores
 
@@ -29,9 +30,6 @@ LEAST_FACES = 20
 """Fewer faces tell nothing about a model's confidence."""
 
 _TEMPERATURES = (0.05, 20.0)
-
-Floats = NDArray[np.floating[Any]]
-Doubles = NDArray[np.float64]
 
 
 def fit_calibration(

@@ -13,10 +13,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.arrays import Pixels
 from mien.estimate.quality import SMALLEST
 from mien.faces.align import CropContract, resize_chip
 from mien.learn.data.manifest import Manifest
-from mien.learn.data.predictions import AnswerCollector, ChipEstimator, Pixels, Predictions, each_picture
+from mien.learn.data.predictions import AnswerCollector, ChipEstimator, Predictions, each_picture
 
 TINIEST = 6.0
 """Pixels between the eyes of the smallest copies; no detector finds much smaller faces."""

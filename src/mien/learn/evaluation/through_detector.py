@@ -18,19 +18,18 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.arrays import Mask, Pixels
 from mien.errors import PhotoError
 from mien.estimate.calibrate import expectation
 from mien.faces import Detection, Detector
 from mien.faces.align import align, resize_chip
 from mien.learn.data.manifest import Manifest
-from mien.learn.data.predictions import AnswerCollector, ChipEstimator, Pixels, Predictions, each_picture
+from mien.learn.data.predictions import AnswerCollector, ChipEstimator, Predictions, each_picture
 from mien.learn.evaluation import metrics
 from mien.learn.evaluation.evaluate import markdown, true_ages
 from mien.learn.evaluation.metrics import Interval, Metric
 from mien.learn.evaluation.records import as_record
 from mien.results import Box
-
-Mask = NDArray[np.bool_]
 
 CANVAS = 2.0
 SCALES = (1.0, 1.5)

@@ -14,11 +14,11 @@ from matplotlib.figure import Figure
 from PIL import Image
 from torch import nn
 
+from mien.arrays import Pixels
 from mien.errors import UsageError
 from mien.faces.align import CropContract, resize_chip
 from mien.learn.comparison.claims import SYSTEMS
 from mien.learn.data import samples
-from mien.learn.data.predictions import Pixels
 from mien.learn.figures import architecture, architecture_plot, preprocessing
 from mien.learn.networks.answer_kinds import CLASS_YEARS, CLASSES, Network
 from mien.learn.networks.arithmetic import multiply_adds

@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import nn
 
+from mien.arrays import Pixels
 from mien.deploy import centre_square
 from mien.errors import UsageError
 from mien.faces import Detection, DetectorOptions, create
 from mien.faces.align import CropContract, align, resize_chip
 from mien.learn.data import detector_boxes
 from mien.learn.data.dataset import ShownPart
-from mien.learn.data.predictions import Pixels
 from mien.learn.figures.architecture import first_input
 from mien.learn.recipe import Recipe
 from mien.results import Box, Point

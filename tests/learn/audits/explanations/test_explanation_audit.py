@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from typer.testing import CliRunner
 
+from mien.arrays import Chips, Doubles
 from mien.cli import app
 from mien.errors import DataError, UsageError
 from mien.estimate.calibrate import AGES
 from mien.estimate.estimator import Estimates
-from mien.estimate.maps import Chips, Doubles, MapMaker
+from mien.estimate.maps import MapMaker
 from mien.estimate.occlusion import Occlusion
 from mien.faces.align import CropContract
 from mien.learn.audits.explanations import explanation_audit

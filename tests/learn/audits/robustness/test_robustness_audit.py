@@ -11,6 +11,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from typer.testing import CliRunner
 
+from mien.arrays import Pixels
 from mien.cli.audit.robustness import open_model, robustness
 from mien.errors import DataError, UsageError
 from mien.estimate.bundle import read as read_bundle
@@ -21,7 +22,7 @@ from mien.learn.audits.robustness.robustness_plots import grid, heat_map
 from mien.learn.audits.robustness.robustness_report import Figures, RobustnessReport
 from mien.learn.data import samples
 from mien.learn.data.manifest import Manifest
-from mien.learn.data.predictions import Pixels, predict
+from mien.learn.data.predictions import predict
 from mien.learn.data.readers import read
 from mien.learn.evaluation.evaluate import evaluate
 from mien.learn.networks.build import build

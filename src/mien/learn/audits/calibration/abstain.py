@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.arrays import Doubles
 from mien.errors import DataError, UsageError
 from mien.learn.audits.groups import GROUPINGS
 from mien.learn.data.manifest import Manifest
@@ -31,8 +32,6 @@ LEAST_FACES = 10
 """Of fewer faces no share is told."""
 
 ALL = "all"
-
-Doubles = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.arrays import Doubles, Floats
 from mien.errors import DataError
-from mien.estimate.calibrate import OLDEST, Calibration, Doubles, Floats, expectation, intervals, median
+from mien.estimate.calibrate import OLDEST, Calibration, expectation, intervals, median
 from mien.learn.audits.calibration.calibration_figures import (
     Ages,
     Bin,

@@ -27,8 +27,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
+from mien.arrays import Chips, Doubles, Pixels
 from mien.errors import DataError, PhotoError
-from mien.estimate.maps import VEIL, ChipModel, Chips, Doubles, MapMaker, check_target, pixels, values, veiled
+from mien.estimate.maps import VEIL, ChipModel, MapMaker, check_target, pixels, values, veiled
 from mien.faces.align import resize_chip
 from mien.learn.audits.explanations.explanation_report import (
     BLOB,
@@ -39,7 +40,7 @@ from mien.learn.audits.explanations.explanation_report import (
     random_of,
 )
 from mien.learn.data.manifest import Manifest
-from mien.learn.data.predictions import Pixels, each_picture
+from mien.learn.data.predictions import each_picture
 from mien.learn.evaluation import metrics
 
 Prepare = Callable[[str, Pixels], Pixels]

@@ -7,15 +7,13 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mien.arrays import Doubles
 from mien.errors import DataError
 from mien.estimate.maps import TARGETS
 from mien.learn.evaluation.evaluate import markdown
 from mien.learn.evaluation.metrics import Interval
 from mien.learn.evaluation.records import as_record
-
-Doubles = NDArray[np.float64]
 
 BLOB = "blob"
 

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.arrays import Codes, Doubles, Mask
 from mien.errors import DataError
 from mien.estimate.calibrate import Calibration, expectation, intervals
 from mien.learn.audits.fairness.equal_ages import CELL, AgeMix
@@ -31,9 +32,6 @@ from mien.learn.evaluation import metrics
 from mien.learn.evaluation.metrics import Interval, Metric
 
 Array = NDArray[Any]
-Mask = NDArray[np.bool_]
-Codes = NDArray[np.intp]
-Doubles = NDArray[np.float64]
 
 MIN_FACES = 30
 

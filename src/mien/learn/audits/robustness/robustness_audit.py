@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.arrays import Doubles, Pixels
 from mien.errors import DataError, PhotoError
 from mien.estimate.calibrate import AGES, expectation
 from mien.estimate.estimator import Estimates
@@ -29,11 +30,10 @@ from mien.faces.align import resize_chip
 from mien.learn.audits.robustness.robustness_report import Change, Figures, RobustnessReport, Shift
 from mien.learn.data.corruptions import CORRUPTIONS, SEVERITIES, chosen, corrupt
 from mien.learn.data.manifest import Manifest
-from mien.learn.data.predictions import ChipEstimator, Pixels, each_picture
+from mien.learn.data.predictions import ChipEstimator, each_picture
 from mien.learn.evaluation import metrics
 from mien.learn.evaluation.evaluate import BANDS
 
-Doubles = NDArray[np.float64]
 Prepare = Callable[[str, Pixels], Pixels]
 
 FACES = 1000
