@@ -14,7 +14,7 @@ from mien.errors import DataError
 from mien.estimate import bundle
 from mien.estimate.estimator import Estimator
 from mien.estimate.explain import explain
-from mien.learn.export import bundle as export
+from mien.learn.exporting import bundle as export
 from mien.learn.networks.answer_kinds import Deployed
 from mien.learn.networks.build import build
 from mien.learn.networks.heads import AgeGenderNet
