@@ -23,11 +23,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.arrays import Chips, Doubles
 from mien.errors import ModelError
 from mien.estimate.bundle import Bundle
 from mien.estimate.calibrate import AGES, Calibration, expectation, log_softmax
 from mien.estimate.estimator import INPUT, OUTPUTS
-from mien.estimate.maps import Chips, Doubles, check_target, veiled
+from mien.estimate.maps import check_target, veiled
 from mien.names import plain_name
 from mien.runtime.sessions import Network, Session, open_network
 

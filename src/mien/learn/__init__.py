@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from mien.learn.audits.whole_audit import Audited
     from mien.learn.comparison.compare import Comparison
-    from mien.learn.evaluation.held_out import Learned
+    from mien.learn.evaluation.held_out import LearnedCalibration
     from mien.learn.evaluation.home_and_abroad import Abroad
     from mien.learn.evaluation.measuring import Evaluation
 
@@ -111,7 +111,7 @@ def train(
     from mien.learn.comparison.claims import how_made
     from mien.learn.recipe import load_pipeline, load_recipe, located
     from mien.learn.training.ancestry import write_lineage
-    from mien.learn.training.loop import is_main, run
+    from mien.learn.training.loop import is_main, train
 
     if load_pipeline(recipe) is not None:
         if init is not None:
@@ -127,7 +127,7 @@ def train(
     plan = located(load_recipe(recipe, list(settings)), data_root)
     if init is not None:
         plan = plan.model_copy(update={"model": plan.model.model_copy(update={"init": init})})
-    weights = run(plan, output or Path("runs") / plan.name, resume=resume, report=report)
+    weights = train(plan, output or Path("runs") / plan.name, resume=resume, report=report)
     if is_main():
         write_lineage(weights.parent)
     return weights
@@ -220,7 +220,7 @@ def calibrate(
     threads: int = 0,
     progress: Progress = _silent,
     report: Report = _unheard,
-) -> Learned:
+) -> LearnedCalibration:
     """Learn temperatures, masses of intervals and age checks from held-out faces, and write them into a model's folder.
 
     Args:

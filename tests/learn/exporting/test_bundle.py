@@ -16,6 +16,7 @@ from mien.estimate.estimator import Estimator
 from mien.estimate.explain import explain
 from mien.learn.exporting import bundle as export
 from mien.learn.networks.answer_kinds import Deployed
+from mien.learn.networks.arithmetic import multiply_adds
 from mien.learn.networks.build import build
 from mien.learn.networks.heads import AgeGenderNet
 from mien.learn.recipe import load_recipe
@@ -40,7 +41,7 @@ def run_folder(chips_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> 
         "optimiser.head_epochs=0",
         "optimiser.sizes={}",
     ]
-    loop.run(load_recipe("mien-m", settings), folder)
+    loop.train(load_recipe("mien-m", settings), folder)
     return folder
 
 
@@ -50,7 +51,7 @@ def plain_folder(chips_folder: Path, tmp_path_factory: pytest.TempPathFactory) -
     folder = tmp_path_factory.mktemp("plain") / "run"
     data = f"{{data: {chips_folder}, fold: train}}"
     settings = [f"data.train=[{data}]", f"data.val={data}", "data.workers=0", "model.size=64", "optimiser.epochs=1"]
-    loop.run(load_recipe("compact", [*settings, "model.options={widths: [8, 8, 16, 32], hidden: [256, 64]}"]), folder)
+    loop.train(load_recipe("compact", [*settings, "model.options={widths: [8, 8, 16, 32], hidden: [256, 64]}"]), folder)
     return folder
 
 
@@ -108,7 +109,7 @@ def test_nothing_of_this_machine_is_in_the_graph(exported: Path) -> None:
 def test_multiply_adds_agree_with_a_count_by_hand() -> None:
     """MobileNetV1 at 224 px without its classifier has 568 million (Howard et al. 2017, table 4: 569 with it)."""
     net = build(load_recipe("mien-m", ["model.init=null"]).model)
-    assert export.multiply_adds(net, 224) == pytest.approx(568e6, rel=0.002)
+    assert multiply_adds(net, 224) == pytest.approx(568e6, rel=0.002)
 
 
 def test_float32_bundle_is_twice_as_large_and_no_closer_than_it_must_be(plain_folder: Path, tmp_path: Path) -> None:
@@ -172,7 +173,7 @@ def test_a_network_with_folded_batch_norm_is_exported_right(chips_folder: Path, 
     data = f"{{data: {chips_folder}, fold: train}}"
     settings = [f"data.train=[{data}]", f"data.val={data}", "data.workers=0", "data.crop=chip", "model.size=32"]
     settings += ["model.options={task: both, widths: [4, 4, 4], hidden: [8, 8]}", "optimiser.epochs=1"]
-    loop.run(load_recipe("regularised-both", settings), tmp_path / "run")
+    loop.train(load_recipe("regularised-both", settings), tmp_path / "run")
     folder = export.export_run(tmp_path / "run", tmp_path / "bundle", "folded")
     net = build(load_recipe(str(tmp_path / "run" / "recipe.yaml")).model).eval()
     weights = load_file(tmp_path / "run" / "model.safetensors")

@@ -88,7 +88,7 @@ def _reference_fold(
 ) -> str | None:
     """The fold to learn a constant width from; None: there is none, and none was asked for."""
     from mien.learn.data.folds import ALL
-    from mien.learn.data.manifest import read
+    from mien.learn.data.readers import read
 
     if asked is None:
         there = set(read(data, folds).fold.tolist())

@@ -1,4 +1,4 @@
-"""`mien audit ...`: whether a model's answers can be trusted, one command for each question."""
+"""`mien lab audit ...`: whether a model's answers can be trusted, one command for each question."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mien.cli.audit.calibration import calibration
 from mien.cli.audit.explanations import explanations
 from mien.cli.audit.fairness import fairness
 from mien.cli.audit.robustness import robustness
-from mien.cli.closing import ExplainedGroup
+from mien.cli.closing import Closed, ExplainedGroup
 
 audit = typer.Typer(
     name="audit",
@@ -20,9 +20,9 @@ audit = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-audit.command(no_args_is_help=True)(abstain)
-audit.command(name="age-checks", no_args_is_help=True)(age_checks)
-audit.command(no_args_is_help=True)(calibration)
-audit.command(no_args_is_help=True)(robustness)
-audit.command(no_args_is_help=True)(fairness)
-audit.command(no_args_is_help=True)(explanations)
+audit.command(cls=Closed, no_args_is_help=True)(abstain)
+audit.command(cls=Closed, name="age-checks", no_args_is_help=True)(age_checks)
+audit.command(cls=Closed, no_args_is_help=True)(calibration)
+audit.command(cls=Closed, no_args_is_help=True)(robustness)
+audit.command(cls=Closed, no_args_is_help=True)(fairness)
+audit.command(cls=Closed, no_args_is_help=True)(explanations)

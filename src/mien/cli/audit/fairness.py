@@ -47,7 +47,7 @@ def fairness(
     from mien.estimate import bundle
     from mien.learn.audits.fairness.fairness_audit import measure
     from mien.learn.audits.groups import named, stated
-    from mien.learn.data.manifest import read
+    from mien.learn.data.readers import read
 
     chosen_form = _form(form, output)
     if not 0 < level < 1:

@@ -98,9 +98,9 @@ def open_model(name_or_path: str, faces: Manifest) -> tuple[ChipEstimator, str, 
         return Estimator(model, threads=1), model.config.name, lambda file, pixels: pixels
     with needs_extra("reading a run"):
         from mien.learn.comparison.score import RunEstimator
-        from mien.learn.data.dataset import View
+        from mien.learn.data.dataset import ShownPart
     run = RunEstimator(folder)
-    return run, run.recipe.name, View.of(run.recipe.data, (faces,), _tell)
+    return run, run.recipe.name, ShownPart.of(run.recipe.data, (faces,), _tell)
 
 
 def _tell(line: str) -> None:
@@ -111,5 +111,5 @@ def _save_grid(file: Path, photo: Path | None, names: list[str], seed: int) -> N
     with needs_extra("drawing"):
         from mien.learn.audits.robustness.robustness_plots import grid
         from mien.learn.data import samples
-    chip = samples.chip(samples.photo(photo))
+    chip = samples.sample_chip(samples.sample_photo(photo))
     grid(chip, names, seed).savefig(file, dpi=150)

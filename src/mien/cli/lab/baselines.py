@@ -37,10 +37,12 @@ def baseline(
         from mien.learn.baselines import create
 
         create(name)  # what it needs, or what is wrong with the name, is told before any data is read
-        from mien.learn.baselines.run import Source, run
+        from mien.learn.baselines.baseline_run import FoldedData, run_baseline
         from mien.learn.recipe.data_root import located_path
     data = located_path(data)
     beside = data.parent / "splits.csv"
-    source = Source(data, folds or (beside if beside.is_file() else None), limit)
-    record = run(name, output or Path("runs") / name, source, seed=seed, report=lambda line: typer.echo(line, err=True))
+    source = FoldedData(data, folds or (beside if beside.is_file() else None), limit)
+    record = run_baseline(
+        name, output or Path("runs") / name, source, seed=seed, report=lambda line: typer.echo(line, err=True)
+    )
     typer.echo(str(record))

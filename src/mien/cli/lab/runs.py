@@ -28,15 +28,16 @@ def score(
     Of other folds than test the record is called run-FOLD.json; [b]compare[/b] reads that of test.
     """
     with needs_extra("scoring"):
-        from mien.learn.comparison.score import record_of, retime
+        from mien.learn.comparison.score import retime
         from mien.learn.comparison.score import score as score_run
+        from mien.learn.run_folder import RunFolder
     for run in runs:
         if time_only:
             typer.echo(f"{run}: {retime(run):.2f} ms")
             continue
         tell(f"{run}:")
         score_run(run, fold=fold, threads=threads, report=tell)
-        typer.echo(str(record_of(run, fold)))
+        typer.echo(str(RunFolder(run).record(fold)))
 
 
 def combine(
@@ -69,7 +70,7 @@ def split(
     seed: Annotated[int, typer.Option(help="Another seed, another cut.")] = 0,
 ) -> None:
     """Cut labelled faces into folds at random, pictures of one group ("twins") always together."""
-    from mien.learn.data.folds import cut, write
+    from mien.learn.data.folds import cut_folds, write
 
     shares: dict[str, float] = {}
     for part in into:
@@ -77,7 +78,7 @@ def split(
         if not name or name in shares or not _is_number(share):
             raise UsageError(f"--into takes NAME=SHARE, each name once, e.g. train=0.8, not {part!r}")
         shares[name] = float(share)
-    parts = cut(read_faces(data, folds, None), shares, fold=fold, seed=seed)
+    parts = cut_folds(read_faces(data, folds, None), shares, fold=fold, seed=seed)
     write(parts, output)
     for name in shares:
         tell(f"{name}: {int((parts.fold == name).sum())} faces")

@@ -187,7 +187,7 @@ def card(
 ) -> None:
     """Write the model's card, README.md in its folder, and its chief figures from an evaluation."""
     from mien.estimate import bundle
-    from mien.learn.audits.card import write_card
+    from mien.learn.audits.model_card import write_card
 
     folder = bundle.find(model)
     more = None

@@ -35,7 +35,7 @@ from mien.results import ABSTAIN
 if TYPE_CHECKING:
     from mien.batch.listing import Chunk
     from mien.batch.local import Progress
-    from mien.batch.output import Manifest, Output
+    from mien.batch.output import BatchPlan, Output
     from mien.batch.work import Job, Tally
 
 ENGINES = ("local", "ray")
@@ -103,7 +103,7 @@ def batch(
     from dataclasses import asdict
 
     from mien.batch.listing import chunks
-    from mien.batch.output import Manifest, Output
+    from mien.batch.output import BatchPlan, Output
     from mien.batch.work import Job
     from mien.estimate import bundle
 
@@ -132,7 +132,7 @@ def batch(
     found = bundle.read(bundle.find(model))
     told = {**asdict(options), "pmf": pmf, "annotate": str(annotate) if annotate else None}
     place = Output(output)
-    wanted = Manifest(
+    wanted = BatchPlan(
         sources=tuple(sources),
         cwd=str(Path.cwd()),
         model=found.config.name,
@@ -260,7 +260,7 @@ def _engine(name: str, address: str | None) -> Callable[[Job, Iterator[Chunk], i
 
 def _say(
     place: Output,
-    manifest: Manifest,
+    manifest: BatchPlan,
     tally: Tally | None,
     done: tuple[int, float] | None,
     *,

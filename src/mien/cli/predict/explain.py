@@ -24,8 +24,9 @@ from mien.plain import plain
 
 if TYPE_CHECKING:
     from mien.analyzer import Analyzer
+    from mien.arrays import Chips
     from mien.estimate.explain import Explanation
-    from mien.estimate.maps import Chips, MapMaker
+    from mien.estimate.maps import MapMaker
     from mien.photos.decode import Picture
     from mien.results import Face, Photo
 
@@ -162,10 +163,10 @@ def _check_output(output: Path, photo: str) -> None:
 def _save(output: Path, chips: Chips, told: list[Explanation], titles: list[str]) -> None:
     from PIL import Image
 
-    from mien import overlay
+    from mien.drawing import maps
     from mien.sinks import open_output
 
     settings: dict[str, Any] = {} if output.suffix.lower() == ".png" else {"quality": 92}
     form = {".png": "PNG", ".webp": "WEBP"}.get(output.suffix.lower(), "JPEG")
     with open_output(output) as stream:
-        Image.fromarray(overlay.draw(chips, told, titles)).save(stream, form, **settings)
+        Image.fromarray(maps.draw(chips, told, titles)).save(stream, form, **settings)

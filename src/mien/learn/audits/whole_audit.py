@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
 from mien.errors import DataError, ModelError, UsageError
 from mien.estimate import bundle
-from mien.learn.audits.all_audits import Everything, groups_to_tell, lacking
+from mien.learn.audits.all_audits import AllAudits, groups_to_tell, lacking
 from mien.learn.audits.explanations.explanation_report import ExplanationReport
 from mien.learn.audits.robustness.robustness_report import RobustnessReport
 from mien.learn.audits.trust_page import Section
 from mien.learn.data.counting import Progress, Report, silent, unheard
 from mien.learn.data.labelled import labelled
-from mien.learn.data.manifest import Manifest, read
+from mien.learn.data.manifest import Manifest
+from mien.learn.data.readers import read
 from mien.learn.evaluation.home_and_abroad import Abroad, saved
 from mien.learn.evaluation.measuring import Measuring
 from mien.runtime.cores import physical_cores
@@ -40,7 +41,7 @@ class Audited:
     page: str
     parts: tuple[str, ...]
     left_out: dict[str, str]
-    _everything: Everything = field(repr=False)
+    _everything: AllAudits = field(repr=False)
     _groups: Sequence[str] = ()
     _folder: Path = Path()
 
@@ -99,7 +100,7 @@ def audit(
     spoilt = None if robustness is None else _load(robustness, RobustnessReport, found.config.name)
     mapped = None if explanations is None else _load(explanations, ExplanationReport, found.config.name)
     measured = how.chips_or_saved(people, predictions)
-    everything = Everything(found, measured, people, threads or physical_cores(), abroad=abroad)
+    everything = AllAudits(found, measured, people, threads or physical_cores(), abroad=abroad)
     other = _reference_fold(data, folds, people, reference_fold) if "calibration" in chosen else None
     if other is not None:
         others = labelled(data, folds, other, "test", report=report)
@@ -113,15 +114,21 @@ def audit(
         "explanations": lambda: everything.explanations(explained, mapped),
         "speed": everything.speed,
     }
-    sections: list[Section] = []
-    for name in chosen:
-        report(name)
-        sections += makers[name]()
-        if name == chosen[0]:
-            sections += everything.home_and_abroad()
+    sections = _sections(everything, {name: makers[name] for name in chosen}, report)
     named = f"{data.name}, fold {people.only_fold}" if people.only_fold else data.name
     page = everything.page(sections, named, left_out)
     return Audited(page, tuple(chosen), left_out, everything, groups, found.folder)
+
+
+def _sections(audits: AllAudits, makers: Mapping[str, Callable[[], list[Section]]], report: Report) -> list[Section]:
+    """The page's sections in order, that on other collections behind the first."""
+    sections: list[Section] = []
+    for name, make in makers.items():
+        report(name)
+        sections += make()
+        if name == next(iter(makers)):
+            sections += audits.home_and_abroad()
+    return sections
 
 
 def check_parts(parts: Sequence[str], *files: Path | None) -> None:

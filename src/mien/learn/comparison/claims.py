@@ -293,7 +293,7 @@ SYSTEMS: tuple[System, ...] = (
 """In the order of the comparison."""
 
 
-def find(key: str) -> System | None:
+def find_system(key: str) -> System | None:
     """The system of that key, if there is one."""
     return next((system for system in SYSTEMS if system.key == key), None)
 

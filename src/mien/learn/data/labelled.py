@@ -6,7 +6,8 @@ from pathlib import Path
 
 from mien.learn.data.counting import Report, unheard
 from mien.learn.data.folds import usual_fold
-from mien.learn.data.manifest import Manifest, read
+from mien.learn.data.manifest import Manifest
+from mien.learn.data.readers import read
 
 
 def labelled(

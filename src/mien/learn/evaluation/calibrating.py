@@ -15,15 +15,16 @@ from mien.estimate import bundle
 from mien.estimate.estimator import Estimator
 from mien.learn.data.counting import Progress, Report, silent, unheard
 from mien.learn.data.labelled import labelled
-from mien.learn.data.manifest import Manifest, read
+from mien.learn.data.manifest import Manifest
 from mien.learn.data.predictions import Predictions
+from mien.learn.data.readers import read
 from mien.learn.evaluation import age_check_thresholds, held_out
-from mien.learn.evaluation.calibration import fit
-from mien.learn.evaluation.held_out import Learned
+from mien.learn.evaluation.calibration_fit import fit_calibration
+from mien.learn.evaluation.held_out import LearnedCalibration
 from mien.runtime.cores import physical_cores
 
 if TYPE_CHECKING:
-    from mien.learn.evaluation.collection import Collection
+    from mien.learn.evaluation.collections_file import Collection
 
 
 @dataclass(frozen=True)
@@ -56,9 +57,11 @@ class HeldOut:
             DataError: a collection cannot be used.
             UsageError: none of them has such folds.
         """
-        from mien.learn.evaluation.collection import parts  # needs pydantic, which one data set does not
+        from mien.learn.evaluation.collections_file import (
+            collection_parts,  # needs pydantic, which one data set does not
+        )
 
-        chosen = [part for part in parts(dict(stated), choosing=True) if part.collection.kind == "chips"]
+        chosen = [part for part in collection_parts(dict(stated), choosing=True) if part.collection.kind == "chips"]
         if not chosen:
             raise UsageError(f"no collection of chips among {', '.join(stated)} has folds that may choose")
         pictures = list(dict.fromkeys((one.data, one.folds) for one in stated.values() if one.choose))
@@ -83,10 +86,10 @@ class HeldOut:
             raise UsageError("give the faces to learn from by --data or by --collections, one of them")
         if data is not None:
             return cls.of_one(data, folds, fold, report)
-        from mien.learn.evaluation.collection import load
+        from mien.learn.evaluation.collections_file import load_collections
 
         assert collections is not None
-        return cls.of_several(load(collections))
+        return cls.of_several(load_collections(collections))
 
 
 def calibrate(
@@ -99,14 +102,14 @@ def calibrate(
     threads: int = 0,
     progress: Progress = silent,
     report: Report = unheard,
-) -> Learned:
+) -> LearnedCalibration:
     """Learn a model's calibration and age checks and write them into its folder; `mien.learn.calibrate` explains."""
     found = bundle.read(bundle.find(str(model)))
     cores = threads or physical_cores()
     raw = Estimator(replace(found, config=replace(found.config, calibration=None)), threads=cores)
     faces = list(held.faces.values())
-    with progress(sum(held_out.pictures(one, temperatures=temperatures) for one in faces)) as advance:
-        learned = held_out.learn(raw, faces, temperatures=temperatures, threads=cores, progress=advance)
+    with progress(sum(held_out.picture_count(one, temperatures=temperatures) for one in faces)) as advance:
+        learned = held_out.learn_calibration(raw, faces, temperatures=temperatures, threads=cores, progress=advance)
     for name, share in zip(held.faces, learned.held, strict=True):
         if share is not None and len(faces) > 1:
             report(f"{name}: 90 % intervals hold {share:.1%}")
@@ -114,7 +117,7 @@ def calibrate(
     if age_checks:
         try:
             pmf, ages, source = _checked_on(learned, cross_fitted, held)
-            checks = age_check_thresholds.fit(pmf, ages, source=source)
+            checks = age_check_thresholds.fit_thresholds(pmf, ages, source=source)
         except DataError as error:
             report(
                 f"no age checks: {error}. Give more faces, or the training faces by --cross-fitted (mien "
@@ -132,13 +135,16 @@ def calibrate(
 
 
 def _checked_on(
-    learned: Learned, cross_fitted: Path | None, held: HeldOut
+    learned: LearnedCalibration, cross_fitted: Path | None, held: HeldOut
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], str]:
     """Calibrated age distributions, ages, and in words what they are: what age checks are learned from."""
     if cross_fitted is None:
         faces, calibration, source = learned.answered, learned.calibration, "held-out faces"
     else:
         answers = Predictions.load(cross_fitted)
-        faces = held_out.answered([(answers, read(*where)) for where in held.pictures])
-        calibration, source = fit(faces.pmf, faces.female, faces.ages, faces.is_female), "cross-fitted training faces"
+        faces = held_out.join_answers([(answers, read(*where)) for where in held.pictures])
+        calibration, source = (
+            fit_calibration(faces.pmf, faces.female, faces.ages, faces.is_female),
+            "cross-fitted training faces",
+        )
     return calibration.apply(faces.pmf, faces.female)[0], faces.ages, f"{len(faces)} {source}"

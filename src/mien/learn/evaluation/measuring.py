@@ -18,7 +18,7 @@ from mien.learn.data.manifest import Manifest
 from mien.learn.data.predictions import INTERVAL_LEVEL, Predictions, predict
 from mien.learn.evaluation import evaluate as figures
 from mien.learn.evaluation.evaluate import Point
-from mien.learn.evaluation.paired import Against, against
+from mien.learn.evaluation.paired import PairedReport, compare_paired
 from mien.learn.evaluation.photographs import predict_photographs
 from mien.learn.evaluation.through_detector import ThroughReport, predict_through
 from mien.runtime.cores import physical_cores
@@ -43,7 +43,7 @@ class Evaluation:
     answers: Predictions
     faces: Manifest
     through: ThroughReport | None = None
-    against: Against | None = None
+    against: PairedReport | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Native types for JSON."""
@@ -106,7 +106,7 @@ class Measuring:
         answers, comparison = (self.photographs(faces), None) if photos else self.chips(faces, through)
         report = figures.evaluate(answers, faces, point=point, calibration=self.model.config.calibration)
         report.settings.update(mirror=self.mirror, detector=self.detector if photos else None, fold=faces.only_fold)
-        differences = None if other is None else against(other, answers, faces)
+        differences = None if other is None else compare_paired(other, answers, faces)
         return Evaluation(report, answers, faces, comparison, differences)
 
     def analyzer(self, kind: str) -> Analyzer:
@@ -173,14 +173,14 @@ class Measuring:
             UsageError: the file does not fit, or names no such collection or fold.
             DataError: a collection is not there, or none of its faces can be evaluated.
         """
-        from mien.learn.evaluation import collection  # needs pydantic, which measuring one fold does not
+        from mien.learn.evaluation import collections_file  # needs pydantic, which measuring one fold does not
         from mien.learn.evaluation.home_and_abroad import measure
 
-        stated = collection.load(file)
+        stated = collections_file.load_collections(file)
         for name in names:
             if name not in stated:
                 raise UsageError.unknown("collection", name, stated)
-        parts = collection.parts({name: stated[name] for name in names or stated}, choosing=choosing)
+        parts = collections_file.collection_parts({name: stated[name] for name in names or stated}, choosing=choosing)
         for part in parts:
             if part.faces.problems:
                 problems = part.faces.problems

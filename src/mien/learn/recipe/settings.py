@@ -20,7 +20,7 @@ class _Part(BaseModel):
 
 
 class DataSource(_Part):
-    """One data set: what `mien.learn.data.manifest.read` takes, and the fold to use of it."""
+    """One data set: what `mien.learn.data.readers.read` takes, and the fold to use of it."""
 
     data: Path
     folds: Path | None = None
@@ -66,7 +66,7 @@ class Data(_Part):
     teacher_ages: bool = Field(default=True, description="false: the teacher speaks of genders alone")
     guide: Path | None = Field(
         default=None,
-        description="a model that answers for each picture as it is shown; see `mien.learn.training.teachers`",
+        description="a model that answers for each picture as it is shown; see `mien.learn.data.teachers`",
     )
     views: int = Field(
         default=0,

@@ -18,7 +18,7 @@ from mien.learn.data.manifest import Manifest
 from mien.learn.data.predictions import Predictions, predict
 from mien.learn.data.selection import each_once
 from mien.learn.evaluation.calibrating import HeldOut, calibrate
-from mien.learn.evaluation.collection import Collection
+from mien.learn.evaluation.collections_file import Collection
 from mien.learn.exporting.bundle import export_run
 from mien.learn.recipe import DataSource, Recipe, located
 from mien.learn.recipe.data_root import located_path
@@ -102,7 +102,7 @@ class Workshop:
 
 
 def _train(shop: Workshop, step: Train, output: Path) -> None:
-    loop.run(shop.recipe(step), output, resume=True, report=shop.report)
+    loop.train(shop.recipe(step), output, resume=True, report=shop.report)
 
 
 def _average(shop: Workshop, step: Average, output: Path) -> None:

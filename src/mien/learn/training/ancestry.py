@@ -6,19 +6,12 @@ from there into config.json of a model.
 
 from __future__ import annotations
 
-import csv
 import json
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from mien.learn.networks.start_weights import weights_file
-from mien.learn.training.average import AVERAGED
-from mien.learn.training.combine import PARTS
+from mien.learn.run_folder import RunFolder
 from mien.unfinished import write_whole
-
-LINEAGE = "lineage.json"
 
 Step = dict[str, Any]
 
@@ -37,53 +30,41 @@ def ancestry(run: Path) -> list[Step]:
 
 def write_lineage(run: Path) -> None:
     """Keep the way of a run with it."""
-    write_whole(run / LINEAGE, (json.dumps(ancestry(run), indent=1) + "\n").encode())
+    write_whole(RunFolder(run).lineage_file, (json.dumps(ancestry(run), indent=1) + "\n").encode())
 
 
 def _visit(run: Path, found: dict[str, Step], below: tuple[Path, ...]) -> None:
     if run.resolve() in below:
         return
-    if (run / LINEAGE).is_file():
-        for step in json.loads((run / LINEAGE).read_text(encoding="utf-8")):
+    kept = RunFolder(run).lineage_file
+    if kept.is_file():
+        for step in json.loads(kept.read_text(encoding="utf-8")):
             found.setdefault(step["run"], step)
         return
     step, before = _step(run)
     for other in before:
-        if (other / "recipe.yaml").is_file():
+        if RunFolder(other).recipe_file.is_file():
             _visit(other, found, (*below, run.resolve()))
     found.setdefault(run.name, step)
 
 
 def _step(run: Path) -> tuple[Step, list[Path]]:
     """What made a run, and the folders it was made of."""
-    if (run / PARTS).is_file():
-        parts = {name: Path(folder) for name, folder in json.loads((run / PARTS).read_text(encoding="utf-8")).items()}
-        return {"run": run.name, "combine": {name: part.name for name, part in parts.items()}}, list(parts.values())
-    if (run / AVERAGED).is_file():
-        members = [Path(line) for line in (run / AVERAGED).read_text(encoding="utf-8").splitlines() if line]
-        times = {one.name: members.count(one) for one in members}
-        return {"run": run.name, "average": times}, list(dict.fromkeys(members))
-    recipe = yaml.safe_load((run / "recipe.yaml").read_text(encoding="utf-8"))
+    folder = RunFolder(run)
+    before = list(dict.fromkeys(folder.before))
+    if parts := folder.parts:
+        return {"run": run.name, "combine": {role: part.name for role, part in parts.items()}}, before
+    if members := folder.averaged:
+        return {"run": run.name, "average": {one.name: members.count(one) for one in before}}, before
+    recipe = folder.recipe_as_written()
     model, data = recipe.get("model") or {}, recipe.get("data") or {}
-    step: Step = {"run": run.name, "train": recipe.get("name", run.name), "epochs": _epochs(run)}
-    before = []
+    step: Step = {"run": run.name, "train": recipe.get("name", run.name), "epochs": folder.epochs}
     if init := model.get("init"):
-        start = weights_file(Path(init)).parent
-        is_run = (start / "recipe.yaml").is_file()
-        step["from"] = start.name if is_run else _named(init)
-        before += [start] if is_run else []
+        step["from"] = before[0].name if before else _named(init)
     for key in ("teacher", "guide"):
         if named := data.get(key):
             step[key] = [_named(one) for one in named] if isinstance(named, list) else _named(named)
     return step, before
-
-
-def _epochs(run: Path) -> int:
-    """How many are finished."""
-    if not (run / "curves.csv").is_file():
-        return 0
-    with (run / "curves.csv").open(newline="", encoding="utf-8") as file:
-        return max((int(row["epoch"]) for row in csv.DictReader(file)), default=0)
 
 
 def _named(path: str) -> str:

@@ -16,7 +16,7 @@ from mien.learn.data.manifest import Manifest
 from mien.learn.data.predictions import each_picture
 from mien.learn.networks.build import build, build_empty
 from mien.learn.networks.heads import AgeGenderNet
-from mien.learn.networks.low_rank import slim
+from mien.learn.networks.low_rank import to_low_rank
 from mien.learn.recipe import Model, load_recipe
 from mien.runtime.cores import physical_cores
 
@@ -67,7 +67,7 @@ def slim_weights(
     torch.set_num_threads(cores)
     chips = _chips(manifest, faces, model.size, cores)
     shape = {name: model.options.get(name, ()) for name in ("front", "ranks")}
-    narrow = slim(wide.eval(), model.options.get("width", 1.0), torch.from_numpy(chips), **shape)
+    narrow = to_low_rank(wide.eval(), model.options.get("width", 1.0), torch.from_numpy(chips), **shape)
     save_file(narrow.state_dict(), output)
     return len(chips)
 

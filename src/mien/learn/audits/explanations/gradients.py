@@ -19,13 +19,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from mien.arrays import Chips, Doubles
 from mien.errors import MienError, ModelError, UsageError
 from mien.estimate import explain
 from mien.estimate.bundle import CONFIG, Bundle
 from mien.estimate.calibrate import AGES, FLOOR, Calibration
 from mien.estimate.class_activation import SIGHT, ClassActivation, Heads
 from mien.estimate.estimator import Estimates, Estimator
-from mien.estimate.maps import Chips, Doubles, MapMaker, check_target, veiled
+from mien.estimate.maps import MapMaker, check_target, veiled
 from mien.estimate.occlusion import Occlusion
 from mien.faces.align import CropContract
 from mien.learn.networks.answer_kinds import age_pmf, female_probability

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.arrays import Doubles, Floats
 from mien.errors import DataError
 from mien.estimate.calibrate import FLOOR, Band, Calibration, Pairs, expectation, log_softmax, logit, scores
 
@@ -30,11 +31,8 @@ LEAST_FACES = 20
 
 _TEMPERATURES = (0.05, 20.0)
 
-Floats = NDArray[np.floating[Any]]
-Doubles = NDArray[np.float64]
 
-
-def fit(
+def fit_calibration(
     pmf: Floats,
     female: Floats,
     ages: NDArray[Any],
@@ -101,7 +99,7 @@ def with_doubtful(
         calibration: learned already.
         pmf: [N, 117] raw age distributions of poor views of held-out faces (`mien.learn.evaluation.poor_views`).
         ages: [N] true ages in whole years, NaN where unknown.
-        weights: [N] as in `fit`.
+        weights: [N] as in `fit_calibration`.
     """
     known = np.isfinite(np.asarray(ages, np.float64))
     worth = None if weights is None else np.asarray(weights)[known]

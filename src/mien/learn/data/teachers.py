@@ -13,16 +13,14 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import nn
 
 from mien.errors import DataError, ModelError, UsageError
 from mien.estimate.bundle import find, read
 from mien.estimate.class_activation import FEATURES
 from mien.estimate.estimator import INPUT, OUTPUTS, Estimator
 from mien.faces.align import resize_chip
-from mien.learn.networks.heads import AgeGenderNet
 
-Answer = tuple[NDArray[np.float32], float]
+GuideAnswer = tuple[NDArray[np.float32], float]
 """An age distribution [117] and the probability of "female"."""
 
 
@@ -57,27 +55,12 @@ class Guide:
                 return int(port.shape[1])
         raise DataError(f"model {self._bundle.config.name} gives no features that could be learned: set loss.hint to 0")
 
-    def features_for(self, net: nn.Module) -> int:
-        """How many features a network of ours and its guide share.
-
-        Raises:
-            DataError: they have unequally many, or one of them gives none.
-        """
-        mine = net.backbone.channels_out if isinstance(net, AgeGenderNet) else None
-        if mine != self.features:
-            has = "none to teach" if mine is None else str(mine)
-            raise DataError(
-                f"the guide has {self.features} features and the network {has}: set model.options so that both have "
-                "as many, or loss.hint to 0"
-            )
-        return self.features
-
     @property
     def size(self) -> int:
         """Side of the chips that it takes, in pixels."""
         return self._bundle.config.contract.size
 
-    def __call__(self, chip: NDArray[np.uint8]) -> Answer:
+    def __call__(self, chip: NDArray[np.uint8]) -> GuideAnswer:
         """Age distribution float32 [117] and probability of "female" for a chip uint8 [size, size, 3]."""
         answer = self._estimator()(self._fitting(chip))
         return answer.pmf[0], float(answer.female[0])

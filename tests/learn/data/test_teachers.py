@@ -13,12 +13,12 @@ from mien.errors import MienError, UsageError
 from mien.estimate.bundle import find, read
 from mien.estimate.estimator import Estimator
 from mien.learn.data.dataset import Chips, augment, augment_with_clean, blend
-from mien.learn.data.manifest import read as read_manifest
+from mien.learn.data.readers import read as read_manifest
+from mien.learn.data.teachers import Guide
 from mien.learn.networks.answer_kinds import Deployed
 from mien.learn.networks.build import build_empty
 from mien.learn.recipe import Augment, load_recipe
 from mien.learn.training import loop
-from mien.learn.training.teachers import Guide
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
 HARSH = Augment(corrupt=0.5, degrade=0.5, erase=0.5)
@@ -67,7 +67,7 @@ def test_answers_that_are_no_numbers_are_an_error(portrait: np.ndarray, monkeypa
 def test_an_unknown_guide_is_told_before_anything_is_written(settings: list[str], tmp_path: Path, model: str) -> None:
     recipe = load_recipe("mien-m", [*settings, f"data.guide={model}"])
     with pytest.raises(MienError, match=model):
-        loop.run(recipe, tmp_path / "run")
+        loop.train(recipe, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
@@ -129,7 +129,7 @@ def test_a_guide_is_what_a_run_learns_from(
     settings: list[str], chips_folder: Path, guide: Guide, tmp_path: Path
 ) -> None:
     plan = [*settings, "data.guide=[mien-s]", "loss.teacher=1", "augment.mix=0.5", "model.options={width: 0.25}"]
-    weights = loop.run(load_recipe("mien-m", [*plan, "optimiser.sizes={}"]), tmp_path / "run")
+    weights = loop.train(load_recipe("mien-m", [*plan, "optimiser.sizes={}"]), tmp_path / "run")
     net = build_empty(load_recipe(str(tmp_path / "run" / "recipe.yaml")).model)
     net.load_state_dict(load_file(weights))
     train_set = read_manifest(chips_folder).select(fold="train")

@@ -13,12 +13,12 @@ from mien.estimate.calibrate import OLDEST, expectation
 from mien.learn.comparison import wording
 from mien.learn.comparison.claims import Claim, Figure
 from mien.learn.comparison.compare import AGE_FIGURES, GENDER_FIGURES, LOWER_IS_BETTER, Comparison, Task, verdict
-from mien.learn.comparison.scored_runs import Run
-from mien.learn.comparison.svg import Scale
+from mien.learn.comparison.scored_runs import ScoredRun
+from mien.learn.comparison.svg import Axis
 from mien.learn.comparison.wording import WORDS, claimed
 from mien.learn.evaluation.evaluate import BANDS
 
-View = dict[str, Any]
+Shown = dict[str, Any]
 
 HARDEST = 12
 WORST = 6
@@ -36,9 +36,9 @@ _COSTS = (
 )
 
 
-def groups(comparison: Comparison) -> list[View]:
+def groups(comparison: Comparison) -> list[Shown]:
     """Runs by system, in order."""
-    found: list[View] = []
+    found: list[Shown] = []
     for run in comparison.runs:
         if not found or found[-1]["system"] is not run.system:
             found.append({"system": run.system, "runs": []})
@@ -46,7 +46,7 @@ def groups(comparison: Comparison) -> list[View]:
     return found
 
 
-def table(comparison: Comparison) -> View:
+def table(comparison: Comparison) -> Shown:
     """The main table: header, and for each run its cells."""
     figures = AGE_FIGURES + GENDER_FIGURES
     published = [run for run in comparison.runs if run.system.published]
@@ -65,7 +65,7 @@ def table(comparison: Comparison) -> View:
     return {"header": header, "cells": cells, "ages": len(AGE_FIGURES), "genders": len(GENDER_FIGURES)}
 
 
-def notes(comparison: Comparison) -> View:
+def notes(comparison: Comparison) -> Shown:
     """What the table says below itself: each note once, and by run the numbers of its notes.
 
     The device that most runs have is told once for all of them.
@@ -82,12 +82,14 @@ def notes(comparison: Comparison) -> View:
     return {"texts": list(texts), "marks": marks, "device": usual}
 
 
-def _figure_cell(comparison: Comparison, run: Run, figure: Figure, best: tuple[Run | None, Run | None]) -> View:
+def _figure_cell(
+    comparison: Comparison, run: ScoredRun, figure: Figure, best: tuple[ScoredRun | None, ScoredRun | None]
+) -> Shown:
     interval = comparison.figures[run.name].get(figure)
     claim = comparison.claims(run).get(figure)
     words = WORDS[figure]
     empty = interval is None or not math.isfinite(interval.value)
-    cell: View = {"name": words.name, "value": "", "sort": "", "claim": None, "kind": ""}
+    cell: Shown = {"name": words.name, "value": "", "sort": "", "claim": None, "kind": ""}
     if interval is not None and not empty:
         ends = wording.ends(figure, interval)
         kind = "best" if best[0] is run else "lead" if best[1] is run else ""
@@ -108,7 +110,7 @@ def _claim_title(claim: Claim) -> str:
     return " ".join(parts) + (f"; {claim.note}" if claim.note else "")
 
 
-def _cost_cells(run: Run) -> list[View]:
+def _cost_cells(run: ScoredRun) -> list[Shown]:
     cells = []
     for key, name, _, write in _COSTS:
         value = run.record[key]
@@ -116,7 +118,7 @@ def _cost_cells(run: Run) -> list[View]:
     return cells
 
 
-def forest(comparison: Comparison, figure: Figure) -> View:
+def forest(comparison: Comparison, figure: Figure) -> Shown:
     """Points, intervals and claims on one axis, as percentages of its width."""
     words = WORDS[figure]
     having = [run for run in comparison.runs if figure in comparison.figures[run.name]]
@@ -126,10 +128,10 @@ def forest(comparison: Comparison, figure: Figure) -> View:
     claims = [claim.value for run in having if (claim := comparison.claims(run).get(figure))]
     start = _MARGIN if min(claims, default=low) < low - margin else 0
     end = 100 - _MARGIN if max(claims, default=high) > high + margin else 100
-    scale = Scale(low - margin, high + margin, start, end)
-    rows: dict[str, View] = {}
+    scale = Axis(low - margin, high + margin, start, end)
+    rows: dict[str, Shown] = {}
     for run in comparison.runs:
-        row: View = {"point": None, "claim": None}
+        row: Shown = {"point": None, "claim": None}
         if run.name in intervals:
             interval = intervals[run.name]
             left, right = scale(interval.low), scale(interval.high)
@@ -146,13 +148,13 @@ def forest(comparison: Comparison, figure: Figure) -> View:
     return {"figure": figure, "words": words, "rows": rows, "ticks": ticks, "down": figure in LOWER_IS_BETTER}
 
 
-def matrix(task: Task) -> View:
+def matrix(task: Task) -> Shown:
     """Every pair of runs: the difference, row minus column, and which is better if it is real."""
     rows, pairs = [], task.pairs
     words, lower_is_better = WORDS[task.figure], task.figure in LOWER_IS_BETTER
     factor, unit = words.factor, words.unit.replace("%", "points")
     for i, name in enumerate(pairs.names):
-        cells: list[View] = []
+        cells: list[Shown] = []
         for j, other in enumerate(pairs.names):
             value, low, high = (factor * float(part[i, j]) for part in (pairs.value, pairs.low, pairs.high))
             better = (value < 0) == lower_is_better
@@ -167,7 +169,7 @@ def matrix(task: Task) -> View:
     return {"rows": rows, "real": real, "of": of, "title": title}
 
 
-def bands(task: Task) -> View:
+def bands(task: Task) -> Shown:
     """MAE, or the share of wrong genders, by band of true age: rows of runs, shaded by size."""
     within = [(task.faces.age >= low) & (task.faces.age <= high) for low, high in BANDS]
     names = [f"{low}–{high}" if high < OLDEST else f"{low}+" for low, high in BANDS]
@@ -187,10 +189,10 @@ def bands(task: Task) -> View:
     return {"names": [names[at] for at in kept], "counts": [int(within[at].sum()) for at in kept], "rows": rows}
 
 
-def confusion(task: Task, name: str) -> list[View]:
+def confusion(task: Task, name: str) -> list[Shown]:
     """Counts and shares of the four cases, rows as labelled: women, men; columns as answered."""
     women, said = task.faces.female > 0, task.answers[name] >= 0.5
-    cells: list[View] = []
+    cells: list[Shown] = []
     for label, is_so in (("women", women), ("men", ~women)):
         for answer, says in (("women", said), ("men", ~said)):
             count, of = int((is_so & says).sum()), int(is_so.sum())
@@ -201,7 +203,7 @@ def confusion(task: Task, name: str) -> list[View]:
     return cells
 
 
-def hardest_ages(task: Task) -> list[View]:
+def hardest_ages(task: Task) -> list[Shown]:
     """The faces whose ages the runs miss most on average: the stated age and every answer."""
     years = np.stack([expectation(pmf) for pmf in task.answers.values()])
     error = np.stack([task.wrong(name) for name in task.answers])
@@ -223,7 +225,7 @@ def hardest_ages(task: Task) -> list[View]:
     ]
 
 
-def hardest_genders(task: Task) -> list[View]:
+def hardest_genders(task: Task) -> list[Shown]:
     """The faces whose stated gender the runs believe least."""
     stated = np.stack([np.where(task.faces.female > 0, p, 1 - p) for p in task.answers.values()])
     rows = np.argsort(stated.mean(axis=0), kind="stable")[:HARDEST]
@@ -240,7 +242,7 @@ def hardest_genders(task: Task) -> list[View]:
     ]
 
 
-def worst_of_each(task: Task) -> dict[str, list[View]]:
+def worst_of_each(task: Task) -> dict[str, list[Shown]]:
     """Each run's own largest errors of age."""
     worst = {}
     for name, pmf in task.answers.items():

@@ -13,7 +13,7 @@ Task = Literal["age", "classes", "gender", "both"]
 """Years; one of 24 five-year classes; male or female; years and gender from one network, whose losses are added."""
 
 
-class Answers(nn.Module):
+class AnswerHeads(nn.Module):
     """One linear layer for each thing asked.
 
     Args:

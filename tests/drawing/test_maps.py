@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from mien.drawing.maps import LEGEND, MARGIN, SIDE, draw, heat
 from mien.estimate.explain import Explanation, Region
 from mien.faces.regions import REGIONS
-from mien.overlay import LEGEND, MARGIN, SIDE, draw, heat
 
 FACE, MAP = MARGIN, 2 * MARGIN + SIDE
 HEAD = round(2.4 * MARGIN)

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from mien.arrays import Singles
 from mien.errors import DataError, PhotoError
 from mien.faces.align import CropContract, resize_chip
-from mien.learn.baselines.method import Floats, Grey
+from mien.learn.baselines.method import Grey
 from mien.learn.data.manifest import Manifest
 from mien.learn.data.predictions import each_picture
 
@@ -18,7 +19,7 @@ FLAT = 1.0
 
 
 @dataclass(frozen=True)
-class Faces:
+class GreyFaces:
     """Chips in memory.
 
     Attributes:
@@ -32,7 +33,7 @@ class Faces:
     unreadable: dict[str, str]
 
 
-def read_grey(manifest: Manifest, size: int) -> Faces:
+def read_grey(manifest: Manifest, size: int) -> GreyFaces:
     """Read all pictures of a manifest as grey chips; those that are missing are passed over.
 
     Raises:
@@ -54,10 +55,10 @@ def read_grey(manifest: Manifest, size: int) -> Faces:
             chips.append(np.asarray(chip, np.uint8))
     if not chips:
         raise DataError(f"none of the {len(manifest)} pictures can be read: is the data where the manifest says?")
-    return Faces(listed.take(np.array(rows, dtype=np.intp)), np.stack(chips), unreadable)
+    return GreyFaces(listed.take(np.array(rows, dtype=np.intp)), np.stack(chips), unreadable)
 
 
-def standardised(grey: Grey) -> Floats:
+def standardised(grey: Grey) -> Singles:
     """Pixels as features [N, S x S], each chip with mean 0 and standard deviation 1: light and contrast taken away."""
     pixels = grey.reshape(len(grey), -1).astype(np.float32)
     pixels -= pixels.mean(axis=1, keepdims=True)

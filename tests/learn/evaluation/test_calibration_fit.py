@@ -15,7 +15,7 @@ from sklearn.metrics import log_loss
 
 from mien.errors import DataError
 from mien.estimate.calibrate import AGES, Calibration, expectation, intervals, scores
-from mien.learn.evaluation.calibration import EDGES, LEVELS, conformal_masses, fit, with_doubtful
+from mien.learn.evaluation.calibration_fit import EDGES, LEVELS, conformal_masses, fit_calibration, with_doubtful
 
 Array = NDArray[Any]
 
@@ -41,7 +41,7 @@ def draw(rng: np.random.Generator, pmf: Array) -> Array:
 
 def of_ages(pmf: Array, ages: Array, **options: Any) -> Calibration:
     """A calibration of ages alone."""
-    return fit(pmf, np.full(len(pmf), 0.5), ages, np.full(len(pmf), -1), **options)
+    return fit_calibration(pmf, np.full(len(pmf), 0.5), ages, np.full(len(pmf), -1), **options)
 
 
 def covered(pmf: Array, ages: Array, level: float, calibration: Calibration) -> Array:
@@ -54,7 +54,7 @@ def test_known_temperatures_are_recovered() -> None:
     rng = np.random.default_rng(0)
     truth, odds = bells(rng, 3000), rng.normal(0, 1.5, 3000)
     is_female = rng.random(3000) < 1 / (1 + np.exp(-odds))
-    learned = fit(normalised(truth**2.5), 1 / (1 + np.exp(-3 * odds)), draw(rng, truth), is_female)
+    learned = fit_calibration(normalised(truth**2.5), 1 / (1 + np.exp(-3 * odds)), draw(rng, truth), is_female)
     assert isclose(learned.age_temperature, 2.5, rel_tol=0.06)
     assert isclose(learned.gender_temperature, 3.0, rel_tol=0.1)
 
@@ -144,14 +144,16 @@ def test_masses_are_the_finite_sample_quantiles_of_numpy(faces: int, seed: int) 
 
 
 def test_what_has_no_label_stays_as_it_is() -> None:
-    nothing = fit(np.full((3, AGES), 1 / AGES), np.array([0.1, 0.5, 0.9]), np.full(3, np.nan), np.full(3, -1))
+    nothing = fit_calibration(
+        np.full((3, AGES), 1 / AGES), np.array([0.1, 0.5, 0.9]), np.full(3, np.nan), np.full(3, -1)
+    )
     assert nothing == Calibration.identity()
     rng = np.random.default_rng(6)
     pmf = bells(rng, 400)
     ages = draw(rng, pmf).astype(float)
     half = np.where(np.arange(400) < 200, ages, np.nan)
     assert of_ages(pmf, half) == of_ages(pmf[:200], ages[:200])
-    genders = fit(pmf, rng.random(400), np.full(400, np.nan), rng.integers(0, 2, 400))
+    genders = fit_calibration(pmf, rng.random(400), np.full(400, np.nan), rng.integers(0, 2, 400))
     assert genders.age_temperature == 1
     assert genders.masses == ()
     assert genders.bands == ()
@@ -165,7 +167,7 @@ def test_too_few_faces_are_refused(ages: int, genders: int, what: str) -> None:
     known = np.where(np.arange(300) < ages, draw(rng, pmf), np.nan)
     is_female = np.where(np.arange(300) < genders, rng.integers(0, 2, 300), -1)
     with pytest.raises(DataError, match=f"{what} are too few to calibrate on: at least 20"):
-        fit(pmf, rng.random(300), known, is_female)
+        fit_calibration(pmf, rng.random(300), known, is_female)
 
 
 def test_poor_views_widen_intervals_to_what_they_need() -> None:
@@ -275,7 +277,7 @@ def test_the_gender_temperature_is_that_of_scikit_learn() -> None:
     is_female = (rng.random(4000) < 1 / (1 + np.exp(-odds))).astype(int)
     for sharper in (0.6, 1.0, 2.2):
         raw = 1 / (1 + np.exp(-sharper * odds))
-        learned = fit(np.full((4000, AGES), 1 / AGES), raw, np.full(4000, np.nan), is_female)
+        learned = fit_calibration(np.full((4000, AGES), 1 / AGES), raw, np.full(4000, np.nan), is_female)
         _, ours = learned.apply(np.full((4000, AGES), 1 / AGES), raw)
         np.testing.assert_allclose(ours, by_sklearn(np.stack([1 - raw, raw], axis=1), is_female)[:, 1], atol=5e-4)
 
@@ -314,7 +316,7 @@ def test_collections_that_count_alike_share_what_intervals_lack() -> None:
     weights = np.concatenate([np.full(easy, 1 / easy), np.full(hard, 1 / hard)])
     held = []
     for given in (None, weights):
-        calibration = fit(pmf, female, ages, unknown, weights=given)
+        calibration = fit_calibration(pmf, female, ages, unknown, weights=given)
         low, high = intervals(calibration.apply(pmf, female)[0], 0.9, calibration)
         inside = (low <= ages) & (ages <= high)
         held.append((inside[:easy].mean(), inside[easy:].mean()))

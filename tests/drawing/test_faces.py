@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from mien.annotate import _labels, _places, _scaled, draw
+from mien.drawing.faces import _labels, _places, _scaled, draw
 from mien.results import Age, Box, Face, Gender, Photo, Quality
 
 

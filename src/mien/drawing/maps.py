@@ -11,9 +11,9 @@ from functools import lru_cache
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from mien.arrays import Doubles, Pixels
 from mien.estimate.explain import Explanation, toward
 
 SIDE = 360
@@ -26,8 +26,6 @@ STRONGEST = 0.85
 """Opacity of the strongest place of a map."""
 
 Colour = tuple[int, int, int]
-Pixels = NDArray[np.uint8]
-Doubles = NDArray[np.float64]
 
 
 def draw(chips: Pixels, explanations: Sequence[Explanation], titles: Sequence[str]) -> Pixels:

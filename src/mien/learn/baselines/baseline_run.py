@@ -18,16 +18,18 @@ from mien.errors import DataError
 from mien.learn.baselines import create
 from mien.learn.baselines.baseline import TASKS, Baseline
 from mien.learn.comparison.score import device, summary
-from mien.learn.data.manifest import Manifest, read
+from mien.learn.data.manifest import Manifest
 from mien.learn.data.predictions import Predictions
+from mien.learn.data.readers import read
+from mien.learn.run_folder import RunFolder
 
 TIMED = 40
 """Chips that are answered one by one to measure how long one takes."""
 
 
 @dataclass(frozen=True)
-class Source:
-    """Data of a run: what `mien.learn.data.manifest.read` takes, with folds called train, val and test.
+class FoldedData:
+    """Data of a run: what `mien.learn.data.readers.read` takes, with folds called train, val and test.
 
     Attributes:
         data: a folder or table of labelled chips.
@@ -50,8 +52,8 @@ class Source:
         return faces if self.limit is None else faces.take(np.arange(min(self.limit, len(faces))))
 
 
-def run(
-    name: str, output: Path, source: Source, *, seed: int = 0, report: Callable[[str], None] = lambda line: None
+def run_baseline(
+    name: str, output: Path, source: FoldedData, *, seed: int = 0, report: Callable[[str], None] = lambda line: None
 ) -> Path:
     """Learn on the fold train, choose on val, answer for test; all on one core, so that a second run says the same.
 
@@ -70,7 +72,8 @@ def run(
         DataError: the folder holds a run, or the data cannot be used.
     """
     method = create(name)
-    if (output / "run.json").exists():
+    folder = RunFolder(output)
+    if folder.record().exists():
         raise DataError(f"{output} already holds a run: choose another --output")
     train, val, test = (source.read(fold) for fold in ("train", "val", "test"))
     baseline = Baseline(method, seed=seed, report=report)
@@ -83,11 +86,11 @@ def run(
     report(f"test: {summary(predictions, test)}; {seconds:.0f} s of one core, {milliseconds:.2f} ms a chip")
     output.mkdir(parents=True, exist_ok=True)
     recipe = {"name": name, "seed": seed, "data": _data(source, train, val, test), **_recipe(baseline)}
-    (output / "recipe.yaml").write_text(yaml.safe_dump(recipe, sort_keys=False, width=120), encoding="utf-8")
-    predictions.save(output / "test.parquet")
+    folder.recipe_file.write_text(yaml.safe_dump(recipe, sort_keys=False, width=120), encoding="utf-8")
+    predictions.save(folder.predictions())
     record = _record(name, baseline, predictions, test, seconds) | {"inference_ms": round(milliseconds, 3)}
-    (output / "run.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    return output / "run.json"
+    folder.record().write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    return folder.record()
 
 
 def one_chip(baseline: Baseline) -> float:
@@ -102,7 +105,7 @@ def one_chip(baseline: Baseline) -> float:
     return float(np.median(times[TIMED // 4 :])) * 1000
 
 
-def _data(source: Source, train: Manifest, val: Manifest, test: Manifest) -> dict[str, Any]:
+def _data(source: FoldedData, train: Manifest, val: Manifest, test: Manifest) -> dict[str, Any]:
     return {
         "data": str(source.data),
         "folds": source.folds and str(source.folds),

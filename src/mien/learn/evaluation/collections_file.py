@@ -34,7 +34,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from mien.errors import DataError, UsageError
 from mien.learn.data import tables
 from mien.learn.data.folds import ALL, usual_fold
-from mien.learn.data.manifest import Manifest, read
+from mien.learn.data.manifest import Manifest
+from mien.learn.data.readers import read
 from mien.learn.recipe.faults import in_words
 
 Kind = Literal["chips", "photos"]
@@ -80,7 +81,7 @@ class Collections(BaseModel):
 
 
 @dataclass(frozen=True)
-class Part:
+class CollectionPart:
     """What of a collection is measured.
 
     Attributes:
@@ -98,7 +99,7 @@ class Part:
     faces: Manifest
 
 
-def load(path: Path) -> dict[str, Collection]:
+def load_collections(path: Path) -> dict[str, Collection]:
     """Read a file of collections; their paths come out absolute or relative to the working directory.
 
     Raises:
@@ -123,7 +124,7 @@ def load(path: Path) -> dict[str, Collection]:
     }
 
 
-def parts(collections: dict[str, Collection], *, choosing: bool = False) -> list[Part]:
+def collection_parts(collections: dict[str, Collection], *, choosing: bool = False) -> list[CollectionPart]:
     """The faces to measure on.
 
     Args:
@@ -148,7 +149,7 @@ def parts(collections: dict[str, Collection], *, choosing: bool = False) -> list
     return found
 
 
-def _part(title: str, one: Collection, asked: str | None) -> Part:
+def _part(title: str, one: Collection, asked: str | None) -> CollectionPart:
     faces = read(one.data, one.folds)
     if one.only is not None:
         faces = faces.of_source(one.only)
@@ -157,7 +158,7 @@ def _part(title: str, one: Collection, asked: str | None) -> Part:
     fold = usual_fold(faces, asked)
     if fold is not None:
         faces = faces.select(fold=fold)
-    return Part(title, one, fold, (fold or ALL) in one.choose, faces)
+    return CollectionPart(title, one, fold, (fold or ALL) in one.choose, faces)
 
 
 def _matching(faces: Manifest, one: Collection) -> Manifest:
@@ -169,7 +170,7 @@ def _matching(faces: Manifest, one: Collection) -> Manifest:
         raise UsageError(f"no table of {one.data} has the columns {', '.join(one.where)} that where asks for")
     kept = {
         name
-        for _, name, cells in tables.faces(path, [])
+        for _, name, cells in tables.face_rows(path, [])
         if all(cells.get(column, "") == str(wanted) for column, wanted in one.where.items())
     }
     rows = np.array([file in kept for file in faces.files.tolist()], dtype=np.bool_)
