@@ -15,7 +15,7 @@ from PIL import Image
 from mien import learn
 from mien.errors import UsageError
 from mien.learn.data.dataset import Chips
-from mien.learn.data.manifest import read
+from mien.learn.data.readers import read
 from mien.learn.networks.build import as_network, build
 from mien.learn.recipe import load_recipe
 from mien.learn.training.losses import AgeGenderLoss
