@@ -1,4 +1,4 @@
-"""`mien split`, `crossfit`, `slim`, `score` and `combine`: what comes before and after training runs."""
+"""`mien lab split`, `crossfit`, `slim`, `score` and `combine`: what comes before and after training runs."""
 
 from __future__ import annotations
 
@@ -178,7 +178,9 @@ def slim(
 
     model = load_recipe(recipe).model
     if model.network != "mobilenet-v1":
-        raise UsageError(f"recipe {recipe} is not for a network that mien slim makes, mobilenet-v1: name another one")
+        raise UsageError(
+            f"recipe {recipe} is not for a network that mien lab slim makes, mobilenet-v1: name another one"
+        )
     build_empty(model)  # options that it cannot have are told before any picture is read
     if not output.parent.is_dir():
         raise UsageError(f"there is no folder {output.parent} to save weights in")

@@ -1,4 +1,4 @@
-"""Folders of finished runs, as `mien score` leaves them: run.json, test.parquet, recipe.yaml and perhaps curves.csv."""
+"""Folders of finished runs, as `mien lab score` leaves them: run.json, test.parquet, recipe.yaml, maybe curves.csv."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Run:
 
 
 def read_run(folder: Path) -> Run:
-    """Read a folder that `mien score` has completed.
+    """Read a folder that `mien lab score` has completed.
 
     Raises:
         DataError: a file is missing or malformed; the sentence says which and what makes it.
@@ -84,9 +84,9 @@ def read_run(folder: Path) -> Run:
         raise DataError(f"{folder} holds no test.parquet, the predictions: {_remedy(folder)}")
     predictions = Predictions.load(table)
     if not len(predictions):
-        raise DataError(f"{table} holds no predictions: run mien score {folder} again")
+        raise DataError(f"{table} holds no predictions: run mien lab score {folder} again")
     if len(set(predictions.files.tolist())) < len(predictions):
-        raise DataError(f"{table} names a picture twice: run mien score {folder} again")
+        raise DataError(f"{table} names a picture twice: run mien lab score {folder} again")
     system = claims.find(record["system"])
     if system is None:
         known = ", ".join(system.key for system in claims.SYSTEMS)
@@ -137,8 +137,8 @@ def _remedy(folder: Path) -> str:
     """How the folder of a run gets run.json and test.parquet."""
     lacking = [name for name in ("recipe.yaml", "model.safetensors") if not (folder / name).is_file()]
     if lacking:
-        return f"without {' and '.join(lacking)} mien score cannot make it; give the folder that mien train made"
-    return f"run mien score {folder}, which writes it"
+        return f"without {' and '.join(lacking)} mien lab score cannot make it; give the folder that mien train made"
+    return f"run mien lab score {folder}, which writes it"
 
 
 def _recipe(folder: Path) -> dict[str, Any]:
