@@ -154,7 +154,7 @@ def _opened(path: str) -> pq.ParquetFile:
         import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError as error:
-        raise MissingExtra.named("photos in Parquet files", "scale") from error
+        raise MissingExtra.named("photos in Parquet files", "parquet") from error
     try:
         with plain_name(path) as name:
             return pq.ParquetFile(name, pre_buffer=False, buffer_size=BUFFER)  # not whole columns at once

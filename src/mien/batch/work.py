@@ -109,7 +109,7 @@ class Worker:
         try:
             import pyarrow as pa
         except ImportError as error:
-            raise MissingExtra.named("batch", "scale") from error
+            raise MissingExtra.named("batch", "parquet") from error
         kinds = {int: pa.int32(), float: pa.float32(), str: pa.string(), bool: pa.bool_()}
         fields = [(name, kinds[kind]) for name, kind in COLUMNS.items()]
         self._pictures = () if job.annotate is None else ("annotated",)

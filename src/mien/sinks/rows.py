@@ -163,14 +163,14 @@ class CSV:
 
 
 class Parquet:
-    """Parquet in row groups of a few thousand faces; needs the extra "scale"."""
+    """Parquet in row groups of a few thousand faces; needs the extra "parquet"."""
 
     def __init__(self, stream: BinaryIO, *, pmf: bool = False, pictures: Sequence[str] = ()) -> None:
         try:
             import pyarrow as pa
             import pyarrow.parquet as pq
         except ImportError as error:
-            raise MissingExtra.named("Parquet output", "scale") from error
+            raise MissingExtra.named("Parquet output", "parquet") from error
         kinds = {int: pa.int32(), float: pa.float32(), str: pa.string(), bool: pa.bool_()}
         fields = [(name, kinds[kind]) for name, kind in COLUMNS.items()]
         fields += [(name, pa.string()) for name in pictures]

@@ -185,14 +185,14 @@ class CSV:
 
 
 class Parquet:
-    """Parquet in row groups of a few thousand records; needs the extra "scale"."""
+    """Parquet in row groups of a few thousand records; needs the extra "parquet"."""
 
     def __init__(self, stream: BinaryIO) -> None:
         try:
             import pyarrow as pa
             import pyarrow.parquet as pq
         except ImportError as error:
-            raise MissingExtra.named("Parquet output", "scale") from error
+            raise MissingExtra.named("Parquet output", "parquet") from error
         kinds = {int: pa.int64(), float: pa.float64(), str: pa.string()}
         self._table = pa.Table
         self._schema = pa.schema([(name, kinds[kind]) for name, kind in COLUMNS.items()])
