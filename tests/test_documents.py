@@ -1,4 +1,4 @@
-"""README and docs quote what the files of docs/results say, refer to what is there, and the reference is the sources'."""
+"""README and docs quote what docs/results says, refer to what is there, and the reference is that of the sources."""
 
 from __future__ import annotations
 
