@@ -1,7 +1,7 @@
 #!/bin/sh
 # Everything in docs/results that tells of one shipped model, made anew: thresholds, evaluations, audits, page and card.
 # Usage: benchmarks/renew.sh MODEL     after `mien export RUN --name MODEL --output src/mien/models/MODEL`.
-# Needs the extra train, ../shared and runs/teacher-all.parquet (`mien crossfit`, see docs/training.md); half an hour
+# Needs the extra train, ../shared and runs/teacher-all.parquet (`mien crossfit`, see docs/models.md); half an hour
 # on two cores. What is there already is kept where KEEP=1, so that a stopped run can go on; ONLY=quick leaves the two
 # slow audits, the page and the card out.
 set -eu
