@@ -110,7 +110,7 @@ def signature(name: str, thing: Any) -> Iterator[str]:
     called = "analyzer" if name == "__call__" else name
     if len(called) + len(inside) + len(after) > WIDEST:
         inside = "\n" + "".join(f"    {part},\n" for part in split(inside))
-    yield f"```python\n{called}({inside}){after}\n```\n"
+    yield f"```py\n{called}({inside}){after}\n```\n"
 
 
 class _Shown:
@@ -158,7 +158,7 @@ def text(doc: str, *, sections: bool = True) -> Iterator[str]:
                 yield f"*{title.rstrip(':')}*\n"
                 yield from items(inspect.cleandoc("\n" + body))
         elif block.lstrip().startswith(">>>"):
-            yield f"```python\n{inspect.cleandoc(block)}\n```\n"
+            yield f"```py\n{inspect.cleandoc(block)}\n```\n"
         elif block.strip():
             yield re.sub(r"``?([^`]+)``?", r"`\1`", block.strip()) + "\n"
 
