@@ -22,7 +22,7 @@ from typing import ClassVar
 
 
 def install(extra: str) -> str:
-    """How to install an extra, from an index and from a checkout, which needs none that holds mien."""
+    """The commands that install an extra, from an index and from a checkout."""
     return f"pip install 'mien[{extra}]', or in a checkout pip install -e '.[{extra}]'"
 
 

@@ -41,7 +41,7 @@ SUCCESS = "_SUCCESS"
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a run is made of; a resumed run must agree in all but the counts.
+    """Manifest of a run: sources, options, model. A resumed run must agree in all but the counts.
 
     Attributes:
         sources: as named by the user.
@@ -68,7 +68,7 @@ class Manifest:
     photos: int = 0
 
     def to_json(self) -> str:
-        """The file's text."""
+        """The manifest as JSON text."""
         return json.dumps({"format": FORMAT, **asdict(self)}, indent=1)
 
     @classmethod
@@ -119,7 +119,7 @@ class Output:
         self._listing = self._inside / LISTING
 
     def finished(self, manifest: Manifest) -> bool:
-        """Whether everything is done."""
+        """Whether every part has been made."""
         if self.single:
             return self.path.is_file()
         return (self.folder / SUCCESS).is_file() and not self.missing(manifest)
@@ -155,7 +155,7 @@ class Output:
         return self._list(wanted, list_chunks())
 
     def chunks(self) -> Iterator[Chunk]:
-        """The listing."""
+        """The chunks of the listing, in order."""
         with self._listing.open(encoding="utf-8") as file:
             for line in file:
                 yield Chunk.from_json(line)
@@ -165,7 +165,7 @@ class Output:
         return (self.folder / part_name(chunk)).is_file()
 
     def tally(self, numbers: Iterable[int]) -> Tally:
-        """What became of the photos of some chunks, whose parts are there."""
+        """Counts of the photos of some chunks, read from their parts."""
         total = Tally()
         for number in numbers:
             total.update(read_tally(self.folder / part_name(number)))
@@ -289,7 +289,7 @@ def _alone(path: Path) -> Iterator[bool]:
 
 
 def _described(path: Path) -> dict[str, Any]:
-    """What a finished file says of its run.
+    """Manifest of the run that made a finished file.
 
     Raises:
         UsageError: it is none.

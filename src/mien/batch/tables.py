@@ -57,7 +57,7 @@ def count(path: str, column: str | None) -> tuple[int, str]:
 
 
 def items(path: str, column: str, start: int, stop: int, max_bytes: int) -> Iterator[Item]:
-    """The photos of some rows.
+    """The photos in some rows of a table.
 
     Paths are taken as they stand, and those that are not absolute as relative to the Parquet file.
     """

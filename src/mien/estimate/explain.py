@@ -36,7 +36,7 @@ ROUNDING = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """A part of the face.
+    """A part of the face, with its share of the map.
 
     Attributes:
         name: one of `mien.faces.regions.REGIONS`.
@@ -51,7 +51,7 @@ class Region:
     hidden: float
 
     def to_dict(self) -> dict[str, Any]:
-        """Native types, rounded."""
+        """A JSON record of native types, rounded."""
         return {
             "name": self.name,
             "share": round(self.share, 4),
@@ -62,7 +62,7 @@ class Region:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What one method says about the answer for one chip.
+    """Explanation of the answer for one chip by one method.
 
     Attributes:
         target: "age" or "gender".
@@ -125,7 +125,7 @@ class Explanation:
         return new - old
 
     def sides(self, region: Region) -> tuple[float, float]:
-        """How a part's share divides: what speaks for older or "female", and what for younger or "male".
+        """Division of a part's share: what speaks for older or "female", and what for younger or "male".
 
         A map without signs tells only what speaks for the answer.
         """
@@ -134,14 +134,14 @@ class Explanation:
         return (region.share, 0.0) if self.value >= self.veiled else (0.0, region.share)
 
     def speaks_for(self, region: Region) -> str:
-        """What a part speaks for: "both" where the smaller side is more than a third of the larger."""
+        """Direction that a part speaks for: "both" where the smaller side is more than a third of the larger."""
         above, below = self.sides(region)
         if min(above, below) > max(above, below) / 3:
             return "both"
         return toward(self.target, below=below > above)
 
     def to_dict(self) -> dict[str, Any]:
-        """Native types for JSON."""
+        """A JSON record of native types."""
         return {
             "target": self.target,
             "method": self.method,
@@ -157,7 +157,7 @@ class Explanation:
 
 
 def explain(model: ChipModel, chips: Chips, target: str = "age", method: str | MapMaker = "cam") -> list[Explanation]:
-    """Explain the answers for chips.
+    """Explanations of the answers for some chips, one a chip.
 
     Args:
         model: an `Estimator`, or anything that answers like it.
@@ -217,7 +217,7 @@ def _parts(weights: Doubles, labels: NDArray[np.uint8], hidden: list[float]) -> 
 
 
 def toward(target: str, *, below: bool) -> str:
-    """What contributions above 0, or below it, speak for.
+    """The direction that contributions above 0, or below it, speak for.
 
     >>> toward("age", below=True), toward("gender", below=False)
     ('younger', 'female')
