@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "examples").glob("*.md"))]
 GENERATED = ("reference.md", "model-card-")
 MOST_WORDS = 20_000
-"""Of all pages of docs/ that are written by hand."""
+"""Of docs/ as far as it is written by hand: without generated pages and tables."""
 
 pytestmark = pytest.mark.skipif(
     not (ROOT / "docs" / "results").is_dir(), reason="an sdist has no results and no pictures"
@@ -78,5 +78,6 @@ def test_sources_refer_to_pages_that_are_there() -> None:
 
 def test_documentation_stays_short() -> None:
     pages = [page for page in (ROOT / "docs").glob("*.md") if not page.name.startswith(GENERATED)]
-    words = sum(len(page.read_text(encoding="utf-8").split()) for page in pages)
+    texts = (re.sub(r"<!-- table: .*?<!-- /table -->", "", page.read_text("utf-8"), flags=re.DOTALL) for page in pages)
+    words = sum(len(text.split()) for text in texts)
     assert words <= MOST_WORDS, f"{words} words; what is new may replace something"

@@ -144,7 +144,7 @@ class Camera(Stoppable):
             raise VideoError(f"{self.name} opens but gives no frame")
 
     def _frames(self) -> Iterator[Frame]:
-        """Frames, read in a thread of its own that also closes the capture: a read cannot be interrupted from outside."""
+        """Frames, read in a thread that also closes the capture: a read cannot be interrupted from outside."""
         capture, self._capture = self._capture, None
         while capture is not None:
             try:
