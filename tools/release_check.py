@@ -29,8 +29,9 @@ WHEEL_FOLDERS = ("mien/", "mien-")
 """What a wheel may have at its top: the package and its metadata."""
 REFUSED = ("docs/results/", "docs/images/", "node_modules/", "__pycache__/", "runs/", "web/dist/")
 """Folders that belong into no sdist."""
-CODE = (".py", ".js", ".css")
-"""Files in which `../` may be an import or an example in a docstring; all others are data."""
+CODE = {".py": rb"""["']\.\./\w""", ".js": rb"\.\./shared", ".css": rb"\.\./shared"}
+"""What must not stand in code: strings that lead out of the package. `../` may be an import there, or an example in a text;
+in all other files it must not stand at all."""
 
 Files = Mapping[str, bytes]
 
@@ -120,7 +121,7 @@ def foreign_paths(files: Files) -> str:
     """No file names a folder outside of the package."""
     found = []
     for name, data in files.items():
-        wanted = rb"\.\./shared" if name.endswith(CODE) else rb"(?<![\w.])\.\./"
+        wanted = CODE.get(Path(name).suffix, rb"(?<![\w.])\.\./")
         if b"\0" not in data[:1024] and re.search(wanted, data):
             found.append(name)
     assert not found, f"`../` in {len(found)} files: {', '.join(sorted(found)[:5])}"
