@@ -76,6 +76,14 @@ def test_sources_refer_to_pages_that_are_there() -> None:
     assert {name for name in told if not (ROOT / "docs" / name[1]).is_file()} == set()
 
 
+def test_contributors_are_sent_to_files_that_are_there() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    table = text[text.index("## Where a change belongs") : text.index("## Versions")]
+    told = {name for name in re.findall(r"`([\w./-]+/[\w./-]*)`", table) if "NAME" not in name}
+    assert len(told) > 15
+    assert {name for name in told if not ((ROOT / name).exists() or (ROOT / "src" / "mien" / name).exists())} == set()
+
+
 def test_documentation_stays_short() -> None:
     pages = [page for page in (ROOT / "docs").glob("*.md") if not page.name.startswith(GENERATED)]
     texts = (re.sub(r"<!-- table: .*?<!-- /table -->", "", page.read_text("utf-8"), flags=re.DOTALL) for page in pages)

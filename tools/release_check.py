@@ -30,7 +30,7 @@ WHEEL_FOLDERS = ("mien/", "mien-")
 REFUSED = ("docs/results/", "docs/images/", "node_modules/", "__pycache__/", "runs/", "web/dist/")
 """Folders that belong into no sdist."""
 CODE = {".py": rb"""["']\.\./\w""", ".js": rb"\.\./shared", ".css": rb"\.\./shared"}
-"""What must not stand in code: strings that lead out of the package. `../` may be an import there, or an example in a text;
+"""What must not stand in code: strings that lead out of the package. `../` may be an import there, or an example;
 in all other files it must not stand at all."""
 
 Files = Mapping[str, bytes]
