@@ -41,7 +41,7 @@ SUCCESS = "_SUCCESS"
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """Manifest of a run: sources, options, model. A resumed run must agree in all but the counts.
+    """What a run is made of; a resumed run must agree in all but the counts.
 
     Attributes:
         sources: as named by the user.
