@@ -68,7 +68,7 @@ class Manifest:
     photos: int = 0
 
     def to_json(self) -> str:
-        """The manifest as JSON text."""
+        """The file's text."""
         return json.dumps({"format": FORMAT, **asdict(self)}, indent=1)
 
     @classmethod
@@ -119,7 +119,7 @@ class Output:
         self._listing = self._inside / LISTING
 
     def finished(self, manifest: Manifest) -> bool:
-        """Whether every part has been made."""
+        """Whether everything is done."""
         if self.single:
             return self.path.is_file()
         return (self.folder / SUCCESS).is_file() and not self.missing(manifest)
@@ -155,7 +155,7 @@ class Output:
         return self._list(wanted, list_chunks())
 
     def chunks(self) -> Iterator[Chunk]:
-        """The chunks of the listing, in order."""
+        """The listing."""
         with self._listing.open(encoding="utf-8") as file:
             for line in file:
                 yield Chunk.from_json(line)
@@ -165,7 +165,7 @@ class Output:
         return (self.folder / part_name(chunk)).is_file()
 
     def tally(self, numbers: Iterable[int]) -> Tally:
-        """Counts of the photos of some chunks, read from their parts."""
+        """What became of the photos of some chunks, whose parts are there."""
         total = Tally()
         for number in numbers:
             total.update(read_tally(self.folder / part_name(number)))
@@ -289,7 +289,7 @@ def _alone(path: Path) -> Iterator[bool]:
 
 
 def _described(path: Path) -> dict[str, Any]:
-    """Manifest of the run that made a finished file.
+    """What a finished file says of its run.
 
     Raises:
         UsageError: it is none.
