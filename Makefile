@@ -18,6 +18,8 @@ test: lint types tests  ## everything that must hold before a change lands; the 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python tools/house.py
 
 types: $(VENV)/.dev
 	$(BIN)/mypy

@@ -11,6 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # for tests that import ONNX Runtime themselves
+
 import numpy as np
 import pytest
 from onnx import ModelProto, TensorProto, helper, numpy_helper, save

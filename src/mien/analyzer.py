@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mien.cores import physical_cores
 from mien.errors import MienError, NotAnImage, PhotoError, UsageError
 from mien.estimate import bundle
 from mien.estimate.calibrate import Calibration, expectation, intervals, median
@@ -29,6 +28,7 @@ from mien.photos.decode import DecodeOptions, Fit, Picture, decode, from_array, 
 from mien.photos.decoders import Decoders
 from mien.photos.sources import Item, items, opened
 from mien.results import ABSTAIN, Age, Box, Face, Failure, Gender, Photo, Quality
+from mien.runtime.cores import physical_cores
 
 Input: TypeAlias = str | Path | Item | bytes | bytearray | memoryview | BinaryIO | Image.Image | NDArray[Any]
 """What an analyzer takes: a path, an item of `mien.photos.sources`, encoded bytes, a binary file that is open (such as

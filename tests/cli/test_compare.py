@@ -10,7 +10,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from mien.cli.compare import compare, systems
+from mien.cli.lab.compare import compare, systems
 from mien.errors import DataError, MissingExtra, UsageError
 from mien.estimate.calibrate import AGES
 from mien.learn.data.predictions import Predictions

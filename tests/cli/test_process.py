@@ -129,7 +129,7 @@ def tracked_frame() -> TrackedFrame:
 
 
 def test_a_table_on_a_read_only_file_system(tmp_path: Path, read_only: None) -> None:
-    from mien.cli.written import write
+    from mien.cli.output import write
 
     with pytest.raises(UsageError, match="Read-only file system"):
         write("text", tmp_path / "x.csv")

@@ -11,7 +11,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from mien.cli import app
-from mien.cli.report import PARTS
+from mien.cli.learn.report import PARTS
 from mien.estimate import bundle
 from mien.estimate.age_check import AgeChecks
 from mien.learn.audits.trust_page import Detail

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 
 import mien
-from mien.cli.models import models as list_models
+from mien.arrays import Chips
+from mien.cli.predict.models import models as list_models
 from mien.errors import ModelError
 from mien.estimate import bundle
 from mien.estimate.class_activation import of_bundle
 from mien.estimate.estimator import Estimator
-from mien.estimate.maps import Chips, values, veiled
+from mien.estimate.maps import values, veiled
 from mien.faces import DetectorOptions, create
 from mien.faces.align import align
 from mien.photos.decode import decode

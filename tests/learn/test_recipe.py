@@ -6,13 +6,14 @@ import yaml
 
 from mien.errors import UsageError
 from mien.learn.networks.build import build_empty
-from mien.learn.recipe import Recipe, load_recipe, recipe_names
+from mien.learn.recipe import Recipe, load_recipe, pipeline_names, recipe_names
 
 
 def test_every_recipe_is_valid_and_bears_its_file_name() -> None:
     names = recipe_names()
-    assert "mien-m" in names
-    for name in names:
+    assert "mien-m-home" in names
+    assert pipeline_names() == ["mien-m", "mien-s"]
+    for name in (*names, *pipeline_names()):
         assert load_recipe(name).name == name
 
 
@@ -61,20 +62,6 @@ def test_bad_overrides_get_a_sentence(override: str, told: str) -> None:
 def test_unknown_recipe_names_the_nearest() -> None:
     with pytest.raises(UsageError, match="did you mean 'mien-m'"):
         load_recipe("mienm")
-
-
-@pytest.mark.parametrize(
-    ("name", "told"),
-    [
-        ("lbp-svm", "mien baseline lbp-svm makes it"),
-        ("experts", "mien combine gated runs/gate-sigmoid runs/expert-women runs/expert-men --output runs/experts"),
-        ("separate", "mien combine pair runs/separate-age runs/separate-gender --output runs/separate"),
-        ("hybrid-ensemble", "mien combine mean runs/hybrid-gru-whole runs/hybrid-cnn-distribution "),
-    ],
-)
-def test_what_no_recipe_trains_names_the_command_that_makes_it(name: str, told: str) -> None:
-    with pytest.raises(UsageError, match=re.escape(told)):
-        load_recipe(name)
 
 
 @pytest.mark.parametrize("text", ["- a list", "name: [unclosed", "name: x"])

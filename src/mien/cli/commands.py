@@ -12,28 +12,24 @@ from typing import Annotated, Any
 import typer
 
 from mien import __version__
-from mien.cli.audit import audit
-from mien.cli.baselines import baseline
-from mien.cli.batch import batch
-from mien.cli.bench import bench
-from mien.cli.check_age import check_age
 from mien.cli.closing import Closed, Explained, ExplainedGroup
-from mien.cli.compare import compare, systems
-from mien.cli.count import count, counts
-from mien.cli.evaluate import evaluate
-from mien.cli.explain import explain
-from mien.cli.figures import figures
 from mien.cli.interrupts import INTERRUPTED
-from mien.cli.learn import average, calibrate, card, export, train
-from mien.cli.models import doctor, models
+from mien.cli.lab.commands import register
+from mien.cli.learn.evaluate import evaluate
+from mien.cli.learn.report import report
+from mien.cli.learn.train import calibrate, export, train
 from mien.cli.option_names import as_typed
-from mien.cli.predict import predict
+from mien.cli.predict.batch import batch
+from mien.cli.predict.bench import bench
+from mien.cli.predict.check_age import check_age
+from mien.cli.predict.count import count, counts
+from mien.cli.predict.explain import explain
+from mien.cli.predict.models import doctor, models
+from mien.cli.predict.predict import predict
+from mien.cli.predict.serve import serve
+from mien.cli.predict.video import video
+from mien.cli.predict.web import web
 from mien.cli.process import drop_output, say
-from mien.cli.report import report
-from mien.cli.runs import combine, crossfit, score, slim, split
-from mien.cli.serve import serve
-from mien.cli.video import video
-from mien.cli.web import web
 from mien.errors import MienError
 from mien.names import printable
 from mien.plain import plain
@@ -97,35 +93,15 @@ def _root(
     pass
 
 
-app.command(rich_help_panel="Predict", no_args_is_help=True)(predict)
-app.command(rich_help_panel="Predict", no_args_is_help=True)(batch)
-app.command(name="check-age", rich_help_panel="Predict", no_args_is_help=True)(check_age)
-app.command(rich_help_panel="Predict", no_args_is_help=True)(explain)
-app.command(rich_help_panel="Predict", no_args_is_help=True)(video)
-app.command(rich_help_panel="Predict", no_args_is_help=True)(count)
-app.command(rich_help_panel="Predict")(counts)
-app.command(rich_help_panel="Predict")(serve)
-app.command(rich_help_panel="Predict", no_args_is_help=True)(web)
-app.command(rich_help_panel="Predict")(models)
-app.command(rich_help_panel="Predict", no_args_is_help=True)(bench)
-app.command(rich_help_panel="Predict")(doctor)
-app.command(rich_help_panel="Learn", no_args_is_help=True)(train)
-app.command(rich_help_panel="Learn", no_args_is_help=True)(evaluate)
-app.command(rich_help_panel="Learn", no_args_is_help=True)(calibrate)
-app.command(rich_help_panel="Learn", no_args_is_help=True)(average)
-app.command(rich_help_panel="Learn", no_args_is_help=True)(combine)
-app.command(rich_help_panel="Learn", no_args_is_help=True)(split)
-app.command(rich_help_panel="Learn", no_args_is_help=True)(crossfit)
-app.command(rich_help_panel="Learn", no_args_is_help=True)(slim)
-app.command(rich_help_panel="Learn", no_args_is_help=True)(score)
-app.command(rich_help_panel="Learn", no_args_is_help=True)(export)
-app.command(rich_help_panel="Learn", no_args_is_help=True)(card)
-app.command(rich_help_panel="Compare")(systems)
-app.command(rich_help_panel="Compare", no_args_is_help=True)(baseline)
-app.command(rich_help_panel="Compare", no_args_is_help=True)(compare)
-app.command(rich_help_panel="Compare", no_args_is_help=True)(figures)
-app.command(rich_help_panel="Trust", no_args_is_help=True)(report)
-app.add_typer(audit, rich_help_panel="Trust")
+COMMANDS = {
+    "Predict": (predict, check_age, video, count, counts, batch, serve, web, explain),
+    "This machine": (models, doctor, bench),
+    "Make and judge models": (train, calibrate, evaluate, report, export),
+}
+WITHOUT_ARGUMENTS = (counts, serve, models, doctor)
 
-for _command in (*app.registered_commands, *audit.registered_commands):
-    _command.cls = Explained if _command.callback is serve else Closed  # serve ends when somebody stops it
+for _panel, _commands in COMMANDS.items():
+    for _command in _commands:
+        _kind = Explained if _command is serve else Closed  # serve ends when somebody stops it
+        app.command(cls=_kind, rich_help_panel=_panel, no_args_is_help=_command not in WITHOUT_ARGUMENTS)(_command)
+register(app)

@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from mien import external_data
 from mien.errors import ModelError, UsageError
 from mien.estimate.age_check import LEAST_FACES, SPAN, AgeChecks
 from mien.estimate.calibrate import Calibration
 from mien.faces.align import CropContract
 from mien.plain import plain
+from mien.runtime import external_data
 from mien.unfinished import write_whole
 
 FORMAT = 1

@@ -21,16 +21,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
+from mien.arrays import Chips, Doubles
 from mien.errors import ModelError
 from mien.estimate.bundle import Bundle
 from mien.estimate.calibrate import AGES, Calibration, expectation, log_softmax
 from mien.estimate.estimator import INPUT, OUTPUTS
-from mien.estimate.maps import Chips, Doubles, check_target, veiled
+from mien.estimate.maps import check_target, veiled
 from mien.names import plain_name
-from mien.session import Session
+from mien.runtime.sessions import Network, Session, open_network
 
 FEATURES = "feature_map"
 """Output of the graph with the last feature map, float32 [N, C, h, w]."""
@@ -155,15 +155,10 @@ def of_bundle(bundle: Bundle, threads: int = 1) -> ClassActivation:
     Raises:
         ModelError: the model does not show its feature map, or its answers are not its heads' on the mean of it.
     """
-    settings = ort.SessionOptions()
-    settings.intra_op_num_threads = threads
-    settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    settings.log_severity_level = 3
 
-    def opened() -> ort.InferenceSession:
+    def opened() -> Network:
         with plain_name(bundle.folder, ModelError) as folder:
-            network = str(Path(folder) / bundle.network.name)
-            return ort.InferenceSession(network, settings, providers=["CPUExecutionProvider"])
+            return open_network(str(Path(folder) / bundle.network.name), threads, spinning=False)
 
     bundle.check_network()
     session = Session(opened)

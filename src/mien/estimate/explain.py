@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.arrays import Chips, Doubles
 from mien.errors import ModelError, UsageError
 from mien.estimate.class_activation import of_bundle
 from mien.estimate.estimator import Estimator
-from mien.estimate.maps import TARGETS, ChipModel, Chips, Doubles, MapMaker, check_target, pixels, values, veiled
+from mien.estimate.maps import TARGETS, ChipModel, MapMaker, check_target, pixels, values, veiled
 from mien.estimate.occlusion import Occlusion
 from mien.faces.regions import REGIONS, regions
 

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.arrays import Chips, Doubles
 from mien.errors import UsageError
 from mien.estimate.calibrate import expectation, logit
 from mien.estimate.estimator import Estimates
@@ -23,9 +24,6 @@ TARGETS = {"age": "years", "gender": "log-odds of female"}
 
 VEIL = 1 / 16
 """Spread of the blur, as a share of the chip's side: of the features only their rough places remain."""
-
-Chips = NDArray[np.uint8]
-Doubles = NDArray[np.float64]
 
 
 class ChipModel(Protocol):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from mien.estimate.maps import ChipModel, Chips, Doubles, check_target, values, veiled
+from mien.arrays import Chips, Doubles
+from mien.estimate.maps import ChipModel, check_target, values, veiled
 
 GRID = 8
 """Cells of an occlusion map along a side; a patch covers two by two of them."""

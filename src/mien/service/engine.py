@@ -23,12 +23,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.analyzer import Analyzer, Draft
-from mien.cores import physical_cores
 from mien.errors import MienError, PhotoError
 from mien.estimate.estimator import Estimates
 from mien.photos.decode import Fit, Picture
 from mien.photos.decoders import Decoders, GivenUp, Unfinished
 from mien.results import Failure, Photo
+from mien.runtime.cores import physical_cores
 from mien.service.pace import Pace
 from mien.service.turns import Flow, Turns
 

@@ -20,9 +20,9 @@ from PIL import Image
 
 from mien.age_check import AgeCheck, AgeChecker
 from mien.analyzer import Analyzer, Draft
+from mien.drawing.maps import heat
 from mien.errors import ModelError
 from mien.estimate.explain import Explanation, explain
-from mien.overlay import heat
 from mien.results import SCHEMA_VERSION, Photo
 from mien.service import schemas
 from mien.service.engine import Order

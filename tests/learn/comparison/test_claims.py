@@ -28,7 +28,7 @@ def test_every_row_of_a_paper_can_be_trained_or_is_made_of_rows_that_can() -> No
 def test_a_recipe_that_names_a_system_is_one_of_its_rows(name: str) -> None:
     key = load_recipe(name).about.system
     if key:
-        system = claims.find(key)
+        system = claims.find_system(key)
         assert system is not None
         assert system.row(name) is not None
 
@@ -67,7 +67,7 @@ def test_contradictions_are_named() -> None:
 
 
 def test_an_unknown_system_is_none() -> None:
-    assert claims.find("nothing") is None
+    assert claims.find_system("nothing") is None
     assert SYSTEMS[0].row("nothing") is None
 
 

@@ -14,7 +14,7 @@ from mien.estimate.calibrate import AGES
 from mien.learn.comparison.claims import Claim
 from mien.learn.comparison.compare import Comparison, compare, likeliest, verdict
 from mien.learn.comparison.picture_labels import read_labels
-from mien.learn.comparison.scored_runs import Run, read_run
+from mien.learn.comparison.scored_runs import ScoredRun, read_run
 from mien.learn.data.predictions import Predictions
 from mien.learn.evaluation import metrics
 from mien.learn.evaluation.metrics import Interval
@@ -314,5 +314,5 @@ def test_runs_that_cannot_be_compared_are_told(tmp_path: Path) -> None:
 def test_curves_keep_what_was_measured(tmp_path: Path) -> None:
     folder = write_run(tmp_path / "run", female=guesses(0.9))
     _spoil(folder, "curves.csv", "epoch,loss,mae,gender\n1,2.5,,0.8\n2,2.0,nan,0.9\n")
-    run: Run = read_run(folder)
+    run: ScoredRun = read_run(folder)
     assert run.curves == ({"epoch": 1, "loss": 2.5, "gender": 0.8}, {"epoch": 2, "loss": 2.0, "gender": 0.9})

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from mien.estimate.calibrate import AGES
-from mien.learn.comparison import name_places, plots, table_views
+from mien.learn.comparison import name_places, page_tables, plots
 from mien.learn.comparison.compare import Comparison, compare
 from mien.learn.comparison.markdown import to_markdown
 from mien.learn.comparison.page import to_html
 from mien.learn.comparison.picture_labels import read_labels
 from mien.learn.comparison.scored_runs import read_run
-from mien.learn.comparison.svg import Drawing, Scale
+from mien.learn.comparison.svg import Axis, Drawing
 from mien.learn.data.predictions import Predictions
 
 VOID = frozenset({"meta", "link", "img", "br", "hr", "input"})
@@ -144,7 +144,7 @@ def test_the_page_shows_what_was_measured(three: Comparison, html: str) -> None:
 
 
 def test_rows_stand_in_order_with_gaps(three: Comparison) -> None:
-    table = table_views.table(three)
+    table = page_tables.table(three)
     assert list(table["cells"]) == ["compact", "eigenface", "mien-m"]
     ages = [cell["value"] for cell in table["cells"]["eigenface"][: table["ages"]]]
     assert ages == [""] * 6
@@ -186,7 +186,7 @@ def test_one_run_and_one_question_make_a_page(tmp_path: Path, age: bool, gender:
     assert "## Difference" not in text
     assert "**" not in text  # nothing is the best of one
     assert "Bold differences" not in text
-    assert {cell["kind"] for cell in table_views.table(found)["cells"]["x"] if "cost" not in cell} == {""}
+    assert {cell["kind"] for cell in page_tables.table(found)["cells"]["x"] if "cost" not in cell} == {""}
 
 
 def test_markdown_has_the_figures_beside_the_claims(three: Comparison) -> None:
@@ -208,11 +208,11 @@ def test_markdown_has_the_figures_beside_the_claims(three: Comparison) -> None:
 
 
 def test_differences_are_coloured_for_the_better_run(three: Comparison) -> None:
-    rows = {row["name"]: row["cells"] for row in table_views.matrix(three.tasks["age"])["rows"]}
+    rows = {row["name"]: row["cells"] for row in page_tables.matrix(three.tasks["age"])["rows"]}
     assert [cell["kind"] for cell in rows["compact"]] == ["self", "loss"]
     assert [cell["kind"] for cell in rows["mien-m"]] == ["win", "self"]
     assert rows["mien-m"][0]["text"].startswith("−")
-    gender = {row["name"]: row["cells"] for row in table_views.matrix(three.tasks["gender"])["rows"]}
+    gender = {row["name"]: row["cells"] for row in page_tables.matrix(three.tasks["gender"])["rows"]}
     assert [cell["kind"] for cell in gender["eigenface"]] == ["loss", "self", "loss"]
 
 
@@ -222,9 +222,9 @@ def test_a_claim_off_the_axis_is_pinned_to_its_edge(tmp_path: Path) -> None:
         ({"name": "separate-age", "system": "one-or-two"}, answers(6, 1, gender=False)),
         ({"name": "mien-m", "system": "mien"}, answers(3, 1, gender=False)),
     )
-    claim = table_views.forest(found, "mae")["rows"]["separate-age"]["claim"]
+    claim = page_tables.forest(found, "mae")["rows"]["separate-age"]["claim"]
     assert (claim["at"], claim["beyond"], claim["text"]) == (100, True, "17")
-    points = [row["point"] for row in table_views.forest(found, "mae")["rows"].values()]
+    points = [row["point"] for row in page_tables.forest(found, "mae")["rows"].values()]
     assert max(point["left"] + point["width"] for point in points) < 85  # its figure hides no bar
 
 
@@ -239,7 +239,7 @@ def test_a_run_of_one_gender_is_marked(tmp_path: Path) -> None:
     own = found.tasks["age"].wrong("expert-women")[women].mean()
     assert found.own["expert-women"].value == pytest.approx(own)
     assert list(found.own) == ["expert-women"]
-    notes = table_views.notes(found)
+    notes = page_tables.notes(found)
     assert notes["marks"] == {"expert-women": [1, 2], "mien-m": []}
     assert f"on women its MAE is {own:.2f} [" in notes["texts"][0]
     assert notes["texts"][1].startswith("In 7 of the test chips")
@@ -315,12 +315,12 @@ def test_costs_name_every_run_and_the_chief_ones_on_a_telephone(tmp_path: Path) 
 
 
 def test_bands_and_confusion_count_faces(three: Comparison) -> None:
-    bands = table_views.bands(three.tasks["age"])
+    bands = page_tables.bands(three.tasks["age"])
     assert sum(bands["counts"]) == len(FILES)
     error = three.tasks["age"].wrong("compact")
     young = three.tasks["age"].faces.age <= 2
     assert bands["rows"]["compact"][0]["text"] == f"{error[young].mean():.1f}"
-    cells = table_views.confusion(three.tasks["gender"], "mien-m")
+    cells = page_tables.confusion(three.tasks["gender"], "mien-m")
     assert sum(int(cell["count"]) for cell in cells) == len(FILES)
     right = sum(int(cell["count"]) for cell in cells if cell["right"]) / len(FILES)
     assert right == pytest.approx(three.figures["mien-m"]["accuracy"].value)
@@ -328,14 +328,14 @@ def test_bands_and_confusion_count_faces(three: Comparison) -> None:
 
 def test_the_worst_errors_are_the_worst(three: Comparison) -> None:
     task = three.tasks["age"]
-    worst = table_views.worst_of_each(task)["compact"]
+    worst = page_tables.worst_of_each(task)["compact"]
     gaps = [abs(float(face["gap"])) for face in worst]
     assert gaps == sorted(gaps, reverse=True)
     assert gaps[0] == pytest.approx(task.wrong("compact").max(), abs=0.06)
-    hardest = table_views.hardest_ages(task)
-    assert len(hardest) == table_views.HARDEST
+    hardest = page_tables.hardest_ages(task)
+    assert len(hardest) == page_tables.HARDEST
     assert all(len(face["dots"]) == 2 for face in hardest)
-    believed = [int(face["belief"]) for face in table_views.hardest_genders(three.tasks["gender"])]
+    believed = [int(face["belief"]) for face in page_tables.hardest_genders(three.tasks["gender"])]
     assert believed == sorted(believed)
 
 
@@ -387,6 +387,6 @@ def test_text_in_drawings_is_escaped() -> None:
     ],
 )
 def test_ticks_are_round_and_inside(low: float, high: float, log: bool) -> None:
-    ticks = Scale(low, high, 0, 100, log=log).ticks(5)
+    ticks = Axis(low, high, 0, 100, log=log).ticks(5)
     assert 2 <= len(ticks) <= 9
     assert all(low <= tick <= high for tick in ticks)

@@ -33,7 +33,7 @@ def runs(chips_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[s
     }
     root = tmp_path_factory.mktemp("runs")
     for name, (recipe, more) in plans.items():
-        loop.run(load_recipe(recipe, [*common, f"name={name}", *more]), root / name)
+        loop.train(load_recipe(recipe, [*common, f"name={name}", *more]), root / name)
     return {name: root / name for name in plans}
 
 

@@ -16,7 +16,7 @@ Pixels = NDArray[np.uint8]
 @pytest.fixture(scope="module")
 def portrait() -> Pixels:
     """A real face, aligned: what severities are for."""
-    return samples.chip(samples.photo())
+    return samples.sample_chip(samples.sample_photo())
 
 
 @pytest.fixture(scope="module")
@@ -166,9 +166,9 @@ def test_names_and_severities_are_checked(smooth: Pixels) -> None:
 
 def test_samples_are_told_of_when_missing(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="give a photo"):
-        samples.photo(sample="nobody.jpg")
+        samples.sample_photo(sample="nobody.jpg")
     with pytest.raises(UsageError, match="no face"):
-        samples.chip(np.full((120, 120, 3), 90, np.uint8))
+        samples.sample_chip(np.full((120, 120, 3), 90, np.uint8))
 
 
 def _distance(chip: Pixels, name: str, severity: int, seed: int) -> float:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from mien.learn.data.dataset import Chips, augment
-from mien.learn.data.manifest import read
+from mien.learn.data.readers import read
 from mien.learn.recipe import Augment
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples"

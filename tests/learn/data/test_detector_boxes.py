@@ -11,8 +11,9 @@ from mien.errors import DataError, UsageError
 from mien.faces import DetectorOptions, create
 from mien.faces.align import CropContract, align
 from mien.learn.data import detector_boxes
-from mien.learn.data.detector_boxes import crop, find_box, find_boxes, of_size
-from mien.learn.data.manifest import Manifest, read
+from mien.learn.data.detector_boxes import crop, find_box, find_boxes, in_large_files
+from mien.learn.data.manifest import Manifest
+from mien.learn.data.readers import read
 from mien.photos.decode import decode
 
 Pixels = NDArray[np.uint8]
@@ -152,8 +153,8 @@ def test_what_cannot_be_done_is_said(chips: Manifest) -> None:
 def test_small_files_can_be_left_out(chips: Manifest) -> None:
     bytes_of = {file: path.stat().st_size for file, path in zip(chips.files, chips.paths, strict=True) if path.exists()}
     limit = bytes_of["plain.png"] + 1
-    assert of_size(chips, limit).files.tolist() == ["a.png", "b.png", "gone.png"]
-    assert len(of_size(chips, 0)) == len(chips)
+    assert in_large_files(chips, limit).files.tolist() == ["a.png", "b.png", "gone.png"]
+    assert len(in_large_files(chips, 0)) == len(chips)
 
 
 def test_haar_finds_nearly_all_faces_of_the_data(shared: Path) -> None:

@@ -10,8 +10,9 @@ from typer.testing import CliRunner
 
 from mien.cli import app
 from mien.errors import DataError, UsageError
-from mien.learn.data.folds import cut, usual_fold, write
-from mien.learn.data.manifest import Manifest, read
+from mien.learn.data.folds import cut_folds, usual_fold, write
+from mien.learn.data.manifest import Manifest
+from mien.learn.data.readers import read
 
 ROWS = [
     (f"{i:02}.png", i, "mf"[i % 2], f"g{i // 2}" if i < 20 else "", "train" if i < 48 else "test") for i in range(60)
@@ -32,7 +33,7 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @given(seed=st.integers(0, 1000), share=st.sampled_from([0.1, 0.25, 0.5]))
 def test_a_fold_is_cut_and_the_others_stay(faces: Path, seed: int, share: float) -> None:
     whole = read(faces)
-    parts = cut(whole, {"a": share, "b": 1 - share}, fold="train", seed=seed)
+    parts = cut_folds(whole, {"a": share, "b": 1 - share}, fold="train", seed=seed)
     assert set(parts.fold[whole.fold == "train"]) == {"a", "b"}
     assert set(parts.fold[whole.fold == "test"]) == {"test"}
     assert abs(int((parts.fold == "a").sum()) - 48 * share) <= 2
@@ -41,7 +42,7 @@ def test_a_fold_is_cut_and_the_others_stay(faces: Path, seed: int, share: float)
 
 
 def test_the_written_table_says_what_was_read(faces: Path, tmp_path: Path) -> None:
-    parts = cut(read(faces), {"train": 0.5, "val": 0.5})
+    parts = cut_folds(read(faces), {"train": 0.5, "val": 0.5})
     write(parts, tmp_path / "folds.csv")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["folds.csv"]
     again = read(faces, tmp_path / "folds.csv")
@@ -59,7 +60,7 @@ def test_the_written_table_says_what_was_read(faces: Path, tmp_path: Path) -> No
 )
 def test_what_cannot_be_cut_is_told(faces: Path, shares: dict[str, float], fold: str | None, told: str) -> None:
     with pytest.raises(UsageError, match=told):
-        cut(read(faces), shares, fold=fold)
+        cut_folds(read(faces), shares, fold=fold)
 
 
 def test_a_table_that_cannot_be_written_is_told(faces: Path, tmp_path: Path) -> None:
@@ -73,7 +74,7 @@ def test_bounds_of_ages_are_kept(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     table = tmp_path / "labels.csv"
     table.write_text("file,age,age_low,age_high,fold\na.png,,47.9,54.4,train\nb.png,30,,,train")
-    write(cut(read(table), {"one": 0.5, "two": 0.5}), tmp_path / "halves.csv")
+    write(cut_folds(read(table), {"one": 0.5, "two": 0.5}), tmp_path / "halves.csv")
     again = read(tmp_path, tmp_path / "halves.csv")
     assert [bounds.tolist() for bounds in again.bounds] == [pytest.approx([47.9, 30]), pytest.approx([54.4, 30])]
     assert sorted(again.fold.tolist()) == ["one", "two"]

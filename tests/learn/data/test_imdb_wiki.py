@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mien.errors import DataError
+from mien.learn.data.folds import split_groups
 from mien.learn.data.imdb_wiki import ages, imdb_wiki
-from mien.learn.data.manifest import read, split_groups
+from mien.learn.data.readers import read
 
 scipy_io = pytest.importorskip("scipy.io", reason="needs the train extra")
 

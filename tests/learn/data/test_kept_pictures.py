@@ -12,14 +12,14 @@ from torch.utils.data import DataLoader
 from mien.errors import DataError, UsageError
 from mien.learn.data.batches import Batch
 from mien.learn.data.dataset import Chips
-from mien.learn.data.kept_pictures import Views
+from mien.learn.data.kept_pictures import KeptPictures
 from mien.learn.data.manifest import Manifest
-from mien.learn.data.manifest import read as read_manifest
+from mien.learn.data.readers import read as read_manifest
+from mien.learn.data.teachers import Guide
 from mien.learn.networks.answer_kinds import AgeKind, GenderKind, Output
 from mien.learn.recipe import Augment, Loss, load_recipe
 from mien.learn.training import loop
 from mien.learn.training.losses import AgeGenderLoss
-from mien.learn.training.teachers import Guide
 
 SIZE = 48
 
@@ -37,13 +37,13 @@ def batch_of(chips: Chips, workers: int = 0) -> Batch:
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_views_come_in_turn_then_mirrored_then_again(faces: Manifest, workers: int) -> None:
-    views = Views(len(faces), 2, SIZE)
-    chips = Chips(faces, SIZE, Augment(), views=views)
+    kept = KeptPictures(len(faces), 2, SIZE)
+    chips = Chips(faces, SIZE, Augment(), kept=kept)
     shown = []
     for epoch in range(6):
         chips.epoch = epoch
         shown.append(batch_of(chips, workers).chips)
-        made = [[views.holds(view, face) for face in range(len(faces))] for view in (0, 1)]
+        made = [[kept.holds(number, face) for face in range(len(faces))] for number in (0, 1)]
         assert made == [[True] * len(faces), [epoch > 0] * len(faces)]  # here, whichever process made them
     for epoch, fresh in enumerate((Chips(faces, SIZE, Augment()), Chips(faces, SIZE, Augment()))):
         fresh.epoch = epoch
@@ -54,7 +54,7 @@ def test_views_come_in_turn_then_mirrored_then_again(faces: Manifest, workers: i
 
 
 def test_without_flips_nothing_is_mirrored(faces: Manifest) -> None:
-    chips = Chips(faces, SIZE, Augment(flip=False), views=Views(len(faces), 1, SIZE))
+    chips = Chips(faces, SIZE, Augment(flip=False), kept=KeptPictures(len(faces), 1, SIZE))
     first = batch_of(chips).chips
     chips.epoch = 1
     assert torch.equal(batch_of(chips).chips, first)
@@ -69,7 +69,9 @@ def test_labels_and_what_the_guide_said_are_kept(faces: Manifest) -> None:
             return super().with_features(chip)
 
     guide = Counting(Path("mien-s"))
-    chips = Chips(faces, SIZE, Augment(), guide=guide, hinted=True, views=Views(len(faces), 1, SIZE, guide.features))
+    chips = Chips(
+        faces, SIZE, Augment(), guide=guide, hinted=True, kept=KeptPictures(len(faces), 1, SIZE, guide.features)
+    )
     alone = batch_of(Chips(faces, SIZE, Augment(), guide=Guide(Path("mien-s")), hinted=True))
     for _ in range(2):
         kept = batch_of(chips)
@@ -87,7 +89,7 @@ def test_labels_and_what_the_guide_said_are_kept(faces: Manifest) -> None:
 
 
 def test_unknown_labels_stay_unknown(faces: Manifest) -> None:
-    chips = Chips(faces, SIZE, Augment(mix=1), guide=Guide(Path("mien-s")), views=Views(len(faces), 1, SIZE))
+    chips = Chips(faces, SIZE, Augment(mix=1), guide=Guide(Path("mien-s")), kept=KeptPictures(len(faces), 1, SIZE))
     for _ in range(2):
         batch = batch_of(chips)
         assert torch.isnan(batch.age).all()
@@ -140,7 +142,7 @@ def test_a_hinted_network_comes_to_give_its_guides_features(settings: list[str],
 def test_a_network_with_other_features_is_told(settings: list[str], tmp_path: Path) -> None:
     plan = [*settings, "data.teacher=null", "data.guide=mien-s", "loss.hint=1", "model.options={width: 0.1}"]
     with pytest.raises(DataError, match="features and the network 102: set"):
-        loop.run(load_recipe("mien-m", plan), tmp_path / "run")
+        loop.train(load_recipe("mien-m", plan), tmp_path / "run")
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from mien.errors import DataError, UsageError
-from mien.learn.data import manifest as manifests
-from mien.learn.data.manifest import Manifest, read, split_groups
+from mien.learn.data import readers
+from mien.learn.data.folds import split_groups
+from mien.learn.data.manifest import Manifest
+from mien.learn.data.readers import read
 
 
 def chip(age: int | str, gender: int, race: int, number: int = 0) -> str:
@@ -75,7 +77,7 @@ def test_odd_endings_after_the_date_carry_no_label(tmp_path: Path, name: str) ->
 @settings(derandomize=True, max_examples=100)
 @given(st.integers(0, 116), st.integers(0, 1), st.integers(0, 4), st.integers(10**16, 10**17 - 1))
 def test_every_well_formed_name_is_read(age: int, gender: int, race: int, date: int) -> None:
-    match = manifests.UTKFACE_NAME.fullmatch(f"{age}_{gender}_{race}_{date}.jpg.chip.jpg")
+    match = readers.UTKFACE_NAME.fullmatch(f"{age}_{gender}_{race}_{date}.jpg.chip.jpg")
     assert match is not None
     assert tuple(int(match[name]) for name in ("age", "gender", "race")) == (age, gender, race)
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from mien.errors import DataError
-from mien.learn.data.manifest import read
-from mien.learn.data.selection import each_once, join, rarity, repeated
+from mien.learn.data.readers import read
+from mien.learn.data.selection import each_once, joined_sources, rarity, repeated
 from mien.learn.recipe import DataSource
 
 
@@ -38,12 +38,12 @@ def test_a_face_with_bounds_is_as_rare_as_the_ages_between_them() -> None:
 
 
 def test_sources_are_shown_as_often_as_asked(faces: Path) -> None:
-    twice = join((DataSource(data=faces, times=2),))
+    twice = joined_sources((DataSource(data=faces, times=2),))
     assert len(twice) == 200
     assert twice.files[:2].tolist() == ["000.png", "000.png"]
-    half = join((DataSource(data=faces, times=0.5),))
+    half = joined_sources((DataSource(data=faces, times=0.5),))
     assert 35 <= len(half) <= 65
-    assert half.files.tolist() == join((DataSource(data=faces, times=0.5),)).files.tolist()
+    assert half.files.tolist() == joined_sources((DataSource(data=faces, times=0.5),)).files.tolist()
     assert len(np.unique(half.files)) == len(half)
 
 
@@ -56,7 +56,7 @@ def test_balance_shows_rare_ages_more_often_and_others_less(faces: Path) -> None
 
 
 def test_ages_that_are_guesses_are_left_out(faces: Path) -> None:
-    assert not join((DataSource(data=faces, ages=False),)).aged.any()
+    assert not joined_sources((DataSource(data=faces, ages=False),)).aged.any()
 
 
 def test_faces_of_a_recipe_are_each_taken_once(faces: Path, tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -7,7 +7,7 @@ from scipy.stats import binomtest
 
 from mien.errors import DataError
 from mien.estimate.age_check import RATES, SPAN, old_enough
-from mien.learn.evaluation.age_check_thresholds import allowed_errors, fit
+from mien.learn.evaluation.age_check_thresholds import allowed_errors, fit_thresholds
 
 
 def seen(rng: np.random.Generator, ages: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -24,7 +24,7 @@ def test_thresholds_keep_their_rate_on_fresh_faces_with_the_promised_confidence(
     passed = old_enough(seen(rng, fresh), 18)
     for _ in range(200):
         ages = rng.integers(18 - SPAN, 18 + SPAN, 1100).astype(np.float64)
-        rule = fit(seen(rng, ages), ages, source="").rule(18, 0.05, 0.05)
+        rule = fit_thresholds(seen(rng, ages), ages, source="").rule(18, 0.05, 0.05)
         broken.append((passed > rule.pass_above).mean() > 0.05)
         strict.append((passed > rule.pass_above).mean())
     assert np.mean(broken) <= 0.14  # 10 % promised; 14 % is the 97 % quantile of 200 such trials
@@ -34,7 +34,7 @@ def test_thresholds_keep_their_rate_on_fresh_faces_with_the_promised_confidence(
 def test_adults_fail_as_seldom_as_wanted() -> None:
     rng = np.random.default_rng(1)
     ages = rng.integers(5, 35, 4000).astype(np.float64)
-    rule = fit(seen(rng, ages), ages, source="").rule(18, 0.05, 0.02)
+    rule = fit_thresholds(seen(rng, ages), ages, source="").rule(18, 0.05, 0.02)
     adults = rng.integers(18, 18 + SPAN, 20_000).astype(np.float64)
     assert 0.005 < (old_enough(seen(rng, adults), 18) < rule.fail_below).mean() < 0.025
 
@@ -51,7 +51,7 @@ def test_limits_without_faces_are_left_out() -> None:
     rng = np.random.default_rng(2)
     ages = rng.integers(10, 30, 3000).astype(np.float64)
     ages[:20] = np.nan
-    checks = fit(seen(rng, np.nan_to_num(ages, nan=50)), ages, source="here")
+    checks = fit_thresholds(seen(rng, np.nan_to_num(ages, nan=50)), ages, source="here")
     assert min(checks.passing) == 11
     assert max(checks.passing) == 29
     assert checks.source == "here"
@@ -60,4 +60,4 @@ def test_limits_without_faces_are_left_out() -> None:
 
 def test_too_few_faces_are_refused() -> None:
     with pytest.raises(DataError, match="a limit needs 100 faces"):
-        fit(np.full((50, 117), 1 / 117), np.arange(50), source="")
+        fit_thresholds(np.full((50, 117), 1 / 117), np.arange(50), source="")

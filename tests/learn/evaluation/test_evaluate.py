@@ -15,8 +15,9 @@ from mien.errors import DataError, MissingExtra, PhotoError
 from mien.estimate.bundle import read as read_bundle
 from mien.estimate.calibrate import AGES, Calibration, expectation
 from mien.estimate.estimator import Estimator
-from mien.learn.data.manifest import Manifest, read
+from mien.learn.data.manifest import Manifest
 from mien.learn.data.predictions import each_picture
+from mien.learn.data.readers import read
 from mien.learn.evaluation import metrics
 from mien.learn.evaluation.evaluate import Predictions, Report, evaluate, predict
 

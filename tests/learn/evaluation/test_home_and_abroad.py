@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from mien.cli import app
 from mien.errors import DataError, UsageError
 from mien.estimate import bundle
-from mien.learn.evaluation.collection import load, parts
+from mien.learn.evaluation.collections_file import collection_parts, load_collections
 from mien.learn.evaluation.home_and_abroad import Abroad
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
@@ -58,13 +58,13 @@ collections:
 
 
 def test_the_folds_to_measure(stated: Path) -> None:
-    collections = load(stated)
-    ours, theirs, album = parts(collections)
+    collections = load_collections(stated)
+    ours, theirs, album = collection_parts(collections)
     assert (ours.fold, ours.chosen_on, len(ours.faces)) == ("test", False, 13)
     assert (theirs.fold, theirs.chosen_on, len(theirs.faces)) == ("val", True, 27)  # 30 mps, three of them suspect
     assert (album.fold, album.chosen_on, len(album.faces)) == (None, False, 3)
     assert collections["album"].report == ("all",)
-    choosing = parts(collections, choosing=True)
+    choosing = collection_parts(collections, choosing=True)
     assert [(part.name, part.fold) for part in choosing] == [("ours", "val"), ("theirs", "val")]
 
 
@@ -82,7 +82,7 @@ def test_the_folds_to_measure(stated: Path) -> None:
 def test_a_file_that_does_not_fit_is_told(tmp_path: Path, text: str, told: str) -> None:
     (tmp_path / "c.yaml").write_text(text)
     with pytest.raises(UsageError, match=re.escape(told)):
-        load(tmp_path / "c.yaml")
+        load_collections(tmp_path / "c.yaml")
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_a_collection_that_is_not_there_is_named(stated: Path, change: str, erro
     file = stated.with_name("wrong.yaml")
     file.write_text(f"collections: {{x: {{{change}}}}}")
     with pytest.raises(error, match=told):
-        parts(load(file))
+        collection_parts(load_collections(file))
 
 
 def test_home_and_abroad_in_one_page(stated: Path, tiny_bundle: Path, tmp_path: Path) -> None:

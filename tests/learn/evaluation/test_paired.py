@@ -11,7 +11,7 @@ from tests.learn.evaluation.test_evaluate import listed, predictions
 from mien.errors import DataError
 from mien.learn.data.manifest import Manifest
 from mien.learn.evaluation.evaluate import Predictions
-from mien.learn.evaluation.paired import against
+from mien.learn.evaluation.paired import compare_paired
 
 FACES = 200
 
@@ -31,7 +31,7 @@ def answers(faces: Manifest, error: float, wrong: int, seed: int, name: str) -> 
 
 
 def test_a_better_model_is_told(faces: Manifest) -> None:
-    found = against(answers(faces, 6, 40, 0, "old"), answers(faces, 2, 2, 1, "new"), faces)
+    found = compare_paired(answers(faces, 6, 40, 0, "old"), answers(faces, 2, 2, 1, "new"), faces)
     assert (found.before, found.after) == ("old", "new")
     assert [(one.subset, one.metric) for one in found.differences] == [
         (subset, metric) for subset in ("all", "coral") for metric in ("mae", "cs5", "accuracy")
@@ -48,13 +48,13 @@ def test_a_better_model_is_told(faces: Manifest) -> None:
 
 
 def test_and_a_worse_one(faces: Manifest) -> None:
-    found = against(answers(faces, 2, 2, 1, "old"), answers(faces, 6, 40, 0, "new"), faces)
+    found = compare_paired(answers(faces, 2, 2, 1, "old"), answers(faces, 6, 40, 0, "new"), faces)
     assert {one.verdict for one in found.differences} == {"worse"}
 
 
 def test_the_same_is_no_difference(faces: Manifest) -> None:
     same = answers(faces, 4, 10, 0, "same")
-    found = against(same, same, faces)
+    found = compare_paired(same, same, faces)
     assert {one.verdict for one in found.differences} == {"no more than chance"}
     assert all(one.change.value == 0 for one in found.differences)
 
@@ -62,7 +62,7 @@ def test_the_same_is_no_difference(faces: Manifest) -> None:
 def test_only_faces_that_both_answered(faces: Manifest) -> None:
     whole = answers(faces, 4, 10, 0, "whole")
     half = Predictions(whole.files[:50], whole.pmf[:50], whole.female[:50], {}, "half")
-    assert against(half, whole, faces).differences[0].n == 50
+    assert compare_paired(half, whole, faces).differences[0].n == 50
     nothing = Predictions(np.array(["x.png"]), whole.pmf[:1], whole.female[:1], {}, "")
     with pytest.raises(DataError, match="other pictures"):
-        against(nothing, whole, faces)
+        compare_paired(nothing, whole, faces)

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from mien.analyzer import Analyzer, Options
-from mien.learn.data.manifest import read
 from mien.learn.data.predictions import Predictions
+from mien.learn.data.readers import read
 from mien.learn.evaluation.evaluate import evaluate
-from mien.learn.evaluation.photographs import meant, predict_photographs
+from mien.learn.evaluation.photographs import meant_face, predict_photographs
 from mien.results import Age, Box, Face, Gender, Quality
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
@@ -29,19 +29,19 @@ LARGE, SMALL = face(0, 0, 100), face(300, 100, 40)
 
 
 def test_without_a_point_the_largest_face_is_meant() -> None:
-    assert meant([LARGE, SMALL], (np.nan, np.nan)) is LARGE
-    assert meant([], (np.nan, np.nan)) is None
-    assert meant([], (5, 5)) is None
+    assert meant_face([LARGE, SMALL], (np.nan, np.nan)) is LARGE
+    assert meant_face([], (np.nan, np.nan)) is None
+    assert meant_face([], (5, 5)) is None
 
 
 @given(st.floats(0, 100), st.floats(0, 100), st.floats(0, 40), st.floats(0, 40))
 def test_a_point_on_a_face_means_that_face(x: float, y: float, dx: float, dy: float) -> None:
-    assert meant([LARGE, SMALL], (x, y)) is LARGE
-    assert meant([LARGE, SMALL], (300 + dx, 100 + dy)) is SMALL
+    assert meant_face([LARGE, SMALL], (x, y)) is LARGE
+    assert meant_face([LARGE, SMALL], (300 + dx, 100 + dy)) is SMALL
 
 
 def test_a_point_far_from_every_face_means_one_that_was_not_found() -> None:
-    assert meant([LARGE, SMALL], (300, 300)) is None
+    assert meant_face([LARGE, SMALL], (300, 300)) is None
 
 
 @pytest.fixture

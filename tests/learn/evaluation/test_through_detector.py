@@ -13,7 +13,8 @@ from mien.estimate.calibrate import expectation
 from mien.estimate.estimator import Estimator
 from mien.faces import Detection
 from mien.faces.align import CropContract, align
-from mien.learn.data.manifest import Manifest, read
+from mien.learn.data.manifest import Manifest
+from mien.learn.data.readers import read
 from mien.learn.evaluation.through_detector import matching, overlap, pad, predict_through
 from mien.results import Box
 

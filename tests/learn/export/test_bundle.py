@@ -40,7 +40,7 @@ def run_folder(chips_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> 
         "optimiser.head_epochs=0",
         "optimiser.sizes={}",
     ]
-    loop.run(load_recipe("mien-m", settings), folder)
+    loop.train(load_recipe("mien-m", settings), folder)
     return folder
 
 
@@ -50,7 +50,7 @@ def plain_folder(chips_folder: Path, tmp_path_factory: pytest.TempPathFactory) -
     folder = tmp_path_factory.mktemp("plain") / "run"
     data = f"{{data: {chips_folder}, fold: train}}"
     settings = [f"data.train=[{data}]", f"data.val={data}", "data.workers=0", "model.size=64", "optimiser.epochs=1"]
-    loop.run(load_recipe("compact", [*settings, "model.options={widths: [8, 8, 16, 32], hidden: [256, 64]}"]), folder)
+    loop.train(load_recipe("compact", [*settings, "model.options={widths: [8, 8, 16, 32], hidden: [256, 64]}"]), folder)
     return folder
 
 
@@ -172,7 +172,7 @@ def test_a_network_with_folded_batch_norm_is_exported_right(chips_folder: Path, 
     data = f"{{data: {chips_folder}, fold: train}}"
     settings = [f"data.train=[{data}]", f"data.val={data}", "data.workers=0", "data.crop=chip", "model.size=32"]
     settings += ["model.options={task: both, widths: [4, 4, 4], hidden: [8, 8]}", "optimiser.epochs=1"]
-    loop.run(load_recipe("regularised-both", settings), tmp_path / "run")
+    loop.train(load_recipe("regularised-both", settings), tmp_path / "run")
     folder = export.export_run(tmp_path / "run", tmp_path / "bundle", "folded")
     net = build(load_recipe(str(tmp_path / "run" / "recipe.yaml")).model).eval()
     weights = load_file(tmp_path / "run" / "model.safetensors")

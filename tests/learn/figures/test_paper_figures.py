@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor, nn
 from typer.testing import CliRunner
 
-from mien.cli.figures import figures
+from mien.cli.lab.figures import figures
 from mien.errors import UsageError
 from mien.learn.data import samples
 from mien.learn.figures import architecture_plot, preprocessing
@@ -170,7 +170,7 @@ def test_the_first_layer_s_input_is_the_network_s_own_normalisation() -> None:
 )
 def test_steps_are_those_of_the_recipe(name: str, settings: list[str], steps: list[str]) -> None:
     plan = load_recipe(name, settings)
-    found = preprocessing.steps(plan, network(plan), samples.photo(sample=samples.ASTRONAUT))
+    found = preprocessing.steps(plan, network(plan), samples.sample_photo(sample=samples.ASTRONAUT))
     assert [step.title for step in found] == [*steps, "what layer 1 is given"]
     size = plan.model.size
     shown, values = found[-2].pixels, found[-1].values

@@ -90,7 +90,7 @@ def test_a_start_without_its_heads_is_refused(start: Path, tmp_path: Path, harm:
 def test_no_epochs_make_the_start_weights_a_run(start: Path, settings: list[str], tmp_path: Path) -> None:
     told: list[str] = []
     plan = [*settings, f"model.init={start}", "optimiser.epochs=0"]
-    weights = loop.run(load_recipe("mien-open", plan), tmp_path / "run", report=told.append)
+    weights = loop.train(load_recipe("mien-open", plan), tmp_path / "run", report=told.append)
     kept, wanted = load_file(weights), loaded(start, prior=False).state_dict()
     assert all(torch.equal(kept[name], wanted[name]) for name in wanted)
     assert "nothing is trained" in told[-1]
@@ -98,7 +98,7 @@ def test_no_epochs_make_the_start_weights_a_run(start: Path, settings: list[str]
     first, *rows = (tmp_path / "run" / "curves.csv").read_text().splitlines()
     assert first.startswith("epoch,size,loss")
     assert [row.split(",")[0] for row in rows] == ["0"]
-    again = loop.run(load_recipe("mien-open", plan), tmp_path / "run", resume=True)
+    again = loop.train(load_recipe("mien-open", plan), tmp_path / "run", resume=True)
     assert all(torch.equal(load_file(again)[name], kept[name]) for name in kept)
 
 

@@ -18,7 +18,7 @@ from mien.errors import UsageError
 from mien.learn.data.dataset import augment
 from mien.learn.networks.build import build
 from mien.learn.networks.heads import AgeGenderNet, mobilenet_v1
-from mien.learn.networks.low_rank import slim
+from mien.learn.networks.low_rank import to_low_rank
 from mien.learn.networks.mobilenet import WIDTHS, MobileBlock
 from mien.learn.recipe import Augment, Model, load_recipe
 
@@ -56,7 +56,7 @@ def blocks_of(net: AgeGenderNet) -> list[MobileBlock]:
 
 
 def test_half_of_the_channels_answer_nearly_alike_on_views_never_seen(wide: AgeGenderNet, chips: Tensor) -> None:
-    narrow = slim(wide, 0.5, chips[:900])
+    narrow = to_low_rank(wide, 0.5, chips[:900])
     assert sum(p.numel() for p in narrow.parameters()) < 0.3 * sum(p.numel() for p in wide.parameters())
     wanted, given = ages(wide, chips[900:]), ages(narrow, chips[900:])
     assert wanted.std() > 5
@@ -64,7 +64,7 @@ def test_half_of_the_channels_answer_nearly_alike_on_views_never_seen(wide: AgeG
 
 
 def test_all_of_the_channels_answer_alike(wide: AgeGenderNet, chips: Tensor) -> None:
-    same = slim(wide, 1.0, chips[:150])
+    same = to_low_rank(wide, 1.0, chips[:150])
     assert (ages(same, chips[:50]) - ages(wide, chips[:50])).abs().mean() < 1
 
 
@@ -78,7 +78,7 @@ LOW: dict[str, Any] = {"front": [24, 48], "ranks": [8, 24, 24, 48, 56, 88, 72, 7
 
 
 def test_low_ranks_have_the_features_of_the_wide_network(wide: AgeGenderNet, chips: Tensor) -> None:
-    low = slim(wide, 1.0, chips[:600], **LOW)
+    low = to_low_rank(wide, 1.0, chips[:600], **LOW)
     assert sum(p.numel() for p in low.parameters()) < 0.35 * sum(p.numel() for p in wide.parameters())
     with torch.inference_mode():
         ours, theirs = (net.pooled(chips[900:]) for net in (low, wide))
@@ -87,7 +87,7 @@ def test_low_ranks_have_the_features_of_the_wide_network(wide: AgeGenderNet, chi
 
 def test_a_rank_that_suffices_changes_nothing(wide: AgeGenderNet, chips: Tensor) -> None:
     ranks = [min(block.dw.out_channels, channels) for block, channels in zip(blocks_of(wide), WIDTHS, strict=True)]
-    same = slim(wide, 1.0, chips[:150], ranks=ranks)
+    same = to_low_rank(wide, 1.0, chips[:150], ranks=ranks)
     assert (ages(same, chips[:50]) - ages(wide, chips[:50])).abs().mean() < 1
 
 
@@ -101,13 +101,13 @@ def test_a_rank_that_suffices_changes_nothing(wide: AgeGenderNet, chips: Tensor)
 )
 def test_what_the_wide_network_cannot_give(wide: AgeGenderNet, options: dict[str, Any], sentence: str) -> None:
     with pytest.raises(UsageError, match=sentence):
-        slim(wide, 1.0, torch.zeros(2, 32, 32, 3, dtype=torch.uint8), **options)
+        to_low_rank(wide, 1.0, torch.zeros(2, 32, 32, 3, dtype=torch.uint8), **options)
 
 
 def test_a_network_of_low_ranks_is_nothing_to_slim() -> None:
     low = mobilenet_v1(32, width=0.25, ranks=[2] * 13)
     with pytest.raises(UsageError, match="low rank"):
-        slim(low, 0.25, torch.zeros(2, 32, 32, 3, dtype=torch.uint8))
+        to_low_rank(low, 0.25, torch.zeros(2, 32, 32, 3, dtype=torch.uint8))
 
 
 def test_a_low_rank_network_is_fitted_for_the_recipe_that_starts_from_it(chips_folder: Path, tmp_path: Path) -> None:

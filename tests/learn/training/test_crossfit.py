@@ -5,11 +5,12 @@ import numpy as np
 import pytest
 
 from mien.estimate.calibrate import AGES
-from mien.learn.data.manifest import Manifest, read
+from mien.learn.data.manifest import Manifest
 from mien.learn.data.predictions import Predictions
+from mien.learn.data.readers import read
 from mien.learn.networks.heads import mobilenet_v1
 from mien.learn.training import crossfit
-from mien.learn.training.crossfit import Faces
+from mien.learn.training.crossfit import FaceFeatures
 
 
 @pytest.fixture(autouse=True)
@@ -19,12 +20,12 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(crossfit, "HIDDEN", 128)
 
 
-def synthetic(manifest: Manifest, noise: float = 0.1) -> Faces:
+def synthetic(manifest: Manifest, noise: float = 0.1) -> FaceFeatures:
     """Features that hold the age and the gender, in two noisy views."""
     rng = np.random.default_rng(0)
     truth = np.stack([manifest.age / 50, manifest.female, manifest.female * manifest.age / 50], axis=1)
     views = truth[:, None] + rng.normal(0, noise, (len(manifest), 2, 3))
-    return Faces(manifest.files.tolist(), views.astype(np.float32), manifest)
+    return FaceFeatures(manifest.files.tolist(), views.astype(np.float32), manifest)
 
 
 def test_features_are_those_of_the_network_for_a_chip_and_its_mirror_image(chips_folder: Path) -> None:
@@ -50,7 +51,7 @@ def test_faces_are_answered_by_heads_that_did_not_see_them(chips_folder: Path) -
 
     wrong = manifest.female.copy()
     wrong[7] = 1 - wrong[7]  # a wrong label convinces only heads that see it
-    mislabelled = Faces(taught.files, taught.features, _with_gender(manifest, wrong))
+    mislabelled = FaceFeatures(taught.files, taught.features, _with_gender(manifest, wrong))
     again = crossfit.crossfit(mislabelled, parts=3, seeds=1)
     assert (again.female[7] > 0.5) == (manifest.female[7] == 1)
 
@@ -58,7 +59,7 @@ def test_faces_are_answered_by_heads_that_did_not_see_them(chips_folder: Path) -
 def test_further_faces_are_answered_without_their_labels(chips_folder: Path, tmp_path: Path) -> None:
     manifest = read(chips_folder)
     taught, others = synthetic(manifest.take(np.arange(40))), synthetic(manifest.take(np.arange(40, 48)))
-    flipped = Faces(others.files, others.features, _with_gender(others.manifest, 1 - others.manifest.female))
+    flipped = FaceFeatures(others.files, others.features, _with_gender(others.manifest, 1 - others.manifest.female))
     one, two = (crossfit.crossfit(taught, more, parts=2, seeds=1) for more in (others, flipped))
     np.testing.assert_array_equal(one.female, two.female)
     assert len(one) == 48

@@ -16,13 +16,13 @@ from mien.learn.networks.build import build
 from mien.learn.networks.heads import AgeGenderNet
 from mien.learn.recipe import Model, load_recipe
 from mien.learn.training import loop
-from mien.learn.training.loop import run
+from mien.learn.training.loop import train
 from mien.learn.training.optimisers import make_optimiser, parameter_groups
 
 
 def test_loss_falls_and_a_run_leaves_what_it_should(settings: list[str], tmp_path: Path) -> None:
     lines: list[str] = []
-    weights = loop.run(load_recipe("mien-m", settings), tmp_path / "run", report=lines.append)
+    weights = loop.train(load_recipe("mien-m", settings), tmp_path / "run", report=lines.append)
     with (tmp_path / "run" / "curves.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["size"] for row in rows] == ["32", "64", "64"]
@@ -35,7 +35,7 @@ def test_loss_falls_and_a_run_leaves_what_it_should(settings: list[str], tmp_pat
 
 
 def test_the_averaged_weights_are_the_ones_kept(settings: list[str], tmp_path: Path) -> None:
-    kept = load_file(loop.run(load_recipe("mien-m", [*settings, "optimiser.ema=0.9"]), tmp_path))
+    kept = load_file(loop.train(load_recipe("mien-m", [*settings, "optimiser.ema=0.9"]), tmp_path))
     state = torch.load(tmp_path / "state.pt", weights_only=True)
     for name, averaged in state["average"].items():
         if name != "updates":
@@ -51,7 +51,7 @@ def test_an_interrupted_run_ends_where_an_undisturbed_one_does(
     save_file(start, tmp_path / "start.safetensors")
     plan = [*settings, f"optimiser.relative={relative}", f"model.init={tmp_path / 'start.safetensors'}"]
     recipe = load_recipe("mien-m", plan)
-    straight = load_file(loop.run(recipe, tmp_path / "straight"))
+    straight = load_file(loop.train(recipe, tmp_path / "straight"))
 
     class KilledError(Exception):
         pass
@@ -61,8 +61,8 @@ def test_an_interrupted_run_ends_where_an_undisturbed_one_does(
             raise KilledError
 
     with pytest.raises(KilledError):
-        loop.run(recipe, tmp_path / "broken", report=kill)
-    resumed = load_file(loop.run(recipe, tmp_path / "broken", resume=True))
+        loop.train(recipe, tmp_path / "broken", report=kill)
+    resumed = load_file(loop.train(recipe, tmp_path / "broken", resume=True))
     assert straight.keys() == resumed.keys()
     for name, tensor in straight.items():
         assert torch.equal(tensor, resumed[name]), name
@@ -70,19 +70,19 @@ def test_an_interrupted_run_ends_where_an_undisturbed_one_does(
 
 def test_a_folder_with_a_run_is_not_overwritten(settings: list[str], tmp_path: Path) -> None:
     recipe = load_recipe("mien-m", [*settings, "optimiser.epochs=1"])
-    loop.run(recipe, tmp_path)
+    loop.train(recipe, tmp_path)
     with pytest.raises(DataError, match="--resume"):
-        loop.run(recipe, tmp_path)
+        loop.train(recipe, tmp_path)
     with pytest.raises(DataError, match="another run"):
-        loop.run(load_recipe("mien-m", [*settings, "name=other"]), tmp_path, resume=True)
+        loop.train(load_recipe("mien-m", [*settings, "name=other"]), tmp_path, resume=True)
 
 
 def test_frozen_stages_and_head_epochs_leave_the_start_weights_alone(settings: list[str], tmp_path: Path) -> None:
-    loop.run(load_recipe("mien-m", [*settings, "optimiser.epochs=1"]), tmp_path / "start")
+    loop.train(load_recipe("mien-m", [*settings, "optimiser.epochs=1"]), tmp_path / "start")
     init = f"model.init={tmp_path / 'start' / 'model.safetensors'}"
     frozen = [*settings, init, "model.freeze=4", "optimiser.epochs=2", "optimiser.head_epochs=1"]
     before = load_file(tmp_path / "start" / "model.safetensors")
-    after = load_file(loop.run(load_recipe("mien-m", frozen), tmp_path / "tuned"))
+    after = load_file(loop.train(load_recipe("mien-m", frozen), tmp_path / "tuned"))
     moved = {name for name in before if not torch.equal(before[name], after[name])}
     assert "age.weight" in moved
     assert "backbone.blocks.12.pw.weight" in moved
@@ -90,7 +90,7 @@ def test_frozen_stages_and_head_epochs_leave_the_start_weights_alone(settings: l
         name for name in moved if name.startswith(("backbone.stem", "backbone.blocks.0.", "backbone.blocks.2."))
     }
     heads_only = [*frozen, "optimiser.epochs=1"]
-    after = load_file(loop.run(load_recipe("mien-m", heads_only), tmp_path / "heads"))
+    after = load_file(loop.train(load_recipe("mien-m", heads_only), tmp_path / "heads"))
     moved = {name for name in before if not torch.equal(before[name], after[name])}
     assert moved == {"age.weight", "age.bias", "gender.weight", "gender.bias"}
 
@@ -146,7 +146,7 @@ def test_relative_rates_want_a_method_whose_steps_have_the_size_of_the_rate(sett
 def test_diverging_training_stops_with_a_sentence(settings: list[str], tmp_path: Path) -> None:
     wild = [*settings, "optimiser.lr=1e12", "optimiser.head_lr=1e12", "optimiser.warmup=0"]
     with pytest.raises(DataError, match="lower the learning rate"):
-        loop.run(load_recipe("mien-m", wild), tmp_path)
+        loop.train(load_recipe("mien-m", wild), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -163,9 +163,9 @@ def test_a_network_that_cannot_be_built(model: Model, error: type[Exception], to
 
 
 def test_a_run_goes_on_only_with_its_own_recipe(settings: list[str], tmp_path: Path) -> None:
-    loop.run(load_recipe("mien-m", [*settings, "optimiser.epochs=1"]), tmp_path)
+    loop.train(load_recipe("mien-m", [*settings, "optimiser.epochs=1"]), tmp_path)
     with pytest.raises(DataError, match="differs in loss, seed"):
-        loop.run(load_recipe("mien-m", [*settings, "loss.gender=9", "seed=8"]), tmp_path, resume=True)
+        loop.train(load_recipe("mien-m", [*settings, "loss.gender=9", "seed=8"]), tmp_path, resume=True)
 
 
 def test_several_sources_are_validated_each_for_itself(settings: list[str], chips_folder: Path, tmp_path: Path) -> None:
@@ -187,7 +187,7 @@ def test_several_sources_are_validated_each_for_itself(settings: list[str], chip
         "optimiser.epochs=1",
     ]
     told: list[str] = []
-    run(load_recipe("mien-m", given), tmp_path / "run", report=told.append)
+    train(load_recipe("mien-m", given), tmp_path / "run", report=told.append)
     assert told[0].endswith(" faces to train on, 8 + 4 to validate on, 1 epochs")
     assert 40 <= int(told[0].split()[0]) <= 60
     with (tmp_path / "run" / "curves.csv").open() as curves:
@@ -202,35 +202,35 @@ def test_a_damaged_picture_is_named(settings: list[str], chips_folder: Path, tmp
     (tmp_path / "labels.csv").write_text("file,age,gender\nbad.png,30,f\n")
     broken = load_recipe("mien-m", [*settings, f"data.train=[{{data: {tmp_path}}}]"])
     with pytest.raises(DataError, match=r"bad\.png: "):
-        loop.run(broken, tmp_path / "run")
+        loop.train(broken, tmp_path / "run")
 
 
 def test_a_resumed_run_does_not_read_its_start_again(settings: list[str], tmp_path: Path) -> None:
-    start = loop.run(load_recipe("mien-m", [*settings, "optimiser.epochs=1"]), tmp_path / "start")
+    start = loop.train(load_recipe("mien-m", [*settings, "optimiser.epochs=1"]), tmp_path / "start")
     plan = [*settings, f"model.init={start}", "model.freeze=2"]
-    loop.run(load_recipe("mien-m", [*plan, "optimiser.epochs=1"]), tmp_path / "next")
+    loop.train(load_recipe("mien-m", [*plan, "optimiser.epochs=1"]), tmp_path / "next")
     before = load_file(tmp_path / "next" / "model.safetensors")
     start.unlink()
     lines: list[str] = []
     after = load_file(
-        loop.run(
+        loop.train(
             load_recipe("mien-m", [*plan, "optimiser.epochs=2"]), tmp_path / "next", resume=True, report=lines.append
         )
     )
     assert "going on after epoch 1" in lines
     assert torch.equal(before["backbone.stem.weight"], after["backbone.stem.weight"])
     with pytest.raises(DataError, match="do not exist"):
-        loop.run(load_recipe("mien-m", plan), tmp_path / "fresh")
+        loop.train(load_recipe("mien-m", plan), tmp_path / "fresh")
 
 
 def test_a_run_from_before_a_setting_existed_goes_on(settings: list[str], tmp_path: Path) -> None:
     recipe = load_recipe("mien-m", [*settings, "optimiser.epochs=1"])
-    loop.run(recipe, tmp_path)
+    loop.train(recipe, tmp_path)
     state = torch.load(tmp_path / "state.pt", weights_only=True)
     tree = yaml.safe_load(state["recipe"])
     del tree["data"]["drop_misses"], tree["data"]["min_bytes"]
     torch.save(state | {"recipe": yaml.safe_dump(tree)}, tmp_path / "state.pt")
-    assert loop.run(recipe, tmp_path, resume=True).is_file()
+    assert loop.train(recipe, tmp_path, resume=True).is_file()
 
 
 @pytest.mark.parametrize(
@@ -245,7 +245,7 @@ def test_a_run_from_before_a_setting_existed_goes_on(settings: list[str], tmp_pa
 )
 def test_a_run_that_cannot_begin_leaves_no_folder(settings: list[str], fault: str, tmp_path: Path) -> None:
     with pytest.raises(MienError):
-        loop.run(load_recipe("mien-m", [*settings, fault]), tmp_path / "run")
+        loop.train(load_recipe("mien-m", [*settings, fault]), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
@@ -264,14 +264,14 @@ def test_misses_and_small_files_are_left_out_of_training_alone(
     lines: list[str] = []
     plan = [*settings, "optimiser.epochs=1", "optimiser.sizes={}", "model.size=32", "data.crop=haar"]
     recipe = load_recipe("mien-m", [*plan, "data.drop_misses=true", f"data.min_bytes={size}"])
-    loop.run(recipe, tmp_path / "run", report=lines.append)
+    loop.train(recipe, tmp_path / "run", report=lines.append)
     misses = [f"{at:02}.png" for at in range(0, 40, 3) if f"{at:02}.png" not in smaller]
     assert lines[:3] == [
         f"{len(smaller)} faces in files under {size} bytes are left out of training",
         f"{len(misses)} faces in which haar found none are left out of training",
         f"{40 - len(smaller) - len(misses)} faces to train on, 8 to validate on, 1 epochs",
     ]
-    loop.run(load_recipe("mien-m", plan), tmp_path / "all", report=lines.append)
+    loop.train(load_recipe("mien-m", plan), tmp_path / "all", report=lines.append)
     assert lines[-2] == "40 faces to train on, 8 to validate on, 1 epochs"
 
 
@@ -281,7 +281,7 @@ def test_two_processes_take_the_steps_of_one(
     monkeypatch.chdir(tmp_path)  # the boxes are kept in runs/boxes
     plan = [*settings, "optimiser.epochs=2", "model.options={dropout: 0}", "data.train.0.fold=train", "data.crop=haar"]
     recipe = load_recipe("mien-m", plan)
-    loop.run(recipe, tmp_path / "one")
+    loop.train(recipe, tmp_path / "one")
     (tmp_path / "runs" / "boxes" / "haar.csv").unlink()
     (tmp_path / "recipe.yaml").write_text(recipe.to_yaml())
     launch = [
@@ -323,19 +323,19 @@ def test_a_batch_norm_never_gets_a_single_face(settings: list[str], tmp_path: Pa
     ]  # 40 = 3 x 13 + 1
     plan += ["model.network=regularised-cnn", "model.options={task: both, widths: [4, 4, 4]}"]
     lines: list[str] = []
-    loop.run(load_recipe("mien-m", plan), tmp_path, report=lines.append)
+    loop.train(load_recipe("mien-m", plan), tmp_path, report=lines.append)
     assert lines[-1].startswith("epoch 1/1")
 
 
 def test_a_run_is_held_against_its_start(settings: list[str], tmp_path: Path) -> None:
-    start = loop.run(load_recipe("mien-m", [*settings, "optimiser.epochs=1"]), tmp_path / "start")
+    start = loop.train(load_recipe("mien-m", [*settings, "optimiser.epochs=1"]), tmp_path / "start")
     lines: list[str] = []
     plan = [*settings, f"model.init={start}"]
-    loop.run(load_recipe("mien-m", [*plan, "optimiser.epochs=1"]), tmp_path / "next", report=lines.append)
+    loop.train(load_recipe("mien-m", [*plan, "optimiser.epochs=1"]), tmp_path / "next", report=lines.append)
     assert any(line.startswith("the start on the validation faces: MAE ") for line in lines)
     state = torch.load(tmp_path / "next" / "state.pt", weights_only=True)
     assert state["start"]["errors"].shape == state["best"]["errors"].shape == (8,)
     resumed: list[str] = []
     again = load_recipe("mien-m", [*plan, "optimiser.epochs=2"])
-    loop.run(again, tmp_path / "next", resume=True, report=resumed.append)
+    loop.train(again, tmp_path / "next", resume=True, report=resumed.append)
     assert not any(line.startswith("the start") for line in resumed)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from scipy.stats import norm
 
-from mien.learn.training.progress import Answers, against, change
+from mien.learn.training.progress import FaceErrors, change, change_in_words
 
 NOTHING = torch.full((200,), math.nan)
 
@@ -30,17 +30,17 @@ def test_the_mean_of_paired_differences_and_its_interval() -> None:
 
 
 def test_a_real_difference_is_told_from_chance() -> None:
-    start = Answers(errors(0), torch.ones(200).index_fill(0, torch.arange(80), 0))
-    better = Answers(start.errors - 1 + 0.1 * errors(2), torch.ones(200))
-    assert against(better, start).count("(better)") == 2
-    assert against(start, better).count("(worse)") == 2
-    same = Answers(errors(0) + 0.3 * (errors(3) - errors(4)), start.hits)
-    assert against(same, start).count("no more than chance") == 2
+    start = FaceErrors(errors(0), torch.ones(200).index_fill(0, torch.arange(80), 0))
+    better = FaceErrors(start.errors - 1 + 0.1 * errors(2), torch.ones(200))
+    assert change_in_words(better, start).count("(better)") == 2
+    assert change_in_words(start, better).count("(worse)") == 2
+    same = FaceErrors(errors(0) + 0.3 * (errors(3) - errors(4)), start.hits)
+    assert change_in_words(same, start).count("no more than chance") == 2
 
 
 def test_what_there_is_no_answer_for_is_not_told() -> None:
-    assert against(Answers(NOTHING, NOTHING), Answers(NOTHING, NOTHING)) == ""
-    only = against(Answers(errors(0), NOTHING), Answers(errors(1), NOTHING))
+    assert change_in_words(FaceErrors(NOTHING, NOTHING), FaceErrors(NOTHING, NOTHING)) == ""
+    only = change_in_words(FaceErrors(errors(0), NOTHING), FaceErrors(errors(1), NOTHING))
     assert only.startswith("MAE")
     assert "gender" not in only
     assert change(errors(0)[:5], errors(1)[:5]) is None

@@ -122,7 +122,7 @@ def test_a_resumed_run_takes_the_steps_of_one_that_was_not_stopped(
 ) -> None:
     small = "model.options={width: 0.1}"
     plan = [*settings, small, "optimiser.method=soap", "optimiser.relative=true", "optimiser.epochs=4"]
-    whole = loop.run(load_recipe("mien-m", plan), tmp_path / "whole")
+    whole = loop.train(load_recipe("mien-m", plan), tmp_path / "whole")
     save, saved = loop.Trainer._save, []
 
     def stop_after_three(trainer: loop.Trainer) -> None:
@@ -133,8 +133,8 @@ def test_a_resumed_run_takes_the_steps_of_one_that_was_not_stopped(
 
     monkeypatch.setattr(loop.Trainer, "_save", stop_after_three)
     with pytest.raises(KeyboardInterrupt):
-        loop.run(load_recipe("mien-m", plan), tmp_path / "parts")
+        loop.train(load_recipe("mien-m", plan), tmp_path / "parts")
     monkeypatch.setattr(loop.Trainer, "_save", save)
     assert saved == [1, 2, 3]
-    parts = loop.run(load_recipe("mien-m", plan), tmp_path / "parts", resume=True)
+    parts = loop.train(load_recipe("mien-m", plan), tmp_path / "parts", resume=True)
     assert parts.read_bytes() == whole.read_bytes()

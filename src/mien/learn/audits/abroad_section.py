@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from mien import __version__
 from mien.learn.audits import trust_page
-from mien.learn.audits.trust_page import Card, Detail, Picture, Section
+from mien.learn.audits.trust_page import ChiefFigure, Detail, Picture, Section
 from mien.learn.evaluation.evaluate import BANDS, FEW, band_name
 from mien.learn.evaluation.home_and_abroad import Abroad, Entry
 from mien.learn.evaluation.metrics import Interval
@@ -36,7 +36,7 @@ def section(found: Abroad) -> Section:
 def page(found: Abroad, file: str) -> str:
     """One self-contained page; `file` names the collections."""
     cards = [
-        Card(
+        ChiefFigure(
             entry.name,
             f"{figure.value:.2f}",
             "years",

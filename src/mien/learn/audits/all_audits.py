@@ -19,11 +19,11 @@ from mien.learn.audits.abroad_section import section as abroad_section
 from mien.learn.audits.age_checks import age_check_audit
 from mien.learn.audits.calibration import calibration_audit
 from mien.learn.audits.calibration.calibration_page import sections as calibration_sections
-from mien.learn.audits.card import write_card
 from mien.learn.audits.explanations import explanation_audit
 from mien.learn.audits.explanations.explanation_report import ExplanationReport
 from mien.learn.audits.fairness import fairness_audit
 from mien.learn.audits.groups import GROUPINGS, named, stated
+from mien.learn.audits.model_card import write_card
 from mien.learn.audits.robustness import robustness_audit
 from mien.learn.audits.robustness.robustness_plots import grid
 from mien.learn.audits.robustness.robustness_report import RobustnessReport
@@ -36,7 +36,7 @@ from mien.learn.evaluation.evaluate import markdown
 from mien.learn.evaluation.home_and_abroad import Abroad
 
 
-class Everything:
+class AllAudits:
     """The audits of one model on one fold.
 
     Attributes:
@@ -111,7 +111,11 @@ class Everything:
             progress=self._progress,
         )
         names = list(found.corrupted)
-        return [page_sections.robustness(found, grid(samples.chip(samples.photo()), names, 0) if _samples() else None)]
+        return [
+            page_sections.robustness(
+                found, grid(samples.sample_chip(samples.sample_photo()), names, 0) if _samples() else None
+            )
+        ]
 
     def explanations(self, faces: int, saved: ExplanationReport | None = None) -> list[Section]:
         """Whether it can say why, measured on so many faces, or as was found before."""
@@ -129,7 +133,7 @@ class Everything:
 
     def _explained(self, estimator: Estimator, sample: str) -> Picture:
         """The map over one of the public-domain portraits."""
-        chip = samples.chip(samples.photo(sample=sample), estimator.contract.size)[None]
+        chip = samples.sample_chip(samples.sample_photo(sample=sample), estimator.contract.size)[None]
         told = explain(estimator, chip, "age", "occlusion")
         title = f"{sample}: {told[0].value:.1f} years, by occlusion"
         return Picture.of_array(overlay.draw(chip, told, [title]), f"Which parts of {sample} its age rests on")
@@ -174,7 +178,7 @@ class Everything:
         )
         lede += "".join(f" Left out: {name}, since {reason}" for name, reason in (left_out or {}).items())
         method = f"Made by mien {__version__} with mien report {config.name}. Ends of figures are 95 % intervals."
-        return trust_page.to_html(config.name, lede, page_sections.cards(self._whole), parts, method)
+        return trust_page.to_html(config.name, lede, page_sections.chief_figures(self._whole), parts, method)
 
 
 def groups_to_tell(by: Sequence[str] | None, faces: Manifest) -> list[str]:

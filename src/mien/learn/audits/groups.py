@@ -8,14 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mien.arrays import Codes
 from mien.errors import DataError, UsageError
 from mien.estimate.calibrate import OLDEST
 from mien.learn.data.manifest import Manifest
 from mien.learn.evaluation.evaluate import BANDS
-
-Codes = NDArray[np.intp]
 
 RACES = ("White", "Black", "Asian", "Indian", "Others")
 """What 0 to 4 mean in UTKFace's names (Zhang et al., CVPR 2017). They are the words of its labellers."""

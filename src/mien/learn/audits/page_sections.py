@@ -16,7 +16,7 @@ from mien.learn.audits.fairness.fairness_report import FIGURES, FairnessReport
 from mien.learn.audits.robustness.robustness_plots import heat_map
 from mien.learn.audits.robustness.robustness_report import RobustnessReport
 from mien.learn.audits.speed import Speed
-from mien.learn.audits.trust_page import Card, Detail, Picture, Section
+from mien.learn.audits.trust_page import ChiefFigure, Detail, Picture, Section
 from mien.learn.data.corruptions import CORRUPTIONS
 from mien.learn.evaluation import evaluate
 from mien.learn.evaluation.evaluate import Subset
@@ -27,20 +27,22 @@ CHIEF = ("mae", "accuracy", "coverage")
 """Figures of the fairness audit that the answer speaks of."""
 
 
-def cards(report: evaluate.Report) -> list[Card]:
+def chief_figures(report: evaluate.Report) -> list[ChiefFigure]:
     """The chief figures of the whole fold."""
     age, gender = report.subsets["all"].age, report.subsets["all"].gender
     told = []
     if "mae" in age:
         told.append(
-            Card("mean error of the age", f"{age['mae'].value:.2f}", "years", f"{_ends(age['mae'], '{:.2f}')} years")
+            ChiefFigure(
+                "mean error of the age", f"{age['mae'].value:.2f}", "years", f"{_ends(age['mae'], '{:.2f}')} years"
+            )
         )
     if "cs5" in age and report.subsets["all"].ages >= evaluate.FEW:
-        told.append(Card("at most five years off", f"{age['cs5'].value:.0%}", "", "of all faces"))
+        told.append(ChiefFigure("at most five years off", f"{age['cs5'].value:.0%}", "", "of all faces"))
     if "coverage" in age and report.subsets["all"].ages >= evaluate.FEW:
         level = report.settings["interval_level"]
         told.append(
-            Card(
+            ChiefFigure(
                 f"true ages inside the {level:.0%} interval",
                 f"{age['coverage'].value:.1%}",
                 "",
@@ -49,7 +51,9 @@ def cards(report: evaluate.Report) -> list[Card]:
         )
     if "accuracy" in gender and report.subsets["all"].genders >= evaluate.FEW:
         told.append(
-            Card("gender named as labelled", f"{gender['accuracy'].value:.1%}", "", _ends(gender["accuracy"], "{:.1%}"))
+            ChiefFigure(
+                "gender named as labelled", f"{gender['accuracy'].value:.1%}", "", _ends(gender["accuracy"], "{:.1%}")
+            )
         )
     return told
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mien.cores import physical_cores
 from mien.estimate.bundle import Bundle
 from mien.estimate.estimator import Estimator
+from mien.runtime.cores import physical_cores
 
 CHIPS, ROUNDS = 16, 5
 

@@ -19,7 +19,7 @@ _JPEG = "data:image/jpeg;base64,"
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
+class ChiefFigure:
     """A chief figure at the head of the page."""
 
     label: str
@@ -101,7 +101,7 @@ class Section:
     details: tuple[Detail, ...] = ()
 
 
-def to_html(model: str, lede: str, cards: Sequence[Card], sections: Sequence[Section], method: str) -> str:
+def to_html(model: str, lede: str, cards: Sequence[ChiefFigure], sections: Sequence[Section], method: str) -> str:
     """The page, in one file.
 
     Args:

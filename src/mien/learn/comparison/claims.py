@@ -276,12 +276,14 @@ SYSTEMS: tuple[System, ...] = (
             Row("mien-m-polish", "mien-m, second step"),
             Row("mien-m-taught", "mien-m, third step"),
             Row("mien-m-hardened", "mien-m, fourth step"),
+            Row("mien-m-whole", "mien-m, the first blocks too"),
             Row("mien-m", "mien-m"),
             Row("mien-m-blended", "mien-m, taught by itself"),
             Row("mien-m-abroad", "mien-m, all collections"),
             Row("mien-m-balanced", "mien-m, rare ages and old prints"),
             Row("mien-m-home", "mien-m, last step"),
             Row("mien-s-low-many", "mien-s of low ranks, more pictures"),
+            Row("mien-s-soap", "mien-s, by SOAP"),
             Row("mien-s", "mien-s"),
             Row("mien-s-abroad", "mien-s, all collections"),
         ),
@@ -291,7 +293,7 @@ SYSTEMS: tuple[System, ...] = (
 """In the order of the comparison."""
 
 
-def find(key: str) -> System | None:
+def find_system(key: str) -> System | None:
     """The system of that key, if there is one."""
     return next((system for system in SYSTEMS if system.key == key), None)
 

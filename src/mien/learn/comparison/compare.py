@@ -20,16 +20,16 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.arrays import Floats
 from mien.errors import DataError, UsageError
 from mien.estimate.calibrate import AGES, expectation
 from mien.learn.comparison.claims import SYSTEMS, Claim, Figure
 from mien.learn.comparison.picture_labels import Labels
-from mien.learn.comparison.scored_runs import Run
+from mien.learn.comparison.scored_runs import ScoredRun
 from mien.learn.data.manifest import Manifest
 from mien.learn.evaluation import metrics
 from mien.learn.evaluation.metrics import Interval, Metric
 
-Floats = NDArray[np.floating[Any]]
 Question = Literal["age", "gender"]
 Verdict = Literal["better", "reached", "short"]
 
@@ -109,18 +109,18 @@ class Comparison:
         own: of runs that learned from one gender only, the MAE on the faces of that gender.
     """
 
-    runs: tuple[Run, ...]
+    runs: tuple[ScoredRun, ...]
     labels: Labels
     tasks: dict[Question, Task]
     figures: dict[str, dict[Figure, Interval]]
     settings: dict[str, Any]
     own: dict[str, Interval] = field(default_factory=dict)
 
-    def claims(self, run: Run) -> dict[Figure, Claim]:
+    def claims(self, run: ScoredRun) -> dict[Figure, Claim]:
         """What the paper claims of this run."""
         return {} if run.row is None else run.row.beside()
 
-    def best(self, figure: Figure, runs: Iterable[Run] | None = None) -> Run | None:
+    def best(self, figure: Figure, runs: Iterable[ScoredRun] | None = None) -> ScoredRun | None:
         """The run with the best value among some, or all."""
         having = [run for run in (self.runs if runs is None else runs) if figure in self.figures[run.name]]
         sign = 1 if figure in LOWER_IS_BETTER else -1
@@ -141,7 +141,7 @@ class Comparison:
             "differences": {name: _pairs_record(task.pairs) for name, task in self.tasks.items()},
         }
 
-    def _run(self, run: Run) -> dict[str, Any]:
+    def _run(self, run: ScoredRun) -> dict[str, Any]:
         figures: dict[str, Any] = {name: figure.to_dict() for name, figure in self.figures[run.name].items()}
         claims = {
             figure: {"value": claim.value, "data": claim.data, "note": claim.note}
@@ -168,7 +168,7 @@ def verdict(figure: Interval, claim: Claim) -> Verdict:
 
 
 def compare(
-    runs: Sequence[Run], labels: Labels, *, resamples: int = 1000, level: float = 0.95, seed: int = 0
+    runs: Sequence[ScoredRun], labels: Labels, *, resamples: int = 1000, level: float = 0.95, seed: int = 0
 ) -> Comparison:
     """Measure runs against the labels and against each other.
 
@@ -204,7 +204,7 @@ def compare(
     return Comparison(ordered, labels, tasks, figures, settings, _of_own_gender(ordered, tasks.get("age"), options))
 
 
-def _of_own_gender(runs: Sequence[Run], task: Task | None, options: Mapping[str, Any]) -> dict[str, Interval]:
+def _of_own_gender(runs: Sequence[ScoredRun], task: Task | None, options: Mapping[str, Any]) -> dict[str, Interval]:
     """The MAE on women of the runs that learned from women only, and on men of those from men."""
     found: dict[str, Interval] = {}
     for run in runs:
@@ -254,7 +254,7 @@ def _column(metric: Callable[..., Any], at: int) -> Metric:
     return measure
 
 
-def _task(runs: Sequence[Run], labels: Manifest, question: Question, options: Mapping[str, Any]) -> Task | None:
+def _task(runs: Sequence[ScoredRun], labels: Manifest, question: Question, options: Mapping[str, Any]) -> Task | None:
     """Line up the answers of the runs that answer a question; None if there are none."""
     known = np.isfinite(labels.age) if question == "age" else labels.female >= 0
     row = {file: at for at, file in enumerate(labels.files.tolist()) if known[at]}
@@ -319,7 +319,7 @@ def _disjoint(places: Mapping[str, Mapping[int, int]]) -> str:
     return f"the runs {', '.join(names)}"
 
 
-def _place(run: Run) -> int:
+def _place(run: ScoredRun) -> int:
     return run.system.rows.index(run.row) if run.row is not None else len(run.system.rows)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from mien.learn.comparison import wording
 from mien.learn.comparison.claims import Figure
 from mien.learn.comparison.compare import AGE_FIGURES, GENDER_FIGURES, Comparison, Pairs
-from mien.learn.comparison.scored_runs import Run
+from mien.learn.comparison.scored_runs import ScoredRun
 from mien.learn.comparison.wording import WORDS, cell, claimed
 from mien.learn.evaluation.evaluate import markdown
 
@@ -96,7 +96,7 @@ def _matrix(pairs: Pairs, factor: float) -> list[str]:
     return markdown(rows)
 
 
-def _by_system(comparison: Comparison) -> Iterator[tuple[Run, str]]:
+def _by_system(comparison: Comparison) -> Iterator[tuple[ScoredRun, str]]:
     """Runs with the title of their system where it begins."""
     before = ""
     for run in comparison.runs:
@@ -104,7 +104,7 @@ def _by_system(comparison: Comparison) -> Iterator[tuple[Run, str]]:
         before = run.system.key
 
 
-def _marked(comparison: Comparison, run: Run, figure: Figure) -> str:
+def _marked(comparison: Comparison, run: ScoredRun, figure: Figure) -> str:
     """A figure with its interval where it is one of the two chief ones, bold if it is the best."""
     interval = comparison.figures[run.name].get(figure)
     if interval is None:

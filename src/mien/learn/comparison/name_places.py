@@ -21,7 +21,7 @@ _OVER_LINE, _LINE_OVER_BOX = 40.0, 70.0
 
 
 @dataclass(frozen=True, slots=True)
-class Label:
+class PlacedName:
     """A placed name: the left end and middle of its line, and the end of a line from the point where it is far."""
 
     left: float
@@ -29,7 +29,7 @@ class Label:
     leader: Spot | None
 
 
-def place(points: Sequence[Spot], names: Sequence[str], bounds: Box) -> list[Label | None]:
+def place(points: Sequence[Spot], names: Sequence[str], bounds: Box) -> list[PlacedName | None]:
     """Place names one after the other, so the first ones have the best places.
 
     Args:
@@ -42,7 +42,7 @@ def place(points: Sequence[Spot], names: Sequence[str], bounds: Box) -> list[Lab
     """
     boxes: list[Box] = [(x - DOT, y - DOT, x + DOT, y + DOT) for x, y in points]
     lines: list[Spot] = []
-    placed: list[Label | None] = []
+    placed: list[PlacedName | None] = []
     for point, name in zip(points, names, strict=True):
         found = _best(point, _width(name), bounds, boxes, lines)
         placed.append(found)
@@ -57,7 +57,7 @@ def _width(name: str) -> float:
     return LETTER * len(name) + 4
 
 
-def _best(point: Spot, width: float, bounds: Box, boxes: Sequence[Box], lines: Sequence[Spot]) -> Label | None:
+def _best(point: Spot, width: float, bounds: Box, boxes: Sequence[Box], lines: Sequence[Spot]) -> PlacedName | None:
     """The cheapest place; one over a dot or another name is none."""
     cheapest, best = math.inf, None
     for far in _FAR:
@@ -77,19 +77,19 @@ def _best(point: Spot, width: float, bounds: Box, boxes: Sequence[Box], lines: S
     return best
 
 
-def _at(point: Spot, width: float, far: float, angle: float) -> tuple[Label, float]:
+def _at(point: Spot, width: float, far: float, angle: float) -> tuple[PlacedName, float]:
     """The label in a direction, and what it costs to stand there: right is best, then left, then above and below."""
     across, up = math.cos(angle), math.sin(angle)
     x = point[0] + across * (DOT + 2 + far) + width / 2 * max(-1.0, min(1.0, 1.5 * across))
     y = point[1] + up * (DOT + far) + HEIGHT / 2 * up
-    label = Label(x - width / 2, y, None)
+    label = PlacedName(x - width / 2, y, None)
     box = _box(label, width)
     end = (min(max(point[0], box[0]), box[2]), min(max(point[1], y - 2), y + 2))
     leader = end if math.dist(end, point) > DOT + 8 else None
-    return Label(label.left, label.middle, leader), 4 * (1 - across) / 2 + 4 * abs(up)
+    return PlacedName(label.left, label.middle, leader), 4 * (1 - across) / 2 + 4 * abs(up)
 
 
-def _box(label: Label, width: float) -> Box:
+def _box(label: PlacedName, width: float) -> Box:
     return (label.left, label.middle - HEIGHT / 2, label.left + width, label.middle + HEIGHT / 2)
 
 

@@ -9,11 +9,12 @@ from typing import Any
 import jinja2
 import numpy as np
 
+from mien.arrays import Floats
 from mien.estimate.calibrate import expectation
-from mien.learn.comparison import plots, table_views, wording
+from mien.learn.comparison import page_tables, plots, wording
 from mien.learn.comparison.claims import Figure
-from mien.learn.comparison.compare import LOWER_IS_BETTER, Comparison, Floats, Task, verdict
-from mien.learn.comparison.scored_runs import Run
+from mien.learn.comparison.compare import LOWER_IS_BETTER, Comparison, Task, verdict
+from mien.learn.comparison.scored_runs import ScoredRun
 from mien.learn.comparison.wording import WORDS
 
 FOLDS = ("train", "val", "test")
@@ -41,7 +42,7 @@ def to_html(comparison: Comparison, command: str = "") -> str:
     template = environment.from_string((folder / "page.html.jinja").read_text(encoding="utf-8"))
     text = {name: (folder / name).read_text(encoding="utf-8") for name in ("page.css", "page.js")}
     return template.render(
-        **_context(comparison), command=command, style=text["page.css"], script=text["page.js"], marks=table_views.MARKS
+        **_context(comparison), command=command, style=text["page.css"], script=text["page.js"], marks=page_tables.MARKS
     )
 
 
@@ -50,17 +51,17 @@ def _context(comparison: Comparison) -> dict[str, Any]:
     return {
         "c": comparison,
         "headline": _headline(comparison),
-        "cards": _cards(comparison),
-        "groups": table_views.groups(comparison),
-        "table": table_views.table(comparison),
-        "notes": table_views.notes(comparison),
+        "cards": _chief_figures(comparison),
+        "groups": page_tables.groups(comparison),
+        "table": page_tables.table(comparison),
+        "notes": page_tables.notes(comparison),
         "conditions": {run.name: wording.conditions(run) for run in comparison.runs},
-        "forests": [table_views.forest(comparison, task.figure) for task in tasks],
+        "forests": [page_tables.forest(comparison, task.figure) for task in tasks],
         "costs": [drawing for task in tasks if (drawing := _costs(comparison, task.figure))],
-        "matrices": [table_views.matrix(task) for task in tasks if len(task.pairs.names) > 1],
+        "matrices": [page_tables.matrix(task) for task in tasks if len(task.pairs.names) > 1],
         "folds": _folds(comparison),
         "curves": [(run, plots.curves(run.curves)) for run in comparison.runs if run.curves],
-        "bands": [(task, table_views.bands(task)) for task in tasks if np.isfinite(task.faces.age).any()],
+        "bands": [(task, page_tables.bands(task)) for task in tasks if np.isfinite(task.faces.age).any()],
         "written": {task.figure: _written(comparison, task.figure) for task in tasks},
         "run_of": {run.name: run for run in comparison.runs},
         "counts": _counts(comparison),
@@ -69,7 +70,7 @@ def _context(comparison: Comparison) -> dict[str, Any]:
     }
 
 
-def _of_age(task: Task | None, runs: Sequence[Run]) -> dict[str, Any]:
+def _of_age(task: Task | None, runs: Sequence[ScoredRun]) -> dict[str, Any]:
     if task is None:
         return {"densities": [], "coverages": [], "hardest_ages": [], "worst": {}}
     having = [run for run in runs if run.name in task.answers]
@@ -78,19 +79,19 @@ def _of_age(task: Task | None, runs: Sequence[Run]) -> dict[str, Any]:
     return {
         "densities": [(run, plots.density(expectation(task.answers[run.name]), truth)) for run in having],
         "coverages": [(run, plots.coverage(task.answers[run.name], truth)) for run in spread],
-        "hardest_ages": table_views.hardest_ages(task),
-        "worst": table_views.worst_of_each(task),
+        "hardest_ages": page_tables.hardest_ages(task),
+        "worst": page_tables.worst_of_each(task),
     }
 
 
-def _of_gender(task: Task | None, runs: Sequence[Run]) -> dict[str, Any]:
+def _of_gender(task: Task | None, runs: Sequence[ScoredRun]) -> dict[str, Any]:
     if task is None:
         return {"confusions": [], "reliabilities": [], "hardest_genders": []}
     having = [run for run in runs if run.name in task.answers]
     return {
-        "confusions": [(run, table_views.confusion(task, run.name)) for run in having],
+        "confusions": [(run, page_tables.confusion(task, run.name)) for run in having],
         "reliabilities": [(run, plots.reliability(task.answers[run.name], task.faces.female)) for run in having],
-        "hardest_genders": table_views.hardest_genders(task),
+        "hardest_genders": page_tables.hardest_genders(task),
     }
 
 
@@ -103,7 +104,7 @@ def _headline(comparison: Comparison) -> str:
     return f"{_NUMBERS[len(published)]} published system{'s'[: len(published) != 1]}, one test"
 
 
-def _cards(comparison: Comparison) -> list[dict[str, str]]:
+def _chief_figures(comparison: Comparison) -> list[dict[str, str]]:
     """The few numbers to see first."""
     cards = [_best_card(comparison, task) for task in comparison.tasks.values()]
     verdicts = [
@@ -145,7 +146,7 @@ def _written(comparison: Comparison, figure: Figure) -> dict[str, str]:
     return {name: words.value(interval.value) + words.unit for name, interval in having.items()}
 
 
-def _is_spread(run: Run, pmf: Floats) -> bool:
+def _is_spread(run: ScoredRun, pmf: Floats) -> bool:
     """Whether a run answers distributions rather than numbers; a mean of some numbers is still no distribution."""
     members = max(1, len(run.record.get("parts") or ()))
     return float(np.median((pmf > _SPREAD).sum(axis=1))) > 2 * members
@@ -172,11 +173,11 @@ def _costs(comparison: Comparison, figure: Figure) -> dict[str, str]:
     }
 
 
-def _chief(comparison: Comparison, figure: Figure, having: Sequence[Run]) -> list[Run]:
+def _chief(comparison: Comparison, figure: Figure, having: Sequence[ScoredRun]) -> list[ScoredRun]:
     """Runs whose name is to be read first: the best of each system, the best system first, then cheap and good ones."""
     sign = 1 if figure in LOWER_IS_BETTER else -1
 
-    def rank(run: Run) -> float:
+    def rank(run: ScoredRun) -> float:
         return sign * comparison.figures[run.name][figure].value
 
     systems = {run.system.key: [other for other in having if other.system is run.system] for run in having}

@@ -10,8 +10,9 @@ import numpy as np
 
 from mien.errors import DataError
 from mien.estimate.calibrate import OLDEST
-from mien.learn.data import manifest as manifests
-from mien.learn.data.manifest import UTKFACE_NAME, Manifest
+from mien.learn.data import readers
+from mien.learn.data.manifest import Manifest
+from mien.learn.data.readers import UTKFACE_NAME
 
 
 @dataclass(frozen=True)
@@ -37,14 +38,14 @@ def read_labels(files: Sequence[str], data: Path | None, folds: Path | None = No
 
     Args:
         files: names of the runs' pictures.
-        data: what `mien.learn.data.manifest.read` takes; None reads the names, which are UTKFace's.
+        data: what `mien.learn.data.readers.read` takes; None reads the names, which are UTKFace's.
         folds: its table of folds.
 
     Raises:
         DataError: no label at all.
     """
     if data is not None:
-        labels = Labels(manifests.read(data, folds), f"read from {folds or data}")
+        labels = Labels(readers.read(data, folds), f"read from {folds or data}")
         known = "are kept together" if labels.twins else "are not known"
         return replace(labels, origin=f"{labels.origin}; near-identical pictures {known}")
     named = [(file, match) for file in files if (match := UTKFACE_NAME.fullmatch(Path(file).name))]

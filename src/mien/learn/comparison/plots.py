@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.arrays import Floats
 from mien.estimate import calibrate
 from mien.learn.comparison import name_places
-from mien.learn.comparison.scored_runs import Epoch
-from mien.learn.comparison.svg import Drawing, Scale
+from mien.learn.comparison.svg import Axis, Drawing
 from mien.learn.data.manifest import Manifest
 from mien.learn.evaluation import metrics
-
-Floats = NDArray[np.floating[Any]]
+from mien.learn.run_folder import Epoch
 
 YEARS = 110
 """Ages drawn; the few beyond stay at the edge."""
@@ -35,7 +34,7 @@ def ages(faces: Manifest, name: str) -> str:
     edges = np.arange(0, YEARS + 8, 2)
     women, men = (np.histogram(faces.age[known & (faces.female == gender)], edges)[0] for gender in (1, 0))
     top = max(1, int((women + men).max()))
-    x, y = Scale(0, YEARS + 6, 40, 414), Scale(0, top, 165, 8)
+    x, y = Axis(0, YEARS + 6, 40, 414), Axis(0, top, 165, 8)
     drawing.y_axis(y, 40, [(value, f"{value:,.0f}") for value in y.ticks(4)], grid_to=414)
     drawing.x_axis(x, 165, _DECADES)
     width = x(2) - x(0) - 1
@@ -56,7 +55,7 @@ def density(years: Floats, truth: Floats) -> str:
         truth: [N] ages.
     """
     drawing = Drawing(240, 240, "answered age against true age")
-    x, y = Scale(0, YEARS, 30, 234), Scale(0, YEARS, 214, 6)
+    x, y = Axis(0, YEARS, 30, 234), Axis(0, YEARS, 214, 6)
     drawing.x_axis(x, 214, _DECADES)
     drawing.y_axis(y, 30, _DECADES, grid_to=234)
     bins = YEARS // 2
@@ -77,7 +76,7 @@ def _stretches(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:
     return [(start, stop - start) for start, stop in zip(changes[::2], changes[1::2], strict=True)]
 
 
-def _run(x: Scale, y: Scale, column: int, start: int, length: int) -> str:
+def _run(x: Axis, y: Axis, column: int, start: int, length: int) -> str:
     wide, high = x(2) - x(0), (y(0) - y(2)) * length
     return f"M{x(2 * column):.1f} {y(2 * start):.1f}v-{high:.1f}h{wide:.1f}v{high:.1f}z"
 
@@ -124,9 +123,9 @@ def coverage(pmf: Floats, ages: Floats) -> str:
     return drawing.render()
 
 
-def _square(label: str) -> tuple[Drawing, Scale, Scale]:
+def _square(label: str) -> tuple[Drawing, Axis, Axis]:
     drawing = Drawing(240, 240, label)
-    x, y = Scale(0, 1, 34, 234), Scale(0, 1, 214, 8)
+    x, y = Axis(0, 1, 34, 234), Axis(0, 1, 214, 8)
     drawing.x_axis(x, 214, [(0.0, "0"), (0.5, "50"), (1.0, "100")])
     drawing.y_axis(y, 34, [(0.0, "0"), (0.5, "50"), (1.0, "100")], grid_to=234)
     drawing.line(x(0), y(0), x(1), y(1), "ideal")
@@ -140,7 +139,7 @@ def curves(epochs: Sequence[Epoch]) -> str:
     panels += [("validation gender, %", {"gender": "line"}, 100, "max")] * any("gender" in row for row in epochs)
     drawing = Drawing(300, 96 * len(panels) + 16, "course of training")
     last = max(2.0, *(row["epoch"] for row in epochs))
-    x = Scale(1, last, 40, 286)
+    x = Axis(1, last, 40, 286)
     for at, (title, columns, factor, best) in enumerate(panels):
         lines = {kind: _points(epochs, key, factor) for key, kind in columns.items()}
         _panel(drawing, x, 96 * at, title=title, lines=lines, best=best)
@@ -161,14 +160,14 @@ def _epoch_marks(last: int) -> list[tuple[float, str]]:
 
 
 def _panel(
-    drawing: Drawing, x: Scale, top: float, *, title: str, lines: Mapping[str, list[tuple[float, float]]], best: str
+    drawing: Drawing, x: Axis, top: float, *, title: str, lines: Mapping[str, list[tuple[float, float]]], best: str
 ) -> None:
     """One figure of the course, below `top`; `lines` by class, `best` says which end of it is good, if it is known."""
     values = [value for points in lines.values() for _, value in points]
     if not values:
         return
     spread = (max(values) - min(values)) or 1.0
-    y = Scale(min(values) - 0.08 * spread, max(values) + 0.12 * spread, top + 84, top + 20)
+    y = Axis(min(values) - 0.08 * spread, max(values) + 0.12 * spread, top + 84, top + 20)
     drawing.text(40, top + 12, title, "note")
     drawing.y_axis(y, 40, [(value, f"{value:g}") for value in y.ticks(3)], grid_to=286)
     for kind, points in lines.items():
@@ -217,8 +216,8 @@ def costs(points: Sequence[Point], label: str, factor: float, size: tuple[int, i
     amounts, figures = [point.amount for point in points], [factor * point.figure for point in points]
     spread = (max(figures) - min(figures)) or 1.0
     left, right, top, bottom = 34, width - 6, 8, height - 38
-    x = Scale(min(amounts) / 2, max(amounts) * 2.2, left, right, log=True)
-    y = Scale(min(figures) - 0.1 * spread, max(figures) + 0.1 * spread, bottom, top)
+    x = Axis(min(amounts) / 2, max(amounts) * 2.2, left, right, log=True)
+    y = Axis(min(figures) - 0.1 * spread, max(figures) + 0.1 * spread, bottom, top)
     drawing.y_axis(y, left, [(v, f"{v:g}") for v in y.ticks(5)], grid_to=right)
     drawing.x_axis(x, bottom, [(v, _amount(v)) for v in x.ticks()], grid_to=top)
     drawing.text(right, height - 5, "multiply-adds for one face", "tick", "end")

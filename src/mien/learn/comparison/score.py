@@ -11,25 +11,26 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 import torch
 from numpy.typing import NDArray
 
-from mien.cores import physical_cores
 from mien.errors import DataError
 from mien.estimate.calibrate import AGES
 from mien.estimate.estimator import Estimates
 from mien.faces.align import CropContract, resize_chip
-from mien.learn.comparison.cost import cost, parts
-from mien.learn.data.dataset import View
-from mien.learn.data.manifest import Manifest, read
-from mien.learn.data.predictions import Answers, Predictions, each_picture
-from mien.learn.export.bundle import multiply_adds
+from mien.learn.comparison.cost import training_cost
+from mien.learn.data.dataset import ShownPart
+from mien.learn.data.manifest import Manifest
+from mien.learn.data.predictions import AnswerCollector, Predictions, each_picture
+from mien.learn.data.readers import read
 from mien.learn.networks.answer_kinds import Deployed
+from mien.learn.networks.arithmetic import multiply_adds
 from mien.learn.networks.build import build_trained
 from mien.learn.networks.onnx_graph import to_proto
-from mien.learn.recipe import Recipe, load_recipe
-from mien.learn.training.combine import PARTS
+from mien.learn.recipe import Recipe
+from mien.learn.run_folder import RunFolder
+from mien.runtime.cores import physical_cores
+from mien.runtime.sessions import open_network
 
 Report = Callable[[str], None]
 TIMED = 40
@@ -39,7 +40,7 @@ class RunEstimator:
     """The network of a run in ONNX Runtime; answers NaN for what the network does not answer.
 
     Args:
-        run: a folder that `mien.learn.training.loop.run` or `mien.learn.training.combine.combine_runs` made.
+        run: a folder that `mien.learn.training.loop.train` or `mien.learn.training.combine.combine_runs` made.
         threads: cores to use.
 
     Raises:
@@ -47,18 +48,14 @@ class RunEstimator:
     """
 
     def __init__(self, run: Path, threads: int = 1) -> None:
-        if not (run / "recipe.yaml").is_file() or not (run / "model.safetensors").is_file():
-            raise DataError(f"{run} is not the folder of a run: it lacks recipe.yaml or model.safetensors")
-        self.recipe = load_recipe(str(run / "recipe.yaml"))
-        self.net = build_trained(self.recipe.model, run / "model.safetensors").eval()
+        folder = RunFolder.finished(run)
+        self.recipe = folder.read_recipe()
+        self.net = build_trained(self.recipe.model, folder.weights).eval()
         deployed = Deployed(self.net).eval()
         self.names = deployed.names
         size = self.recipe.model.size
         graph = to_proto(deployed, torch.zeros(2, size, size, 3, dtype=torch.uint8), "chips", self.names)
-        settings = ort.SessionOptions()
-        settings.intra_op_num_threads = threads
-        settings.log_severity_level = 3
-        self._session = ort.InferenceSession(graph.SerializeToString(), settings, providers=["CPUExecutionProvider"])
+        self._session = open_network(graph.SerializeToString(), threads)
 
     @property
     def contract(self) -> CropContract:
@@ -84,7 +81,7 @@ def score(run: Path, *, fold: str = "test", threads: int = 0, report: Report = l
         report: takes lines of progress.
 
     Returns:
-        What the record holds, the file that `record_of` names.
+        What the record holds, the file that `RunFolder.record` names.
 
     Raises:
         DataError: no run, or no data.
@@ -94,24 +91,19 @@ def score(run: Path, *, fold: str = "test", threads: int = 0, report: Report = l
     recipe = estimator.recipe
     source = recipe.data.vals[0]
     manifest = read(source.data, source.folds).select(fold=fold).present()
-    view = View.of(recipe.data, (manifest,), report)
-    answers = Answers(estimator, 32)
+    shown = ShownPart.of(recipe.data, (manifest,), report)
+    answers = AnswerCollector(estimator, 32)
     contract = estimator.contract
-    for file, chip in each_picture(manifest, lambda file, pixels: resize_chip(view(file, pixels), contract), cores):
+    for file, chip in each_picture(manifest, lambda file, pixels: resize_chip(shown(file, pixels), contract), cores):
         answers.add(file, chip)
     predictions = answers.predictions(recipe.name)
-    predictions.save(run / f"{fold}.parquet")
-    described = _describe(run, recipe, estimator, manifest, view)
+    predictions.save(RunFolder(run).predictions(fold))
+    described = _describe(run, recipe, estimator, manifest, shown)
     described["data"] = f"{manifest.source[0]}, fold {fold}"
     described["fold"] = fold
-    record_of(run, fold).write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
+    RunFolder(run).record(fold).write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
     report(summary(predictions, manifest))
     return described
-
-
-def record_of(run: Path, fold: str) -> Path:
-    """The file that describes a run on a fold: run.json for "test", which comparisons read, else run-FOLD.json."""
-    return run / ("run.json" if fold == "test" else f"run-{fold}.json")
 
 
 def retime(run: Path) -> float:
@@ -123,7 +115,7 @@ def retime(run: Path) -> float:
     Raises:
         DataError: the run has not been scored.
     """
-    paths = sorted({*run.glob("run.json"), *run.glob("run-*.json")})
+    paths = RunFolder(run).records
     if not paths:
         raise DataError(f"{run} has no run.json: score it first")
     records = {path: json.loads(path.read_text(encoding="utf-8")) for path in paths}
@@ -145,8 +137,11 @@ def summary(predictions: Predictions, manifest: Manifest) -> str:
     return f"{len(faces)} faces: {', '.join(told)}"
 
 
-def _describe(run: Path, recipe: Recipe, estimator: RunEstimator, manifest: Manifest, view: View) -> dict[str, Any]:
-    spent = cost(run)
+def _describe(
+    run: Path, recipe: Recipe, estimator: RunEstimator, manifest: Manifest, shown: ShownPart
+) -> dict[str, Any]:
+    folder = RunFolder(run)
+    spent = training_cost(run)
     chosen = {"age_pmf": "age", "p_female": "gender"}
     described = {
         "name": recipe.name,
@@ -163,8 +158,8 @@ def _describe(run: Path, recipe: Recipe, estimator: RunEstimator, manifest: Mani
         "size": recipe.model.size,
         "inference_ms": round(one_chip(run, recipe.model.size), 3),
         "budget": recipe.about.budget,
-        "crop_misses": None if view.boxes is None else view.boxes.misses,
-        "parts": [folder.name for folder in parts(run)] if (run / PARTS).is_file() else [],
+        "crop_misses": None if shown.boxes is None else shown.boxes.misses,
+        "parts": [part.name for part in folder.trained_parts()] if folder.parts else [],
         "date": datetime.now(UTC).date().isoformat(),
     }
     return described | ({"epochs_by_run": spent.by_run} if len(spent.by_run) > 1 else {})

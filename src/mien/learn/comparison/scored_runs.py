@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import csv
 import json
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from mien.errors import DataError
 from mien.learn.comparison import claims
 from mien.learn.comparison.claims import Row, System
 from mien.learn.data.predictions import Predictions
+from mien.learn.run_folder import Epoch, RunFolder
 
-Epoch = dict[str, float]
 Learners = Literal["all", "women", "men"]
 
 _SENTENCES = ("name", "system", "title")
@@ -37,7 +34,7 @@ _NUMBERS = (
 
 
 @dataclass(frozen=True)
-class Run:
+class ScoredRun:
     """A run and its predictions on the test fold.
 
     Attributes:
@@ -72,14 +69,15 @@ class Run:
         return np.isfinite(self.predictions.female)
 
 
-def read_run(folder: Path) -> Run:
+def read_run(folder: Path) -> ScoredRun:
     """Read a folder that `mien score` has completed.
 
     Raises:
         DataError: a file is missing or malformed; the sentence says which and what makes it.
     """
     record = _record(folder)
-    table = folder / "test.parquet"
+    run_folder = RunFolder(folder)
+    table = run_folder.predictions()
     if not table.is_file():
         raise DataError(f"{folder} holds no test.parquet, the predictions: {_remedy(folder)}")
     predictions = Predictions.load(table)
@@ -87,22 +85,22 @@ def read_run(folder: Path) -> Run:
         raise DataError(f"{table} holds no predictions: run mien score {folder} again")
     if len(set(predictions.files.tolist())) < len(predictions):
         raise DataError(f"{table} names a picture twice: run mien score {folder} again")
-    system = claims.find(record["system"])
+    system = claims.find_system(record["system"])
     if system is None:
         known = ", ".join(system.key for system in claims.SYSTEMS)
         raise DataError(f"{folder / 'run.json'} names the system {record['system']!r}: it must be one of {known}")
-    recipe = _recipe(folder)
+    recipe = run_folder.recipe_as_written()
     row = system.row(str(recipe.get("name", ""))) or system.row(record["name"])
     title = row.title if row is not None and record["title"] == record["name"] else record["title"]
-    curves = _curves(folder / "curves.csv")
-    run = Run(record["name"], title, system, row, _learners(recipe), record, curves, predictions)
+    curves = run_folder.read_curves()
+    run = ScoredRun(record["name"], title, system, row, _learners(recipe), record, curves, predictions)
     if not run.has_age.any() and not run.has_gender.any():
         raise DataError(f"{table} answers neither age nor gender of any picture")
     return run
 
 
 def _record(folder: Path) -> dict[str, Any]:
-    path = folder / "run.json"
+    path = RunFolder(folder).record()
     if not folder.is_dir():
         raise DataError(f"there is no run folder {folder}")
     if not path.is_file():
@@ -124,7 +122,7 @@ def _record(folder: Path) -> dict[str, Any]:
 
 def _no_record(folder: Path) -> str:
     """What a folder without run.json is, and what to do."""
-    if (folder / "recipe.yaml").is_file():
+    if RunFolder(folder).recipe_file.is_file():
         return f"{folder} holds no run.json: {_remedy(folder)}"
     inside = sorted({path.parent.name for name in ("run.json", "recipe.yaml") for path in folder.glob(f"*/{name}")})
     if inside:
@@ -135,22 +133,9 @@ def _no_record(folder: Path) -> str:
 
 def _remedy(folder: Path) -> str:
     """How the folder of a run gets run.json and test.parquet."""
-    lacking = [name for name in ("recipe.yaml", "model.safetensors") if not (folder / name).is_file()]
-    if lacking:
+    if lacking := RunFolder(folder).lacking:
         return f"without {' and '.join(lacking)} mien score cannot make it; give the folder that mien train made"
     return f"run mien score {folder}, which writes it"
-
-
-def _recipe(folder: Path) -> dict[str, Any]:
-    """The run's recipe as it stands in the file, empty where none lies in the folder."""
-    path = folder / "recipe.yaml"
-    if not path.is_file():
-        return {}
-    try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise DataError(f"{path} is not valid YAML: {error}") from error
-    return tree if isinstance(tree, dict) else {}
 
 
 def _learners(recipe: dict[str, Any]) -> Learners:
@@ -158,15 +143,3 @@ def _learners(recipe: dict[str, Any]) -> Learners:
     data = recipe.get("data")
     shown = [who for who in ("women", "men") if not isinstance(data, dict) or data.get(who, True)]
     return "women" if shown == ["women"] else "men" if shown == ["men"] else "all"
-
-
-def _curves(path: Path) -> tuple[Epoch, ...]:
-    if not path.is_file():
-        return ()
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    try:
-        epochs = [{key: float(cell) for key, cell in row.items() if cell} for row in rows]
-    except (TypeError, ValueError) as error:
-        raise DataError(f"{path} is no table of numbers: {error}") from error
-    return tuple({key: value for key, value in epoch.items() if math.isfinite(value)} for epoch in epochs)

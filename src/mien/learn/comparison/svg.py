@@ -9,7 +9,7 @@ from html import escape
 
 
 @dataclass(frozen=True, slots=True)
-class Scale:
+class Axis:
     """Maps values to pixels, evenly or by their logarithm; values outside are cut to the ends."""
 
     low: float
@@ -85,14 +85,14 @@ class Drawing:
         """Words; `anchor` is start, middle or end."""
         self.parts.append(f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>')
 
-    def x_axis(self, scale: Scale, y: float, marks: Sequence[tuple[float, str]], grid_to: float | None = None) -> None:
+    def x_axis(self, scale: Axis, y: float, marks: Sequence[tuple[float, str]], grid_to: float | None = None) -> None:
         """Tick labels below `y`; grid lines up to `grid_to`."""
         for value, text in marks:
             if grid_to is not None:
                 self.line(scale(value), y, scale(value), grid_to, "grid")
             self.text(scale(value), y + 14, text, anchor="middle")
 
-    def y_axis(self, scale: Scale, x: float, marks: Sequence[tuple[float, str]], grid_to: float | None = None) -> None:
+    def y_axis(self, scale: Axis, x: float, marks: Sequence[tuple[float, str]], grid_to: float | None = None) -> None:
         """Tick labels left of `x`; grid lines to `grid_to`."""
         for value, text in marks:
             if grid_to is not None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mien.learn.comparison.claims import Claim, Figure
-from mien.learn.comparison.scored_runs import Run
+from mien.learn.comparison.scored_runs import ScoredRun
 from mien.learn.evaluation.metrics import Interval
 
 
@@ -107,7 +107,7 @@ def plain(number: float | None) -> str:
     return "–" if number is None else f"{number:.3g}" if abs(number) < 1000 else f"{number:,.0f}"
 
 
-def epochs(run: Run) -> str:
+def epochs(run: ScoredRun) -> str:
     """Epochs of a run, a dash where it has none.
 
     "15 + 4" are those of a run that started from another; "38, 15, 15" those of the runs that were combined, with what
@@ -119,7 +119,7 @@ def epochs(run: Run) -> str:
     return plain(run.record["epochs"] or None)
 
 
-def conditions(run: Run) -> str:
+def conditions(run: ScoredRun) -> str:
     """Size and epochs of a run in one line."""
     said = [f"{run.record['size']} px"] * bool(run.record["size"])
     if run.record["epochs"]:
@@ -127,7 +127,7 @@ def conditions(run: Run) -> str:
     return " · ".join(said)
 
 
-def own_gender(run: Run, own: Mapping[str, Interval]) -> str:
+def own_gender(run: ScoredRun, own: Mapping[str, Interval]) -> str:
     """A sentence on a run that learned from one gender only, "" on others; `own` is the comparison's."""
     if run.name not in own:
         return ""
@@ -135,7 +135,7 @@ def own_gender(run: Run, own: Mapping[str, Interval]) -> str:
     return f"Learned from {who} only and answers here for all faces; on {who} its MAE is {cell('mae', own[run.name])}."
 
 
-def whole_chips(run: Run) -> str:
+def whole_chips(run: ScoredRun) -> str:
     """A sentence on the test chips in which the run's detector found no face, "" where there are none."""
     misses = run.record["crop_misses"]
     return f"In {misses} of the test chips the detector found no face: they are taken whole." if misses else ""

@@ -19,12 +19,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.arrays import Floats, Pixels
 from mien.errors import UsageError
 from mien.faces.align import UTKFACE_SIZE
 from mien.learn.data import occluders, prints
 
-Pixels = NDArray[np.uint8]
-Floats = NDArray[np.floating[Any]]
 Work = Callable[[Pixels, float, np.random.Generator], Pixels]
 
 SEVERITIES = (1, 2, 3, 4, 5)

@@ -21,11 +21,11 @@ from mien.learn.data import prints
 from mien.learn.data.batches import Batch, Sample
 from mien.learn.data.corruptions import chosen, corrupt
 from mien.learn.data.detector_boxes import Boxes, find_boxes
-from mien.learn.data.kept_pictures import Views
+from mien.learn.data.kept_pictures import KeptPictures
 from mien.learn.data.manifest import Manifest
 from mien.learn.data.predictions import Predictions
+from mien.learn.data.teachers import Guide
 from mien.learn.recipe import Augment, Data
-from mien.learn.training.teachers import Guide
 from mien.photos.decode import decode
 
 Chip = NDArray[np.uint8]
@@ -35,14 +35,16 @@ CACHE = Path("runs") / "boxes"
 
 
 @dataclass(frozen=True)
-class View:
+class ShownPart:
     """What a network is shown of a stored chip: all of it or the face a detector found in it, in colour or grey."""
 
     boxes: Boxes | None = None
     grey: bool = False
 
     @classmethod
-    def of(cls, data: Data, manifests: Sequence[Manifest], report: Callable[[str], None] = lambda line: None) -> View:
+    def of(
+        cls, data: Data, manifests: Sequence[Manifest], report: Callable[[str], None] = lambda line: None
+    ) -> ShownPart:
         """The view a recipe asks for; looks for the faces if need be."""
         boxes = None
         if data.crop != "chip":
@@ -73,8 +75,8 @@ class Chips(Dataset[Sample]):
         teacher: Predictions | None = None,
         guide: Guide | None = None,
         hinted: bool = False,
-        views: Views | None = None,
-        view: View | None = None,
+        kept: KeptPictures | None = None,
+        shown: ShownPart | None = None,
     ) -> None:
         """Read the files.
 
@@ -86,19 +88,19 @@ class Chips(Dataset[Sample]):
             teacher: answers for the stored faces.
             guide: answers for each picture as it is shown.
             hinted: ask the guide for its features too.
-            views: where to keep pictures, to show the same in later epochs; None makes new ones.
-            view: what is shown of a chip.
+            kept: where to keep pictures, to show the same in later epochs; None makes new ones.
+            shown: what is shown of a chip.
         """
         self.manifest = manifest
         self.size = size
         self.augment = augment
         self.seed = seed
         self.epoch = 0
-        self.view = view or View()
+        self.shown = shown or ShownPart()
         self.teacher = teacher
         self.guide = guide
         self.hinted = hinted
-        self.views = views
+        self.kept = kept
         self._taught = {} if teacher is None else {file: row for row, file in enumerate(teacher.files.tolist())}
         if teacher is not None and self._taught.keys().isdisjoint(manifest.files.tolist()):
             raise DataError("the teacher has no answer for any of these faces: is it of another data set?")
@@ -109,12 +111,12 @@ class Chips(Dataset[Sample]):
 
     def __getitem__(self, index: int) -> Sample:
         """One chip uint8 [S, S, 3] with its labels."""
-        if self.augment is None or self.views is None:
+        if self.augment is None or self.kept is None:
             return self._made(index, self.epoch)
-        view, mirrored = self.views.place(self.epoch, flip=self.augment.flip)
-        if not self.views.holds(view, index):
-            self.views.put(view, index, self._made(index, view))
-        return self.views.get(view, index, mirrored=mirrored)
+        number, mirrored = self.kept.place(self.epoch, flip=self.augment.flip)
+        if not self.kept.holds(number, index):
+            self.kept.put(number, index, self._made(index, number))
+        return self.kept.get(number, index, mirrored=mirrored)
 
     def _made(self, index: int, epoch: int) -> Sample:
         """The sample as an epoch without views shows it; with views, their numbers stand for those of epochs."""
@@ -137,7 +139,7 @@ class Chips(Dataset[Sample]):
             pixels = decode(self._bytes[index]).pixels
         except PhotoError as error:
             raise DataError(f"{self.manifest.paths[index]}: {error}") from None
-        return self.view(str(self.manifest.files[index]), pixels)
+        return self.shown(str(self.manifest.files[index]), pixels)
 
     def _labelled(self, index: int, chip: Chip) -> Sample:
         """A picture of a face with what is known of it."""

@@ -23,10 +23,11 @@ import cv2
 import numpy as np
 
 from mien import __version__
+from mien.arrays import Pixels
 from mien.errors import DataError, PhotoError
 from mien.faces import Detector, DetectorOptions, create
 from mien.learn.data.manifest import Manifest
-from mien.learn.data.predictions import Pixels, each_picture
+from mien.learn.data.predictions import each_picture
 from mien.unfinished import begin
 
 Corners = tuple[float, float, float, float]
@@ -183,7 +184,7 @@ def crop(pixels: Pixels, box: Corners | None) -> Pixels:
     return pixels[y : y + side, x : x + side]
 
 
-def of_size(manifest: Manifest, min_bytes: int) -> Manifest:
+def in_large_files(manifest: Manifest, min_bytes: int) -> Manifest:
     """The rows whose files have at least so many bytes, and those whose files are missing.
 
     One of the published systems leaves out files under 5 kB as spoilt; half of the chips of UTKFace are smaller than

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from mien.errors import DataError, UsageError
-from mien.learn.data.manifest import Manifest, split_groups
+from mien.learn.data.manifest import Manifest
 from mien.unfinished import write_whole
 
 COLUMNS = ("file", "age", "gender", "group", "fold", "coral")
@@ -35,7 +36,7 @@ def usual_fold(manifest: Manifest, asked: str | None, usual: str | None = "test"
     return asked or (usual if usual in there else None)
 
 
-def cut(manifest: Manifest, shares: Mapping[str, float], *, fold: str | None = None, seed: int = 0) -> Manifest:
+def cut_folds(manifest: Manifest, shares: Mapping[str, float], *, fold: str | None = None, seed: int = 0) -> Manifest:
     """Cut a manifest, or one fold of it, into parts at random; all other rows keep their folds.
 
     Args:
@@ -91,3 +92,30 @@ def _years(manifest: Manifest, row: int) -> tuple[str, str]:
     """The bounds of an age that is not known better, as two cells."""
     low, high = manifest.age_low[row], manifest.age_high[row]
     return ("", "") if np.isnan(low) else (f"{low:g}", f"{high:g}")
+
+
+def split_groups(manifest: Manifest, fractions: Mapping[str, float], seed: int = 0) -> Manifest:
+    """Assign folds at random, twins always to the same one.
+
+    Args:
+        manifest: rows to split; their folds are replaced.
+        fractions: share of each fold, e.g. {"train": 0.8, "val": 0.1, "test": 0.1}.
+        seed: another seed, another split.
+
+    Raises:
+        UsageError: the shares do not add up to 1.
+    """
+    if min(fractions.values(), default=0) <= 0 or abs(sum(fractions.values()) - 1) > 1e-6:
+        raise UsageError(f"the shares of the folds must be above 0 and add up to 1, not {dict(fractions)}")
+    clusters: defaultdict[str, list[int]] = defaultdict(list)
+    for row, twins in enumerate(manifest.twins.tolist()):
+        clusters[twins or f"/{row}"].append(row)
+    ordered = list(clusters.values())
+    lacking = {name: share * len(manifest) for name, share in fractions.items()}
+    folds = [""] * len(manifest)
+    for i in np.random.default_rng(seed).permutation(len(ordered)):
+        name = max(lacking, key=lacking.__getitem__)
+        lacking[name] -= len(ordered[i])
+        for row in ordered[i]:
+            folds[row] = name
+    return replace(manifest, fold=np.array(folds, dtype=np.str_))

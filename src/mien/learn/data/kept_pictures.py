@@ -24,14 +24,14 @@ from mien.estimate.calibrate import AGES
 from mien.learn.data.batches import Sample
 
 
-class Place(NamedTuple):
+class Turn(NamedTuple):
     """Which of the kept pictures an epoch shows, and whether mirrored."""
 
-    view: int
+    number: int
     mirrored: bool
 
 
-class Views:
+class KeptPictures:
     """Room for some pictures of each face; a picture is there after `put`.
 
     Args:
@@ -52,39 +52,39 @@ class Views:
         self._pmf = _room(count, faces, AGES, kind=torch.float16)
         self._features = _room(count, faces, features, kind=torch.float16) if features else None
 
-    def place(self, epoch: int, *, flip: bool) -> Place:
+    def place(self, epoch: int, *, flip: bool) -> Turn:
         """Where an epoch (from 0) looks: the views in turn, then all of them mirrored if allowed, then again."""
-        times, view = divmod(epoch, self.count)
-        return Place(view, flip and times % 2 == 1)
+        times, number = divmod(epoch, self.count)
+        return Turn(number, flip and times % 2 == 1)
 
-    def holds(self, view: int, face: int) -> bool:
+    def holds(self, number: int, face: int) -> bool:
         """Whether a sample was put there."""
-        return bool(self._there[view, face])
+        return bool(self._there[number, face])
 
-    def get(self, view: int, face: int, *, mirrored: bool) -> Sample:
+    def get(self, number: int, face: int, *, mirrored: bool) -> Sample:
         """The sample that was put there, its picture mirrored if asked for."""
-        chip = self._chips[view, face].numpy()
-        age, female, soft, low, high = self._labels[view, face].tolist()
+        chip = self._chips[number, face].numpy()
+        age, female, soft, low, high = self._labels[number, face].tolist()
         return Sample(
             chip[:, ::-1].copy() if mirrored else chip.copy(),
             age,
             int(female),
-            self._pmf[view, face].float().numpy(),
+            self._pmf[number, face].float().numpy(),
             soft,
-            None if self._features is None else self._features[view, face].float().numpy(),
+            None if self._features is None else self._features[number, face].float().numpy(),
             low,
             high,
         )
 
-    def put(self, view: int, face: int, sample: Sample) -> None:
+    def put(self, number: int, face: int, sample: Sample) -> None:
         """Keep a sample."""
-        self._chips[view, face] = torch.from_numpy(sample.chip)
-        self._labels[view, face] = torch.tensor([sample.age, sample.female, sample.soft, sample.low, sample.high])
-        self._pmf[view, face] = torch.from_numpy(np.full(AGES, np.nan) if sample.pmf is None else sample.pmf)
+        self._chips[number, face] = torch.from_numpy(sample.chip)
+        self._labels[number, face] = torch.tensor([sample.age, sample.female, sample.soft, sample.low, sample.high])
+        self._pmf[number, face] = torch.from_numpy(np.full(AGES, np.nan) if sample.pmf is None else sample.pmf)
         if self._features is not None:
             assert sample.features is not None
-            self._features[view, face] = torch.from_numpy(sample.features)
-        self._there[view, face] = True
+            self._features[number, face] = torch.from_numpy(sample.features)
+        self._there[number, face] = True
 
 
 def _room(*shape: int, kind: torch.dtype) -> Tensor:

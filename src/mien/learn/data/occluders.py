@@ -13,9 +13,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.arrays import Pixels
 from mien.faces.align import UTKFACE_POINTS, UTKFACE_SIZE
 
-Pixels = NDArray[np.uint8]
 Colour = tuple[int, int, int]
 Shape = Sequence[tuple[float, float]]
 

@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.arrays import Pixels
 from mien.errors import DataError, MissingExtra, PhotoError
 from mien.estimate.calibrate import AGES
 from mien.estimate.estimator import Estimates
@@ -24,7 +25,6 @@ from mien.photos.decode import decode
 from mien.photos.item import read_file
 
 T = TypeVar("T")
-Pixels = NDArray[np.uint8]
 
 ENDS = ("low", "high")
 """Columns of a saved table that hold the intervals."""
@@ -167,14 +167,14 @@ def predict(
         progress: told how many pictures were done since the last call.
     """
     contract = estimator.contract
-    answers = Answers(estimator, batch_size)
+    answers = AnswerCollector(estimator, batch_size)
     for file, chip in each_picture(manifest.present(), lambda file, pixels: resize_chip(pixels, contract), threads):
         answers.add(file, chip)
         progress(1)
     return answers.predictions(model)
 
 
-class Answers:
+class AnswerCollector:
     """Takes named chips one at a time, estimates them in batches and becomes `Predictions`."""
 
     def __init__(self, estimator: ChipEstimator, batch_size: int) -> None:

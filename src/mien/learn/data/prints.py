@@ -17,10 +17,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.arrays import Pixels, Singles
 from mien.faces.align import UTKFACE_SIZE
-
-Pixels = NDArray[np.uint8]
-Floats = NDArray[np.float32]
 
 SEPIA = np.array([1.0, 0.86, 0.66], np.float32)
 """Colour of a toned print's mid grey, as shares of red, green and blue."""
@@ -127,14 +125,14 @@ def _greyed(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixels
     return _through(pixels, np.repeat(black + (white - black) * ramp, 3, axis=1))
 
 
-def _clumped(pixels: Pixels, rng: np.random.Generator, spread: float) -> Floats:
+def _clumped(pixels: Pixels, rng: np.random.Generator, spread: float) -> Singles:
     """Noise [H, W] of variance 1, smoothed over `spread` pixels of 200."""
     noise = rng.standard_normal(pixels.shape[:2], dtype=np.float32)
     smooth = cv2.GaussianBlur(noise, (0, 0), max(0.3, spread * _unit(pixels)))
-    return cast(Floats, smooth / np.float32(max(float(smooth.std()), 1e-6)))
+    return cast(Singles, smooth / np.float32(max(float(smooth.std()), 1e-6)))
 
 
-def _added(pixels: Pixels, light: Floats) -> Pixels:
+def _added(pixels: Pixels, light: Singles) -> Pixels:
     """Light [H, W] added to all three colours."""
     return _pixels(np.clip(pixels + light[..., None], 0, 255).astype(np.uint8))
 

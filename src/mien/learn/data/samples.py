@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mien.arrays import Pixels
 from mien.errors import UsageError
 from mien.faces import DetectorOptions, create
 from mien.faces.align import CropContract, align
-from mien.learn.data.predictions import Pixels
 from mien.photos.decode import decode
 from mien.photos.item import read_file
 
@@ -17,7 +17,7 @@ EXAMPLES = Path(__file__).resolve().parents[4] / "examples"
 HOPPER, ASTRONAUT = "hopper.jpg", "astronaut.jpg"
 
 
-def photo(path: Path | None = None, sample: str = HOPPER) -> Pixels:
+def sample_photo(path: Path | None = None, sample: str = HOPPER) -> Pixels:
     """A portrait RGB uint8 [H, W, 3].
 
     Args:
@@ -33,7 +33,7 @@ def photo(path: Path | None = None, sample: str = HOPPER) -> Pixels:
     return decode(read_file(path or EXAMPLES / sample)).pixels
 
 
-def chip(pixels: Pixels, size: int = 200) -> Pixels:
+def sample_chip(pixels: Pixels, size: int = 200) -> Pixels:
     """The largest face of a photo, found by MTCNN and aligned: RGB uint8 [size, size, 3].
 
     Raises:

@@ -9,15 +9,16 @@ from numpy.typing import NDArray
 
 from mien.errors import DataError
 from mien.estimate.calibrate import AGES
-from mien.learn.data.detector_boxes import Boxes, of_size
-from mien.learn.data.manifest import Manifest, read
+from mien.learn.data.detector_boxes import Boxes, in_large_files
+from mien.learn.data.manifest import Manifest
+from mien.learn.data.readers import read
 from mien.learn.recipe import Data, DataSource
 
 SMOOTHING = 2.0
 """Standard deviation, in years, of the window that an age's rarity is counted in."""
 
 
-def join(sources: tuple[DataSource, ...], limit: int | None = None) -> Manifest:
+def joined_sources(sources: tuple[DataSource, ...], limit: int | None = None) -> Manifest:
     """Read and join data sets, at most `limit` faces of each.
 
     Raises:
@@ -48,7 +49,7 @@ def each_once(sources: tuple[DataSource, ...]) -> Manifest:
     Raises:
         DataError: no face is left, or two faces of different sources have the same name.
     """
-    plain = join(tuple(source.model_copy(update={"times": 1.0, "balance": 0.0}) for source in sources))
+    plain = joined_sources(tuple(source.model_copy(update={"times": 1.0, "balance": 0.0}) for source in sources))
     _, first = np.unique([str(path) for path in plain.paths], return_index=True)
     faces = plain.take(np.sort(first))
     names, counts = np.unique(faces.files, return_counts=True)
@@ -122,7 +123,7 @@ def large_enough(manifest: Manifest, data: Data, report: Callable[[str], None] =
     Raises:
         DataError: no face is left.
     """
-    kept = of_size(manifest, data.min_bytes)
+    kept = in_large_files(manifest, data.min_bytes)
     if len(kept) == 0:
         raise DataError(f"no face is left: all files are smaller than data.min_bytes, {data.min_bytes} bytes")
     if left_out := len(manifest) - len(kept):
@@ -130,7 +131,7 @@ def large_enough(manifest: Manifest, data: Data, report: Callable[[str], None] =
     return kept
 
 
-def seen(
+def detected_faces(
     manifest: Manifest, data: Data, boxes: Boxes | None, report: Callable[[str], None] = lambda line: None
 ) -> Manifest:
     """Where a recipe drops misses the faces in which its detector found one, else all; those left out are counted.

@@ -55,7 +55,7 @@ def rows(path: Path, problems: list[str]) -> Iterator[tuple[str, dict[str, str]]
             yield where, row
 
 
-def faces(path: Path, problems: list[str]) -> Iterator[tuple[str, str, dict[str, str]]]:
+def face_rows(path: Path, problems: list[str]) -> Iterator[tuple[str, str, dict[str, str]]]:
     """The same rows, each with a name of its own: a photograph's second face is called "FILE#2"."""
     times: Counter[str] = Counter()
     for where, cells in rows(path, problems):
@@ -64,7 +64,7 @@ def faces(path: Path, problems: list[str]) -> Iterator[tuple[str, str, dict[str,
         yield where, file if times[file] == 1 else f"{file}#{times[file]}", cells
 
 
-def age(cell: str, where: str, problems: list[str]) -> int | None:
+def parse_age(cell: str, where: str, problems: list[str]) -> int | None:
     """Whole years, or None where the cell is empty or (told in `problems`) no age.
 
     >>> age("34", "row 2", []), age("34.0", "row 2", []), age("", "row 2", [])
@@ -82,7 +82,7 @@ def age(cell: str, where: str, problems: list[str]) -> int | None:
     return None
 
 
-def bounds(low: str, high: str, where: str, problems: list[str]) -> tuple[float, float] | None:
+def parse_bounds(low: str, high: str, where: str, problems: list[str]) -> tuple[float, float] | None:
     """Years between which an age lies, or None where both cells are empty or (told in `problems`) state no such thing.
 
     >>> bounds("47.9", "54.4", "row 2", []), bounds("", "", "row 2", [])
@@ -100,7 +100,7 @@ def bounds(low: str, high: str, where: str, problems: list[str]) -> tuple[float,
     return None
 
 
-def point(x: str, y: str, where: str, problems: list[str]) -> tuple[float, float] | None:
+def parse_point(x: str, y: str, where: str, problems: list[str]) -> tuple[float, float] | None:
     """A point of a picture in pixels, or None where both cells are empty or (told in `problems`) state no such thing.
 
     >>> point("120", "88.5", "row 2", []), point("", "", "row 2", [])
@@ -118,19 +118,19 @@ def point(x: str, y: str, where: str, problems: list[str]) -> tuple[float, float
     return None
 
 
-def gender(cell: str, where: str, problems: list[str]) -> int:
+def parse_gender(cell: str, where: str, problems: list[str]) -> int:
     """1 female, 0 male, or -1 where the cell is empty or (told in `problems`) neither.
 
     >>> gender("Woman", "row 2", []), gender("m", "row 2", []), gender("", "row 2", [])
     (1, 0, -1)
     """
-    female = gender_word(cell)
+    female = parse_gender_word(cell)
     if cell and female < 0:
         problems.append(f"{where}: gender {cell!r} is none of 0/1, m/f, male/female, man/woman, taken as unknown")
     return female
 
 
-def gender_word(word: str) -> int:
+def parse_gender_word(word: str) -> int:
     """1 for a word that means female, 0 for male, -1 for any other; 0 and 1 as UTKFace has them."""
     word = word.lower()
     if word in FEMALE:

@@ -19,7 +19,7 @@ from mien.estimate.calibrate import OLDEST
 CONFIDENCE = 0.9
 
 
-def fit(pmf: NDArray[Any], ages: NDArray[Any], *, source: str, confidence: float = CONFIDENCE) -> AgeChecks:
+def fit_thresholds(pmf: NDArray[Any], ages: NDArray[Any], *, source: str, confidence: float = CONFIDENCE) -> AgeChecks:
     """Learn the thresholds of every limit for which there are faces.
 
     Args:

@@ -24,6 +24,7 @@ from mien.learn.data.manifest import Manifest
 from mien.learn.data.predictions import INTERVAL_LEVEL, Predictions, predict
 from mien.learn.evaluation import metrics
 from mien.learn.evaluation.metrics import Interval, Metric
+from mien.learn.evaluation.records import as_record
 
 __all__ = ["Predictions", "Report", "Subset", "evaluate", "markdown", "predict"]
 
@@ -89,8 +90,8 @@ class Subset:
     def to_dict(self) -> dict[str, Any]:
         """Native types; `n` counts the faces whose label is known."""
         return {
-            "age": {"n": self.ages, **{name: figure.to_dict() for name, figure in self.age.items()}},
-            "gender": {"n": self.genders, **{name: figure.to_dict() for name, figure in self.gender.items()}},
+            "age": {"n": self.ages, **as_record(self.age)},
+            "gender": {"n": self.genders, **as_record(self.gender)},
         }
 
     @classmethod
@@ -121,8 +122,8 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """Native types for JSON."""
-        subsets = {name: subset.to_dict() for name, subset in self.subsets.items()}
-        return {"model": self.model, "counts": self.counts, "settings": self.settings, "subsets": subsets}
+        record = {"model": self.model, "counts": self.counts, "settings": self.settings}
+        return {**record, "subsets": as_record(self.subsets)}
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Report:
@@ -203,6 +204,19 @@ def evaluate(
     elif calibration is not None:
         ends = np.stack(calibrate.intervals(pmf, interval_level, calibration), axis=1)
     measure = _Measure(faces, years, female, ends, {"n": resamples, "level": level, "seed": seed})
+    settings = {
+        "point": point,
+        "level": level,
+        "resamples": resamples,
+        "seed": seed,
+        "coral_clip": list(CORAL_AGES),
+        **({} if ends is None else {"interval_level": interval_level}),
+    }
+    return Report(predictions.model, _counts(predictions, manifest, faces), settings, dict(_subsets(measure)))
+
+
+def _counts(predictions: Predictions, manifest: Manifest, faces: Manifest) -> dict[str, int]:
+    """How many pictures a table lists, how many of them are measured, and what the others lack."""
     counts = {
         "listed": len(manifest),
         "evaluated": len(faces),
@@ -217,15 +231,7 @@ def evaluate(
         counts["faces_not_found"] = missed
     if bounded := int((faces.aged & np.isnan(faces.age)).sum()):
         counts["ages_within_bounds"] = bounded
-    settings = {
-        "point": point,
-        "level": level,
-        "resamples": resamples,
-        "seed": seed,
-        "coral_clip": list(CORAL_AGES),
-        **({} if ends is None else {"interval_level": interval_level}),
-    }
-    return Report(predictions.model, counts, settings, dict(_subsets(measure)))
+    return counts
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from mien.estimate.calibrate import Calibration, intervals
 from mien.learn.data.manifest import Manifest
 from mien.learn.data.predictions import ChipEstimator, Predictions, predict
-from mien.learn.evaluation.calibration import fit, with_doubtful
+from mien.learn.evaluation.calibration_fit import fit_calibration, with_doubtful
 from mien.learn.evaluation.evaluate import paired
 from mien.learn.evaluation.poor_views import predict_poor_views
 
@@ -49,7 +49,7 @@ class Answered:
 
 
 @dataclass(frozen=True)
-class Learned:
+class LearnedCalibration:
     """A calibration, and how well its intervals hold on the collections it was learned from.
 
     Attributes:
@@ -70,14 +70,14 @@ def whole_ages(faces: Manifest) -> NDArray[np.float32]:
     return ages
 
 
-def pictures(faces: Manifest, *, temperatures: bool = True) -> int:
-    """How many pictures `learn` goes through for a collection."""
+def picture_count(faces: Manifest, *, temperatures: bool = True) -> int:
+    """How many pictures `learn_calibration` goes through for a collection."""
     there = faces.present()
     dated = _dated(there)
     return len(there if temperatures else dated) + len(dated)
 
 
-def answered(found: Sequence[tuple[Predictions, Manifest]]) -> Answered:
+def join_answers(found: Sequence[tuple[Predictions, Manifest]]) -> Answered:
     """Answers beside labels, the collections one after another.
 
     Raises:
@@ -95,7 +95,7 @@ def answered(found: Sequence[tuple[Predictions, Manifest]]) -> Answered:
     )
 
 
-def learn(
+def learn_calibration(
     estimator: ChipEstimator,
     collections: Sequence[Manifest],
     *,
@@ -103,14 +103,14 @@ def learn(
     temperatures: bool = True,
     threads: int = 2,
     progress: Callable[[int], None] = lambda done: None,
-) -> Learned:
+) -> LearnedCalibration:
     """Temperatures and masses of intervals from held-out chips, and from small and blurred copies of them.
 
     Args:
         estimator: the model with its raw answers.
         collections: at least one; faces that it was not trained on.
-        level: of the intervals that `Learned.held` tells of.
-        temperatures: false: learn masses alone, see `mien.learn.evaluation.calibration.fit`; only faces with ages serve
+        level: of the intervals that `LearnedCalibration.held` tells of.
+        temperatures: false: learn masses alone, see `fit_calibration`; only faces with ages serve
             then.
         threads: that decode.
         progress: told how many pictures were done since the last call; those with ages are done twice.
@@ -120,15 +120,15 @@ def learn(
     """
     dated = [_dated(faces) for faces in collections]  # poor views serve the intervals of ages alone
     sure = collections if temperatures else dated
-    clean = answered([(predict(estimator, faces, threads=threads, progress=progress), faces) for faces in sure])
-    poor = answered(
+    clean = join_answers([(predict(estimator, faces, threads=threads, progress=progress), faces) for faces in sure])
+    poor = join_answers(
         [(predict_poor_views(estimator, faces, threads=threads, progress=progress), faces) for faces in dated]
     )
-    calibration = fit(
+    calibration = fit_calibration(
         clean.pmf, clean.female, clean.ages, clean.is_female, weights=clean.weights, temperatures=temperatures
     )
     calibration = with_doubtful(calibration, poor.pmf, poor.ages, poor.weights)
-    return Learned(calibration, clean, _held(clean, calibration, level))
+    return LearnedCalibration(calibration, clean, _held(clean, calibration, level))
 
 
 def _dated(faces: Manifest) -> Manifest:

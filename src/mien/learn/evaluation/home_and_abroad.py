@@ -18,7 +18,7 @@ from mien.errors import DataError
 from mien.learn.data.manifest import Manifest
 from mien.learn.data.predictions import Predictions
 from mien.learn.evaluation import evaluate
-from mien.learn.evaluation.collection import Part
+from mien.learn.evaluation.collections_file import CollectionPart
 from mien.learn.evaluation.evaluate import BANDS, FEW, WITHIN_BOUNDS, Point, Report, Subset, band_name, cell, markdown
 from mien.learn.evaluation.metrics import Interval
 from mien.learn.evaluation.photographs import predict_photographs
@@ -199,7 +199,7 @@ class Abroad:
 
 def measure(
     analyzers: Mapping[str, Analyzer],
-    parts: Sequence[Part],
+    parts: Sequence[CollectionPart],
     *,
     point: Point = "expectation",
     resamples: int = 1000,

@@ -60,7 +60,7 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Against:
+class PairedReport:
     """All differences between two models.
 
     Attributes:
@@ -100,9 +100,9 @@ class Against:
         return "\n".join([f"{self.after} against {self.before}, paired on the same faces:", "", *markdown(rows)])
 
 
-def against(
+def compare_paired(
     before: Predictions, after: Predictions, manifest: Manifest, *, resamples: int = 1000, seed: int = 0
-) -> Against:
+) -> PairedReport:
     """Measure two models on the faces that both have answered.
 
     Args:
@@ -143,7 +143,7 @@ def against(
         add(subset, ("mae", metrics.mae), sides, ages, aged)
         add(subset, ("cs5", metrics.cs5), sides, ages, aged)
         add(subset, ("accuracy", metrics.accuracy), female, faces.female, part & (faces.female >= 0))
-    return Against(before.model or "the other model", after.model or "this model", tuple(found))
+    return PairedReport(before.model or "the other model", after.model or "this model", tuple(found))
 
 
 def _rows(predictions: Predictions, manifest: Manifest) -> NDArray[np.intp]:

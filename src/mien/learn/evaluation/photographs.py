@@ -51,7 +51,7 @@ def predict_photographs(
     with closing(analyzer.stream(photos)) as answers:
         for rows, photo in zip(rows_of.values(), answers, strict=True):
             for row in rows:
-                found = None if photo.error is not None else meant(photo.faces, there.place[row].tolist())
+                found = None if photo.error is not None else meant_face(photo.faces, there.place[row].tolist())
                 if photo.error is not None:
                     unreadable[str(there.files[row])] = photo.error.message
                 elif found is None:
@@ -71,7 +71,7 @@ def predict_photographs(
     )
 
 
-def meant(faces: Sequence[Face], point: Point | Sequence[float]) -> Face | None:
+def meant_face(faces: Sequence[Face], point: Point | Sequence[float]) -> Face | None:
     """The face that a row of a table is about.
 
     Args:

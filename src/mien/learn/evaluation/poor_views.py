@@ -13,10 +13,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.arrays import Pixels
 from mien.estimate.quality import SMALLEST
 from mien.faces.align import CropContract, resize_chip
 from mien.learn.data.manifest import Manifest
-from mien.learn.data.predictions import Answers, ChipEstimator, Pixels, Predictions, each_picture
+from mien.learn.data.predictions import AnswerCollector, ChipEstimator, Predictions, each_picture
 
 TINIEST = 6.0
 """Pixels between the eyes of the smallest copies; no detector finds much smaller faces."""
@@ -59,7 +60,7 @@ def predict_poor_views(
         rng = np.random.default_rng([seed, zlib.crc32(os.fsencode(file))])
         return resize_chip(poor_view(pixels, contract, rng), contract)
 
-    answers = Answers(estimator, batch_size)
+    answers = AnswerCollector(estimator, batch_size)
     for file, chip in each_picture(faces.present(), spoilt, threads):
         answers.add(file, chip)
         progress(1)

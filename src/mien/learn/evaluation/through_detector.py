@@ -18,25 +18,25 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.arrays import Mask, Pixels
 from mien.errors import PhotoError
 from mien.estimate.calibrate import expectation
 from mien.faces import Detection, Detector
 from mien.faces.align import align, resize_chip
 from mien.learn.data.manifest import Manifest
-from mien.learn.data.predictions import Answers, ChipEstimator, Pixels, Predictions, each_picture
+from mien.learn.data.predictions import AnswerCollector, ChipEstimator, Predictions, each_picture
 from mien.learn.evaluation import metrics
 from mien.learn.evaluation.evaluate import markdown, true_ages
 from mien.learn.evaluation.metrics import Interval, Metric
+from mien.learn.evaluation.records import as_record
 from mien.results import Box
-
-Mask = NDArray[np.bool_]
 
 CANVAS = 2.0
 SCALES = (1.0, 1.5)
 
 
 @dataclass(frozen=True)
-class Comparison:
+class CropEffect:
     """One metric on the same faces, taken whole and through the detector.
 
     Attributes:
@@ -50,11 +50,6 @@ class Comparison:
     whole: Interval
     through: Interval
     difference: Interval
-
-    def to_dict(self) -> dict[str, Any]:
-        """Native types."""
-        parts = {"whole": self.whole, "through": self.through, "difference": self.difference}
-        return {"n": self.n, **{name: part.to_dict() for name, part in parts.items()}}
 
 
 @dataclass(frozen=True)
@@ -74,8 +69,8 @@ class ThroughReport:
     pictures: int
     missed: tuple[str, ...]
     whole: Predictions
-    mae: dict[str, Comparison]
-    accuracy: dict[str, Comparison]
+    mae: dict[str, CropEffect]
+    accuracy: dict[str, CropEffect]
 
     def to_dict(self) -> dict[str, Any]:
         """Native types for JSON."""
@@ -84,8 +79,8 @@ class ThroughReport:
             "pictures": self.pictures,
             "missed": len(self.missed),
             "missed_files": list(self.missed),
-            "mae": {name: comparison.to_dict() for name, comparison in self.mae.items()},
-            "accuracy": {name: comparison.to_dict() for name, comparison in self.accuracy.items()},
+            "mae": as_record(self.mae),
+            "accuracy": as_record(self.accuracy),
         }
 
     def to_table(self) -> str:
@@ -138,7 +133,7 @@ def predict_through(
         face = matching(detector.detect(picture), place)
         return resize_chip(pixels, contract), None if face is None else align(picture, face, contract)
 
-    through, whole = Answers(estimator, batch_size), Answers(estimator, batch_size)
+    through, whole = AnswerCollector(estimator, batch_size), AnswerCollector(estimator, batch_size)
     missed: list[str] = []
     for file, chips in each_picture(manifest.present(), cut, threads):
         if isinstance(chips, PhotoError):
@@ -150,7 +145,9 @@ def predict_through(
             through.add(file, chips[0] if chips[1] is None else chips[1])
         progress(1)
     found_again, as_they_are = through.predictions(model), whole.predictions(model)
-    report = compare(as_they_are, found_again, tuple(missed), manifest, detector=detector.name, resamples=resamples)
+    report = crop_effects(
+        as_they_are, found_again, tuple(missed), manifest, detector=detector.name, resamples=resamples
+    )
     return found_again, report
 
 
@@ -196,7 +193,7 @@ def overlap(first: Box, second: Box) -> float:
     return wide * high / union if union > 0 else 0.0
 
 
-def compare(
+def crop_effects(
     whole: Predictions,
     through: Predictions,
     missed: tuple[str, ...],
@@ -212,16 +209,16 @@ def compare(
     years = expectation(whole.pmf), expectation(through.pmf)
     female, ages = (whole.female, through.female), true_ages(faces)
 
-    def pair(metric: Metric, sides: tuple[NDArray[Any], NDArray[Any]], labels: NDArray[Any], known: Mask) -> Comparison:
+    def pair(metric: Metric, sides: tuple[NDArray[Any], NDArray[Any]], labels: NDArray[Any], known: Mask) -> CropEffect:
         before, after = (side[known].astype(np.float64) for side in sides)
         truth, twins = labels[known].astype(np.float64), faces.twins[known]
         before_alone = metrics.bootstrap({"": metric}, before, truth, twins, n=resamples)[""]
         after_alone = metrics.bootstrap({"": metric}, after, truth, twins, n=resamples)[""]
         difference = metrics.paired_bootstrap(metric, before, after, truth, twins, n=resamples)
-        return Comparison(int(known.sum()), before_alone, after_alone, difference)
+        return CropEffect(int(known.sum()), before_alone, after_alone, difference)
 
-    mae: dict[str, Comparison] = {}
-    accuracy: dict[str, Comparison] = {}
+    mae: dict[str, CropEffect] = {}
+    accuracy: dict[str, CropEffect] = {}
     for name, rows in parts.items():
         if (aged := rows & faces.aged).any():
             mae[name] = pair(metrics.mae, years, ages, aged)

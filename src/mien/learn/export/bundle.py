@@ -12,11 +12,9 @@ import shutil
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 import torch
 from onnx import TensorProto, helper, numpy_helper
 from safetensors.torch import save
@@ -28,11 +26,14 @@ from mien.estimate import bundle
 from mien.estimate.bundle import BundleConfig
 from mien.faces.align import CropContract
 from mien.learn.networks.answer_kinds import Deployed
+from mien.learn.networks.arithmetic import multiply_adds
 from mien.learn.networks.build import build_trained
 from mien.learn.networks.heads import AgeGenderNet
 from mien.learn.networks.onnx_graph import to_proto
 from mien.learn.networks.weights import load_file
-from mien.learn.recipe import About, Recipe, load_recipe
+from mien.learn.recipe import About, Recipe
+from mien.learn.run_folder import RunFolder
+from mien.runtime.sessions import open_network
 from mien.unfinished import part_name
 
 TOLERANCE = 1e-4
@@ -46,7 +47,7 @@ def export_run(run: Path, output: Path, name: str | None = None, *, dtype: str =
     """Write the bundle of a finished (or interrupted) run.
 
     Args:
-        run: a folder that `mien.learn.training.loop.run` made.
+        run: a folder that `mien.learn.training.loop.train` made.
         output: the bundle's folder; a bundle already there is replaced when all else has succeeded.
         name: name of the model; the recipe's by default.
         dtype: type in which the weights are stored, one of `DTYPES`; they are computed with in float32 either way.
@@ -61,10 +62,9 @@ def export_run(run: Path, output: Path, name: str | None = None, *, dtype: str =
     output = output.resolve()
     if output.exists() and not (output / bundle.CONFIG).is_file() and (output.is_file() or any(output.iterdir())):
         raise DataError(f"{output} exists and is no model: choose another --output")
-    if not (run / "recipe.yaml").is_file() or not (run / "model.safetensors").is_file():
-        raise DataError(f"{run} is not the folder of a run: it lacks recipe.yaml or model.safetensors")
-    recipe = load_recipe(str(run / "recipe.yaml"))
-    net = build_trained(recipe.model, run / "model.safetensors")
+    folder = RunFolder.finished(run)
+    recipe = folder.read_recipe()
+    net = build_trained(recipe.model, folder.weights)
     net.load_state_dict({key: _stored(tensor, dtype).to(tensor.dtype) for key, tensor in net.state_dict().items()})
     net.eval()
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -153,29 +153,11 @@ def parity(net: nn.Module, network: Path, size: int, seed: int = 0) -> float:
     rng = np.random.default_rng(seed)
     coarse = torch.from_numpy(rng.uniform(0, 255, (4, 3, 12, 12)).astype(np.float32))
     chips = nn.functional.interpolate(coarse, size=(size, size), mode="bilinear").permute(0, 2, 3, 1).to(torch.uint8)
-    session = onnxruntime.InferenceSession(network, providers=["CPUExecutionProvider"])
+    session = open_network(str(network))
     answers = session.run(["age_pmf", "p_female"], {"chips": chips.contiguous().numpy()})
     with torch.inference_mode():
         wanted = Deployed(net).eval()(chips)
     return max(float(np.abs(mine - theirs.numpy()).max()) for mine, theirs in zip(answers, wanted, strict=True))
-
-
-def multiply_adds(net: nn.Module, size: int) -> int:
-    """Multiply-adds of convolutions and linear layers for one chip."""
-    total = 0
-
-    def count(module: nn.Module, _: Any, output: Tensor) -> None:
-        nonlocal total
-        weight = module.weight
-        assert isinstance(weight, Tensor)
-        total += output[0, 0].numel() * weight.numel() if output.ndim == 4 else weight.numel()
-
-    hooks = [m.register_forward_hook(count) for m in net.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
-    with torch.inference_mode():
-        net(torch.zeros(1, size, size, 3, dtype=torch.uint8))
-    for hook in hooks:
-        hook.remove()
-    return total
 
 
 def describe(recipe: Recipe, net: nn.Module, folder: Path, name: str, dtype: str) -> BundleConfig:

@@ -11,7 +11,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
 
-from mien.learn.data.predictions import Pixels
+from mien.arrays import Pixels
 from mien.learn.figures.architecture import Layer
 
 Colour = tuple[float, float, float]

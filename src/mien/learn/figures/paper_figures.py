@@ -14,16 +14,16 @@ from matplotlib.figure import Figure
 from PIL import Image
 from torch import nn
 
+from mien.arrays import Pixels
 from mien.errors import UsageError
 from mien.faces.align import CropContract, resize_chip
 from mien.learn.comparison.claims import SYSTEMS
 from mien.learn.data import samples
-from mien.learn.data.predictions import Pixels
-from mien.learn.export.bundle import multiply_adds
 from mien.learn.figures import architecture, architecture_plot, preprocessing
 from mien.learn.networks.answer_kinds import CLASS_YEARS, CLASSES, Network
+from mien.learn.networks.arithmetic import multiply_adds
 from mien.learn.networks.build import as_network, build
-from mien.learn.recipe import Recipe, load_recipe, recipe_names
+from mien.learn.recipe import Recipe, load_recipe, pipeline_names, recipe_names
 
 FORMS = ("png", "svg", "pdf")
 OWN = ("mien-m", "mien-s")
@@ -64,9 +64,9 @@ def write_figures(
     if form not in FORMS:
         raise UsageError.unknown("format", form, FORMS)
     plans = [load_recipe(name, list(settings)) for name in recipes or published()]
-    pictures = [samples.photo(path) for path in photos]
-    pictures = pictures or [samples.photo(sample=name) for name in (samples.ASTRONAUT, samples.HOPPER)]
-    face = samples.chip(pictures[0])
+    pictures = [samples.sample_photo(path) for path in photos]
+    pictures = pictures or [samples.sample_photo(sample=name) for name in (samples.ASTRONAUT, samples.HOPPER)]
+    face = samples.sample_chip(pictures[0])
     folder.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
     drawn: set[tuple[object, ...]] = set()
@@ -97,7 +97,7 @@ def _save(figure: Figure, path: Path) -> None:
 
 def published() -> list[str]:
     """Recipes of the published systems in the order of their comparison, then our own models."""
-    known = recipe_names()
+    known = {*recipe_names(), *pipeline_names()}
     rows = [row.name for system in SYSTEMS if system.key != "mien" for row in system.rows]
     return [name for name in (*rows, *OWN) if name in known]
 

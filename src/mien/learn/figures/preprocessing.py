@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import nn
 
+from mien.arrays import Pixels
 from mien.deploy import centre_square
 from mien.errors import UsageError
 from mien.faces import Detection, DetectorOptions, create
 from mien.faces.align import CropContract, align, resize_chip
 from mien.learn.data import detector_boxes
-from mien.learn.data.dataset import View
-from mien.learn.data.predictions import Pixels
+from mien.learn.data.dataset import ShownPart
 from mien.learn.figures.architecture import first_input
 from mien.learn.recipe import Recipe
 from mien.results import Box, Point
@@ -99,7 +99,7 @@ def steps(plan: Recipe, net: nn.Module, photo: Pixels) -> list[Step]:
             chip, step = _cropped(chip, plan.data.crop)
             done.append(step)
         cut = "" if plan.data.crop == "chip" else "cut, "
-        small = resize_chip(View(grey=grey)("", chip), CropContract.utkface(size))
+        small = resize_chip(ShownPart(grey=grey)("", chip), CropContract.utkface(size))
         done.append(Step(f"{cut}resized{', grey' if grey else ''}", small))
     values = first_input(net, torch.from_numpy(np.ascontiguousarray(small))[None])
     return [*done, Step("what layer 1 is given", None, values=values.float().numpy())]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import onnxruntime as ort
 import torch
 from torch import Tensor, nn
 
 from mien.learn.networks.onnx_graph import to_proto
+from mien.runtime.sessions import open_network
 
 
 class FrozenStages:
@@ -26,12 +26,9 @@ class FrozenStages:
         """
         self.count = len(stages)
         example = torch.zeros(2, channels, size, size)
-        settings = ort.SessionOptions()
-        settings.intra_op_num_threads = threads
-        settings.add_session_config_entry("session.intra_op.allow_spinning", "0")  # torch needs those cores next
-        settings.log_severity_level = 3
         graph = to_proto(nn.Sequential(*stages).eval(), example, "x", ["y"], sides=True)
-        self._session = ort.InferenceSession(graph.SerializeToString(), settings, providers=["CPUExecutionProvider"])
+        # Threads that wait awake would hold the cores that torch needs next.
+        self._session = open_network(graph.SerializeToString(), threads, spinning=False)
 
     def __call__(self, x: Tensor) -> Tensor:
         """Map [N, C, H, W] to the output of the last of these stages, channels last as training wants it."""

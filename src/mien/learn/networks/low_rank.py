@@ -30,7 +30,7 @@ RIDGE = 1e-4
 
 
 @torch.inference_mode()
-def slim(
+def to_low_rank(
     wide: AgeGenderNet,
     width: float,
     chips: Tensor,

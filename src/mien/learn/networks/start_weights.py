@@ -17,10 +17,10 @@ from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from mien.errors import DataError
-from mien.estimate import bundle
 from mien.learn.networks.answer_kinds import Network
 from mien.learn.networks.heads import AgeGenderNet
 from mien.learn.networks.weights import load_file
+from mien.learn.run_folder import weights_file
 from mien.names import plain_name
 
 LEAST = 0.5
@@ -70,12 +70,6 @@ def start_from(net: nn.Module, init: Path, report: Callable[[str], None] = lambd
             f"{len(left)} of {len(wanted)} tensors of the network do not fit {path} and keep their own start: "
             f"{', '.join(left[:_NAMED])}{more}"
         )
-
-
-def weights_file(init: Path) -> Path:
-    """The file that `model.init` of a recipe means; it need not exist."""
-    folder = bundle.available().get(str(init), init)
-    return folder / "model.safetensors" if folder.is_dir() else folder
 
 
 def _common_trunk(net: nn.Module, stored: Collection[str], fitting: Collection[str]) -> float:

@@ -16,16 +16,14 @@ from safetensors.torch import save
 
 from mien.errors import DataError
 from mien.learn.networks.weights import load_file
-
-AVERAGED = "averaged.txt"
-"""File of an averaged run that names the runs, one a line."""
+from mien.learn.run_folder import RunFolder
 
 
 def average_runs(runs: Sequence[Path], output: Path, *, size: int | None = None) -> Path:
     """Write a run folder with the mean weights, and the recipe of the last run.
 
     Args:
-        runs: at least two folders that `mien.learn.training.loop.run` made.
+        runs: at least two folders that `mien.learn.training.loop.train` made.
         output: the new folder; it must not exist yet.
         size: side in pixels of the chips that the averaged network takes; by default the last run's. Networks that
             end in a mean over the places of the last map take any; for others the export says that they do not fit.
@@ -38,12 +36,9 @@ def average_runs(runs: Sequence[Path], output: Path, *, size: int | None = None)
     """
     if len(runs) < 2:
         raise DataError("averaging takes two runs or more")
-    if output.exists():
-        raise DataError(f"{output} exists already: choose another --output")
-    for run in runs:
-        if not (run / "recipe.yaml").is_file() or not (run / "model.safetensors").is_file():
-            raise DataError(f"{run} is not the folder of a run: it lacks recipe.yaml or model.safetensors")
-    states = [load_file(run / "model.safetensors") for run in runs]
+    made = RunFolder.new(output)
+    folders = [RunFolder.finished(run) for run in runs]
+    states = [load_file(folder.weights) for folder in folders]
     shapes = [{name: tensor.shape for name, tensor in state.items()} for state in states]
     if any(shape != shapes[0] for shape in shapes):
         raise DataError(
@@ -52,11 +47,11 @@ def average_runs(runs: Sequence[Path], output: Path, *, size: int | None = None)
     mean = {name: torch.stack([state[name].float() for state in states]).mean(dim=0) for name in states[0]}
     output.mkdir(parents=True)
     if size is None:
-        shutil.copyfile(runs[-1] / "recipe.yaml", output / "recipe.yaml")
+        shutil.copyfile(folders[-1].recipe_file, made.recipe_file)
     else:
-        recipe = yaml.safe_load((runs[-1] / "recipe.yaml").read_text(encoding="utf-8"))
+        recipe = folders[-1].recipe_as_written()
         recipe["model"]["size"] = size
-        (output / "recipe.yaml").write_text(yaml.safe_dump(recipe, sort_keys=False), encoding="utf-8")
-    (output / AVERAGED).write_text("".join(f"{run}\n" for run in runs), encoding="utf-8")
-    (output / "model.safetensors").write_bytes(save(mean))
-    return output / "model.safetensors"
+        made.recipe_file.write_text(yaml.safe_dump(recipe, sort_keys=False), encoding="utf-8")
+    made.name_averaged(runs)
+    made.weights.write_bytes(save(mean))
+    return made.weights

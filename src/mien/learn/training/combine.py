@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -12,10 +11,8 @@ from torch import Tensor
 from mien.errors import DataError
 from mien.learn.networks.build import build_empty
 from mien.learn.networks.weights import load_file
-from mien.learn.recipe import Model, Recipe, load_recipe
-
-PARTS = "parts.json"
-"""File of a combined run that names the runs it is made of."""
+from mien.learn.recipe import Model, Recipe
+from mien.learn.run_folder import RunFolder
 
 
 def combine_runs(mode: str, runs: Mapping[str, Path], output: Path, title: str = "") -> Path:
@@ -23,7 +20,7 @@ def combine_runs(mode: str, runs: Mapping[str, Path], output: Path, title: str =
 
     Args:
         mode: "pair", "gated" or "mean"; see `mien.learn.networks.published.combination`.
-        runs: part -> folder that `mien.learn.training.loop.run` made.
+        runs: part -> folder that `mien.learn.training.loop.train` made.
         output: the new folder; it must not exist yet, and its name becomes the run's.
         title: what to call it in tables; by default its name.
 
@@ -34,20 +31,17 @@ def combine_runs(mode: str, runs: Mapping[str, Path], output: Path, title: str =
         DataError: a folder is no run, or the runs do not see the same chips, or the output exists.
         UsageError: mode and parts do not go together.
     """
-    if output.exists():
-        raise DataError(f"{output} exists already: choose another --output")
-    for run in runs.values():
-        if not (run / "recipe.yaml").is_file() or not (run / "model.safetensors").is_file():
-            raise DataError(f"{run} is not the folder of a run: it lacks recipe.yaml or model.safetensors")
-    recipes = {part: load_recipe(str(run / "recipe.yaml")) for part, run in runs.items()}
+    made = RunFolder.new(output)
+    folders = {part: RunFolder.finished(run) for part, run in runs.items()}
+    recipes = {part: folder.read_recipe() for part, folder in folders.items()}
     _same_chips(recipes)
     first = next(iter(recipes.values()))
     parts = {part: {"network": r.model.network, "options": r.model.options} for part, r in recipes.items()}
     model = Model(network="combination", size=first.model.size, options={"mode": mode, "parts": parts})
     net = build_empty(model)
     weights: dict[str, Tensor] = {}
-    for part, run in runs.items():
-        weights |= {f"parts.{part}.net.{key}": tensor for key, tensor in load_file(run / "model.safetensors").items()}
+    for part, folder in folders.items():
+        weights |= {f"parts.{part}.net.{key}": tensor for key, tensor in load_file(folder.weights).items()}
     net.load_state_dict(weights, strict=False)
     about = first.about.model_copy(
         update={
@@ -59,10 +53,10 @@ def combine_runs(mode: str, runs: Mapping[str, Path], output: Path, title: str =
     )
     combined = first.model_copy(update={"name": output.name, "model": model, "about": about})
     output.mkdir(parents=True)
-    (output / "recipe.yaml").write_text(combined.to_yaml(), encoding="utf-8")
-    (output / PARTS).write_text(json.dumps({part: str(run) for part, run in runs.items()}, indent=1), encoding="utf-8")
-    (output / "model.safetensors").write_bytes(save({key: tensor.contiguous() for key, tensor in weights.items()}))
-    return output / "model.safetensors"
+    made.recipe_file.write_text(combined.to_yaml(), encoding="utf-8")
+    made.name_parts(runs)
+    made.weights.write_bytes(save({key: tensor.contiguous() for key, tensor in weights.items()}))
+    return made.weights
 
 
 def _joined(sentences: Iterable[str]) -> str:
@@ -77,9 +71,9 @@ def _joined(sentences: Iterable[str]) -> str:
 
 def _same_chips(recipes: Mapping[str, Recipe]) -> None:
     """Refuse runs that are shown different pictures of a face."""
-    views = {part: (r.model.size, r.data.crop, r.data.grey) for part, r in recipes.items()}
-    if len(set(views.values())) > 1:
+    chips = {part: (r.model.size, r.data.crop, r.data.grey) for part, r in recipes.items()}
+    if len(set(chips.values())) > 1:
         shown = ", ".join(
-            f"{part}: {size} px of the {crop}{' in grey' * grey}" for part, (size, crop, grey) in views.items()
+            f"{part}: {size} px of the {crop}{' in grey' * grey}" for part, (size, crop, grey) in chips.items()
         )
         raise DataError(f"the runs do not see the same chips ({shown}): train them alike to combine them")

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import onnxruntime as ort
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -25,6 +24,7 @@ from mien.learn.networks.heads import AgeGenderNet
 from mien.learn.networks.onnx_graph import to_proto
 from mien.learn.recipe import Loss
 from mien.learn.training.losses import AgeGenderLoss
+from mien.runtime.sessions import open_network
 
 Features = NDArray[np.float32]
 Heads = Callable[[Tensor], Tensor]
@@ -34,7 +34,7 @@ HIDDEN, DROPOUT, EPOCHS, BATCH, RATE = 512, 0.5, 20, 256, 1e-3
 
 
 @dataclass(frozen=True)
-class Faces:
+class FaceFeatures:
     """Pooled features float32 [N, 2, C] of chips and of their mirror images, with the labels [N] that go with them."""
 
     files: list[str]
@@ -69,13 +69,11 @@ def extract(
     threads: int = 2,
     batch_size: int = 32,
     progress: Callable[[int], None] = lambda done: None,
-) -> Faces:
+) -> FaceFeatures:
     """Features of every readable picture of a manifest; nothing of them is written anywhere."""
-    settings = ort.SessionOptions()
-    settings.intra_op_num_threads = threads
     example = torch.zeros(2, size, size, 3, dtype=torch.uint8)
     graph = to_proto(_Pooled(net).eval(), example, "chips", ["features"])
-    session = ort.InferenceSession(graph.SerializeToString(), settings, providers=["CPUExecutionProvider"])
+    session = open_network(graph.SerializeToString(), threads)
     contract = CropContract.utkface(size)
     files: list[str] = []
     waiting: list[NDArray[np.uint8]] = []
@@ -98,7 +96,7 @@ def extract(
         flush()
     row = {file: at for at, file in enumerate(manifest.files.tolist())}
     kept = manifest.take(np.array([row[file] for file in files], dtype=np.intp))
-    return Faces(files, np.concatenate(parts), kept)
+    return FaceFeatures(files, np.concatenate(parts), kept)
 
 
 def fit_heads(features: Features, manifest: Manifest, seed: int, plan: Loss | None = None) -> Heads:
@@ -133,8 +131,8 @@ def fit_heads(features: Features, manifest: Manifest, seed: int, plan: Loss | No
 
 
 def crossfit(
-    taught: Faces,
-    others: Faces | None = None,
+    taught: FaceFeatures,
+    others: FaceFeatures | None = None,
     *,
     parts: int = 5,
     seeds: int = 3,

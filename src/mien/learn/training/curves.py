@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import itertools
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Literal, NamedTuple
 
 from matplotlib.axes import Axes
@@ -36,21 +34,13 @@ _PANELS: tuple[tuple[str, float, tuple[_Line, ...]], ...] = (
 """Title, factor, and the lines of each panel."""
 
 
-def write_csv(rows: Sequence[Row], path: Path) -> None:
-    """One row an epoch: epoch, size in pixels, loss, mae in years, gender as a share, seconds."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
-        writer.writeheader()
-        writer.writerows({key: round(value, 5) for key, value in row.items()} for row in rows)
-
-
 def draw(rows: Sequence[Row], title: str) -> Figure:
     """Loss in training and validation, validation MAE and gender accuracy over the epochs.
 
     A network that answers one question has no panel for the other. Dotted lines mark where the chips' size changes.
 
     Args:
-        rows: one an epoch, as for `write_csv`; a missing column or NaN is a figure that there is not.
+        rows: one an epoch, as `RunFolder.write_curves` takes it; a missing column or NaN is a figure there is not.
         title: of the picture.
     """
     panels = [

@@ -18,46 +18,43 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
-import cv2
 import numpy as np
 import torch
-import yaml
 from accelerate import Accelerator, DistributedDataParallelKwargs, PartialState
 from accelerate.data_loader import prepare_data_loader
-from pydantic import ValidationError
 from safetensors.torch import save
 from torch import nn
 from torch.utils.data import DataLoader
 
 from mien.errors import DataError
-from mien.estimate.calibrate import AGES
-from mien.learn.data.batches import Batch
-from mien.learn.data.dataset import Chips, View
-from mien.learn.data.kept_pictures import Views
+from mien.learn.data.dataset import Chips, ShownPart
+from mien.learn.data.kept_pictures import KeptPictures
 from mien.learn.data.predictions import Predictions, mean_answers
-from mien.learn.data.selection import join, large_enough, of_gender, seen
-from mien.learn.networks.answer_kinds import Deployed
+from mien.learn.data.selection import detected_faces, joined_sources, large_enough, of_gender
+from mien.learn.data.teachers import Guide
 from mien.learn.networks.build import as_network, build, freeze
 from mien.learn.networks.frozen_stages import FrozenStages
-from mien.learn.recipe import Data, Recipe
+from mien.learn.networks.heads import AgeGenderNet
+from mien.learn.recipe import Data, Recipe, located
+from mien.learn.run_folder import RunFolder
 from mien.learn.training import curves
 from mien.learn.training.ema import Average
+from mien.learn.training.loaders import leftover, loader, typed
 from mien.learn.training.losses import AgeGenderLoss
 from mien.learn.training.optimisers import make_optimiser, rate_factor
-from mien.learn.training.progress import Answers, against
-from mien.learn.training.teachers import Guide
-from mien.names import discard
-from mien.unfinished import create, part_name
+from mien.learn.training.progress import FaceErrors, change_in_words
+from mien.learn.training.resuming import read_state, replace_file
+from mien.learn.training.validation import validate
 
 Report = Callable[[str], None]
 
 
-def run(recipe: Recipe, output: Path, *, resume: bool = False, report: Report = lambda line: None) -> Path:
+def train(recipe: Recipe, output: Path, *, resume: bool = False, report: Report = lambda line: None) -> Path:
     """Train a recipe.
 
     Args:
@@ -71,12 +68,13 @@ def run(recipe: Recipe, output: Path, *, resume: bool = False, report: Report = 
 
     Raises:
         DataError: the data has no usable face, the folder holds another run, or the loss is not finite.
+        UsageError: the recipe names data below `$MIEN_DATA`, and the environment does not say where that is.
     """
-    state = None
-    if (output / "state.pt").exists():
+    recipe, state = located(recipe), None
+    if RunFolder(output).state.exists():
         if not resume:
             raise DataError(f"{output} already holds a run: pass --resume to go on with it, or another --output")
-        state = _read_state(recipe, output)
+        state = read_state(recipe, output)
     return Trainer(recipe, output, report, state).fit()
 
 
@@ -99,7 +97,7 @@ class Trainer:
         _seed(recipe.seed)
         self.processes = Accelerator(cpu=not torch.cuda.is_available(), kwargs_handlers=[_ddp(recipe)])
         self.device = self.processes.device
-        self.recipe, self.output = recipe, output
+        self.recipe, self.folder = recipe, RunFolder(output)
         self.report: Report = report if self.processes.is_main_process else lambda line: None
         precision = recipe.optimiser.precision
         self.bfloat16 = precision == "bfloat16" or (precision == "auto" and computes_bfloat16(self.device))
@@ -123,8 +121,8 @@ class Trainer:
         self.average = Average(self.net, recipe.optimiser.ema)
         self.epoch = 0
         self.curves: list[dict[str, float]] = []
-        self.start: Answers | None = None  # of the start weights, where there are any
-        self.best: Answers | None = None
+        self.start: FaceErrors | None = None  # of the start weights, where there are any
+        self.best: FaceErrors | None = None
         self.steps_an_epoch = math.ceil(
             (len(self.train_set) - leftover(len(self.train_set), recipe)) / recipe.optimiser.batch
         )
@@ -133,27 +131,23 @@ class Trainer:
 
     def _read_data(self, data: Data) -> None:
         """Find the faces to train and validate on, and what is shown of each."""
-        train = large_enough(of_gender(join(data.train, data.limit), data), data, self.report)
-        self.val_sets = [of_gender(join((source,), data.limit), data) for source in data.vals]
+        train = large_enough(of_gender(joined_sources(data.train, data.limit), data), data, self.report)
+        self.val_sets = [of_gender(joined_sources((source,), data.limit), data) for source in data.vals]
         with self.processes.local_main_process_first():  # the others read the boxes that it found
-            self.view = View.of(data, (train, *self.val_sets), self.report)
-        self.train_set = seen(train, data, self.view.boxes, self.report)
+            self.shown = ShownPart.of(data, (train, *self.val_sets), self.report)
+        self.train_set = detected_faces(train, data, self.shown.boxes, self.report)
 
-    def fit(self) -> Path:
-        """Train the epochs that are left; after each, validate and write the state."""
-        epochs = self.recipe.optimiser.epochs
+    def _chips(self) -> Chips:
+        """The faces to train on as the recipe disturbs them, with the answers of its teachers or its guide."""
         size = self.recipe.model.size
-        to_validate = " + ".join(str(len(faces)) for faces in self.val_sets)
-        self.report(f"{len(self.train_set)} faces to train on, {to_validate} to validate on, {epochs} epochs")
-        vals = [loader(Chips(faces, size, view=self.view), self.recipe, shuffle_seed=None) for faces in self.val_sets]
         teachers = _named(self.recipe.data.teacher)
         answers = mean_answers([Predictions.load(file) for file in teachers]) if teachers else None
         if answers is not None and not self.recipe.data.teacher_ages:
             answers = replace(answers, pmf=np.full_like(answers.pmf, np.nan))
         guide = Guide(self.recipe.data.guide) if self.recipe.data.guide is not None else None
-        hinted = guide.features_for(self.net) if guide is not None and self.recipe.loss.hint > 0 else 0
+        hinted = shared_features(guide, self.net) if guide is not None and self.recipe.loss.hint > 0 else 0
         kept = self.recipe.data.views
-        chips = Chips(
+        return Chips(
             self.train_set,
             size,
             self.recipe.augment,
@@ -161,22 +155,22 @@ class Trainer:
             teacher=answers,
             guide=guide,
             hinted=hinted > 0,
-            views=Views(len(self.train_set), kept, size, hinted) if kept else None,
-            view=self.view,
+            kept=KeptPictures(len(self.train_set), kept, size, hinted) if kept else None,
+            shown=self.shown,
         )
+
+    def fit(self) -> Path:
+        """Train the epochs that are left; after each, validate and write the state."""
+        epochs = self.recipe.optimiser.epochs
+        size = self.recipe.model.size
+        to_validate = " + ".join(str(len(faces)) for faces in self.val_sets)
+        self.report(f"{len(self.train_set)} faces to train on, {to_validate} to validate on, {epochs} epochs")
+        vals = [loader(Chips(faces, size, shown=self.shown), self.recipe, shuffle_seed=None) for faces in self.val_sets]
+        chips = self._chips()
         if self.processes.is_main_process:
-            self.output.mkdir(parents=True, exist_ok=True)
-            (self.output / "recipe.yaml").write_text(self.recipe.to_yaml(), encoding="utf-8")
-        if epochs == 0 and not self.curves:
-            metrics, _ = self._validate(vals)
-            self.curves.append({"epoch": 0, "size": size, "loss": math.nan, **metrics, "seconds": 0.0, "rate": 0.0})
-            if self.processes.is_main_process:
-                self._save()
-            told = ", ".join(self._figures(metrics))
-            self.report(f"nothing is trained, the start weights are the run: {told}")
-        if self.epoch == 0 and self.recipe.model.init is not None and epochs > 0:
-            metrics, self.start = self._validate(vals)
-            self.report(f"the start on the validation faces: {', '.join(self._figures(metrics)) or 'no figures'}")
+            self.folder.path.mkdir(parents=True, exist_ok=True)
+            self.folder.recipe_file.write_text(self.recipe.to_yaml(), encoding="utf-8")
+        self._start(vals)
         while self.epoch < epochs and not self._settled():
             chips.epoch = self.epoch
             chips.size = self._size_now()
@@ -204,10 +198,24 @@ class Trainer:
                 f"epoch {self.epoch}/{epochs} at {chips.size} px: loss {loss:.3f}, validation loss "
                 f"{metrics['val_loss']:.3f}, {', '.join(self._figures(metrics))}, {len(chips) / seconds:.0f} faces/s"
             )
-            if self.start is not None and (told := against(answers_now, self.start)):
+            if self.start is not None and (told := change_in_words(answers_now, self.start)):
                 self.report(f"  against the start: {told}")
         self._conclude()
-        return self.output / "model.safetensors"
+        return self.folder.weights
+
+    def _start(self, vals: list[DataLoader[Any]]) -> None:
+        """Measure the start weights; where nothing is to be trained they are the run."""
+        epochs, size = self.recipe.optimiser.epochs, self.recipe.model.size
+        if epochs == 0 and not self.curves:
+            metrics, _ = self._validate(vals)
+            self.curves.append({"epoch": 0, "size": size, "loss": math.nan, **metrics, "seconds": 0.0, "rate": 0.0})
+            if self.processes.is_main_process:
+                self._save()
+            told = ", ".join(self._figures(metrics))
+            self.report(f"nothing is trained, the start weights are the run: {told}")
+        if self.epoch == 0 and self.recipe.model.init is not None and epochs > 0:
+            metrics, self.start = self._validate(vals)
+            self.report(f"the start on the validation faces: {', '.join(self._figures(metrics)) or 'no figures'}")
 
     def _figures(self, metrics: dict[str, float]) -> list[str]:
         """MAE and gender in words, where there are such."""
@@ -216,7 +224,7 @@ class Trainer:
 
     def _conclude(self) -> None:
         """Say at the end whether the best epoch is better than the start, and whether its weights are those kept."""
-        if self.start is None or self.best is None or not (told := against(self.best, self.start)):
+        if self.start is None or self.best is None or not (told := change_in_words(self.best, self.start)):
             return
         best = self._best()
         self.report(f"epoch {best}, of the lowest validation loss, against the start: {told}")
@@ -226,10 +234,10 @@ class Trainer:
                 "stops N epochs after it"
             )
 
-    def _validate(self, vals: list[DataLoader[Any]]) -> tuple[dict[str, float], Answers]:
+    def _validate(self, vals: list[DataLoader[Any]]) -> tuple[dict[str, float], FaceErrors]:
         """Means over the sources, and where there are several the figures of each, as "mae appa"; and each face's."""
         both = [validate(self.net, val, self.device, self.loss) for val in vals]
-        found, answers = [metrics for metrics, _ in both], Answers.join([each for _, each in both])
+        found, answers = [metrics for metrics, _ in both], FaceErrors.join([each for _, each in both])
         if len(found) == 1:
             return found[0], answers
         means = {key: _mean_known([one[key] for one in found]) for key in found[0]}
@@ -269,7 +277,7 @@ class Trainer:
         for weight in self.fine_tuned:  # heads first, so that their first wild gradients do not spoil the start weights
             weight.requires_grad_(self.epoch >= self.recipe.optimiser.head_epochs)
         total, seen, start = 0.0, 0, time.perf_counter()
-        for number, given in enumerate(_typed(batches)):
+        for number, given in enumerate(typed(batches)):
             self._set_rate(self.epoch * self.steps_an_epoch + number)
             batch = given.to(self.device)
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
@@ -326,46 +334,25 @@ class Trainer:
             "start": self.start and vars(self.start),
             "best": self.best and vars(self.best),
         }
-        _replace(self.output / "state.pt", lambda path: torch.save(state, path))
+        replace_file(self.folder.state, lambda path: torch.save(state, path))
         with self.average.applied(self.net):  # copies, since the network's own tensors change back after it
             weights = {
                 name: tensor.cpu().clone(memory_format=torch.contiguous_format)
                 for name, tensor in self.net.state_dict().items()
             }
         if self.recipe.optimiser.patience is None or self._best() == self.epoch:
-            _replace(self.output / "model.safetensors", lambda path: path.write_bytes(save(weights)))
-        curves.write_csv(self.curves, self.output / "curves.csv")
-        curves.draw(self.curves, self.recipe.name).savefig(self.output / "curves.png", dpi=120)
+            replace_file(self.folder.weights, lambda path: path.write_bytes(save(weights)))
+        self.folder.write_curves(self.curves)
+        curves.draw(self.curves, self.recipe.name).savefig(self.folder.curves_picture, dpi=120)
 
 
-def _read_state(recipe: Recipe, output: Path) -> dict[str, Any]:
-    """What the last finished epoch of a run folder left, if it is a run of this recipe."""
-    state: dict[str, Any] = torch.load(output / "state.pt", map_location="cpu", weights_only=True)
-    try:
-        kept = yaml.safe_load(Recipe.model_validate(yaml.safe_load(state["recipe"])).to_yaml())  # with newer settings
-    except ValidationError:
-        kept = yaml.safe_load(state["recipe"])
-    mine, theirs = _identity(yaml.safe_load(recipe.to_yaml())), _identity(kept)
-    if differing := sorted(key for key in mine if mine[key] != theirs.get(key)):
-        raise DataError(f"{output} holds another run, which differs in {', '.join(differing)}: choose another --output")
-    return state
-
-
-def _answers(state: dict[str, torch.Tensor] | None) -> Answers | None:
-    return None if state is None else Answers(**state)
+def _answers(state: dict[str, torch.Tensor] | None) -> FaceErrors | None:
+    return None if state is None else FaceErrors(**state)
 
 
 def _ddp(recipe: Recipe) -> DistributedDataParallelKwargs:
     """Epochs that train the heads alone leave weights without a gradient, which several processes must expect."""
     return DistributedDataParallelKwargs(find_unused_parameters=recipe.optimiser.head_epochs > 0)
-
-
-def _identity(recipe: dict[str, Any]) -> dict[str, Any]:
-    """The parts of a recipe that must not change when a run goes on; its length and its text may."""
-    kept = {key: value for key, value in recipe.items() if key != "about"}
-    kept["optimiser"] = {k: v for k, v in recipe["optimiser"].items() if k not in {"epochs", "sizes"}}
-    kept["data"] = {k: v for k, v in recipe["data"].items() if k != "workers"}
-    return kept
 
 
 def computes_bfloat16(device: torch.device) -> bool:
@@ -377,80 +364,9 @@ def computes_bfloat16(device: torch.device) -> bool:
     return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
-def leftover(faces: int, recipe: Recipe) -> int:
-    """1 if the last batch of an epoch would be a single face, which a batch norm cannot take; it is left out."""
-    return int(faces > 1 and faces % recipe.optimiser.batch == 1)
-
-
-def loader(chips: Chips, recipe: Recipe, shuffle_seed: int | None) -> DataLoader[Any]:
-    """Batches of a data set, shuffled where a seed is given."""
-    generator = torch.Generator().manual_seed(shuffle_seed or 0)
-    return DataLoader(
-        chips,
-        batch_size=recipe.optimiser.batch,
-        drop_last=shuffle_seed is not None and leftover(len(chips), recipe) > 0,
-        shuffle=shuffle_seed is not None,
-        num_workers=recipe.data.workers,
-        collate_fn=Chips.collate,
-        generator=generator,
-        worker_init_fn=_one_thread,
-    )
-
-
-@torch.inference_mode()
-def validate(
-    net: nn.Module, batches: DataLoader[Any], device: torch.device, loss: AgeGenderLoss
-) -> tuple[dict[str, float], Answers]:
-    """Mean loss, MAE of the expected age in years and share of right genders; NaN where there is no answer.
-
-    Returns:
-        These, and how wrong each face is, in the order of the batches.
-    """
-    net.eval()
-    deployed = Deployed(net)
-    years = torch.arange(AGES, dtype=torch.float32, device=device)
-    errors, hits = [torch.empty(0)], [torch.empty(0)]
-    total, seen = 0.0, 0
-    for batch in _typed(batches):
-        here = batch.to(device)
-        output = net(here.chips)
-        total += loss(output, here.age, here.female, bounds=here.bounds).item() * len(here.chips)
-        seen += len(here.chips)
-        answers = dict(zip(deployed.names, deployed.answers(output), strict=True))
-        unknown = torch.full((len(here.chips),), math.nan)
-        errors.append(_error((answers["age_pmf"] @ years).cpu(), batch) if "age_pmf" in answers else unknown)
-        if "p_female" in answers:
-            right = ((answers["p_female"].cpu() >= 0.5) == (batch.female > 0)).float()
-            hits.append(torch.where(batch.female >= 0, right, torch.nan))
-        else:
-            hits.append(unknown)
-    each = Answers(torch.cat(errors), torch.cat(hits))
-    return {
-        "val_loss": total / seen,
-        "mae": each.errors.nanmean().item(),
-        "gender": each.hits.nanmean().item(),
-    }, each
-
-
-def _error(years: torch.Tensor, batch: Batch) -> torch.Tensor:
-    """Distance of estimates [N] from the age, or from its bounds where only they are known; else NaN."""
-    low, high = (batch.age, batch.age) if batch.bounds is None else batch.bounds
-    low, high = (torch.where(torch.isnan(batch.age), bound, batch.age) for bound in (low, high))
-    return torch.maximum(torch.maximum(low - years, years - high), torch.zeros(()))
-
-
 def _mean_known(values: list[float]) -> float:
     known = [value for value in values if not math.isnan(value)]
     return sum(known) / len(known) if known else math.nan
-
-
-def _named(paths: Path | tuple[Path, ...] | None) -> tuple[Path, ...]:
-    """What a setting names that takes one path or several."""
-    return () if paths is None else (paths,) if isinstance(paths, Path) else paths
-
-
-def _typed(batches: DataLoader[Any]) -> Iterator[Batch]:
-    yield from batches
 
 
 def _seed(seed: int) -> None:
@@ -459,17 +375,22 @@ def _seed(seed: int) -> None:
     torch.manual_seed(seed)
 
 
-def _one_thread(_: int) -> None:
-    cv2.setNumThreads(0)
-    torch.set_num_threads(1)
+def _named(paths: Path | tuple[Path, ...] | None) -> tuple[Path, ...]:
+    """What a setting names that takes one path or several."""
+    return () if paths is None else (paths,) if isinstance(paths, Path) else paths
 
 
-def _replace(path: Path, write: Callable[[Path], object]) -> None:
-    """Write beside the path, then put the finished file in its place."""
-    part = part_name(path)
-    create(part).close()
-    try:
-        write(part)
-        part.replace(path)
-    finally:
-        discard(part)
+def shared_features(guide: Guide, net: nn.Module) -> int:
+    """How many features a network of ours and its guide have in common.
+
+    Raises:
+        DataError: they have unequally many, or one of them gives none.
+    """
+    mine = net.backbone.channels_out if isinstance(net, AgeGenderNet) else None
+    if mine != guide.features:
+        has = "none to teach" if mine is None else str(mine)
+        raise DataError(
+            f"the guide has {guide.features} features and the network {has}: set model.options so that both have "
+            "as many, or loss.hint to 0"
+        )
+    return guide.features

@@ -16,7 +16,7 @@ FEW = 10
 
 
 @dataclass(frozen=True)
-class Answers:
+class FaceErrors:
     """How wrong a network is on each validation face, always in the same order.
 
     Attributes:
@@ -28,7 +28,7 @@ class Answers:
     hits: torch.Tensor
 
     @classmethod
-    def join(cls, parts: Sequence[Answers]) -> Answers:
+    def join(cls, parts: Sequence[FaceErrors]) -> FaceErrors:
         """Those of several sets of faces."""
         return cls(torch.cat([one.errors for one in parts]), torch.cat([one.hits for one in parts]))
 
@@ -60,7 +60,7 @@ def change(now: torch.Tensor, start: torch.Tensor) -> Change | None:
     return Change(known.mean().item(), Z * known.std().item() / math.sqrt(len(known)))
 
 
-def against(now: Answers, start: Answers) -> str:
+def change_in_words(now: FaceErrors, start: FaceErrors) -> str:
     """A network against its start in words; empty where there is nothing to compare."""
     told = []
     if (years := change(now.errors, start.errors)) is not None:

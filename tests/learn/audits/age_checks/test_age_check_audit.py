@@ -13,7 +13,7 @@ from mien.learn.audits.age_checks.age_check_audit import LEAST_FACES, AgeCheckRe
 from mien.learn.audits.age_checks.age_check_plots import plot
 from mien.learn.data.manifest import Manifest
 from mien.learn.data.predictions import Predictions
-from mien.learn.evaluation.age_check_thresholds import fit
+from mien.learn.evaluation.age_check_thresholds import fit_thresholds
 
 N = 3000
 
@@ -46,7 +46,7 @@ def people(seed: int = 0, error: float = 3.0) -> tuple[Predictions, Manifest]:
 @pytest.fixture(scope="module")
 def checks() -> AgeChecks:
     predictions, faces = people(1)
-    return fit(predictions.pmf, faces.age, source="other faces")
+    return fit_thresholds(predictions.pmf, faces.age, source="other faces")
 
 
 @pytest.fixture(scope="module")

@@ -19,19 +19,20 @@ from sklearn.calibration import calibration_curve
 from sklearn.metrics import brier_score_loss, log_loss
 from typer.testing import CliRunner
 
-from mien.cli.calibration import calibration as command
+from mien.cli.audit.calibration import calibration as command
 from mien.errors import DataError, ModelError, UsageError
 from mien.estimate import bundle
 from mien.estimate.calibrate import AGES, Calibration, expectation, intervals
 from mien.learn.audits.calibration import calibration_plots as plots
 from mien.learn.audits.calibration import proper_scores, selective
 from mien.learn.audits.calibration.calibration_audit import LEVELS, ConstantWidth, equal_bins, measure, wilson
-from mien.learn.audits.calibration.calibration_page import cards, to_html
+from mien.learn.audits.calibration.calibration_page import chief_figures, to_html
 from mien.learn.audits.calibration.calibration_report import CalibrationReport
-from mien.learn.data.manifest import Manifest, read
+from mien.learn.data.manifest import Manifest
 from mien.learn.data.predictions import Predictions
+from mien.learn.data.readers import read
 from mien.learn.evaluation import metrics
-from mien.learn.evaluation.calibration import fit
+from mien.learn.evaluation.calibration_fit import fit_calibration
 
 Array = NDArray[Any]
 
@@ -83,7 +84,7 @@ def crowd(seed: int, n: int = N, power: float = 1.0) -> tuple[Predictions, Manif
 def learned(seed: int) -> Calibration:
     """What an honest model learns on other faces."""
     answers, faces = crowd(seed)
-    found = fit(answers.pmf, answers.female, faces.age, faces.female)
+    found = fit_calibration(answers.pmf, answers.female, faces.age, faces.female)
     return replace(found, age_temperature=1.0, gender_temperature=1.0)  # the answers above are calibrated already
 
 
@@ -436,7 +437,7 @@ def test_the_page_answers_in_words_and_fetches_nothing(honest: CalibrationReport
     assert "mien audit calibration synthetic" in page
     assert "4 of 4 demands on a calibrated model are fulfilled" in page
     assert not re.findall(r'(?:src|href)="(?!data:|#)', page)
-    told = cards(cocksure)[-1]
+    told = chief_figures(cocksure)[-1]
     assert (told.number, told.unit) == ("1", "of 4")
     assert "not: coverage of all faces 88-92%" in told.below
 

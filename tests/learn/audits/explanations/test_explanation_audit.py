@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from typer.testing import CliRunner
 
+from mien.arrays import Chips, Doubles
 from mien.cli import app
 from mien.errors import DataError, UsageError
 from mien.estimate.calibrate import AGES
 from mien.estimate.estimator import Estimates
-from mien.estimate.maps import Chips, Doubles, MapMaker
+from mien.estimate.maps import MapMaker
 from mien.estimate.occlusion import Occlusion
 from mien.faces.align import CropContract
 from mien.learn.audits.explanations import explanation_audit
@@ -24,7 +25,8 @@ from mien.learn.audits.explanations.explanation_audit import STEPS, blob, correl
 from mien.learn.audits.explanations.explanation_plots import plot
 from mien.learn.audits.explanations.explanation_report import BLOB
 from mien.learn.data import samples
-from mien.learn.data.manifest import Manifest, read
+from mien.learn.data.manifest import Manifest
+from mien.learn.data.readers import read
 
 SIDE = 32
 CELLS = 8
@@ -244,7 +246,7 @@ def test_the_shipped_model_with_shuffled_weights(tmp_path: Path) -> None:
     """Class activation on the two sample portraits, from the command to the report."""
     rows = ["file,age,gender"]
     for name, label in ((samples.HOPPER, "78,f"), (samples.ASTRONAUT, "37,f")):
-        Image.fromarray(samples.chip(samples.photo(None, name))).save(tmp_path / f"{name}.png")
+        Image.fromarray(samples.sample_chip(samples.sample_photo(None, name))).save(tmp_path / f"{name}.png")
         rows.append(f"{name}.png,{label}")
     (tmp_path / "labels.csv").write_text("\n".join(rows))
     fixed = ["audit", "explanations", "mien-m", "--data", str(tmp_path), "--threads", "1"]

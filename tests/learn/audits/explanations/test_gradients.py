@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torchcam.methods import CAM, GradCAM, LayerCAM, SmoothGradCAMpp
 
+from mien.arrays import Chips
 from mien.errors import ModelError, UsageError
 from mien.estimate import bundle
 from mien.estimate.bundle import Bundle, BundleConfig
@@ -26,7 +27,7 @@ from mien.estimate.calibrate import Calibration
 from mien.estimate.class_activation import of_bundle
 from mien.estimate.estimator import Estimator
 from mien.estimate.explain import explain
-from mien.estimate.maps import Chips, values, veiled
+from mien.estimate.maps import values, veiled
 from mien.estimate.occlusion import GRID, Occlusion
 from mien.faces.align import CropContract
 from mien.learn.audits.explanations import gradients as module
@@ -61,7 +62,9 @@ def model(estimator: Estimator) -> TorchModel:
 @pytest.fixture(scope="module")
 def chips(estimator: Estimator) -> Chips:
     size = estimator.contract.size
-    return np.stack([samples.chip(samples.photo(None, name), size) for name in (samples.HOPPER, samples.ASTRONAUT)])
+    return np.stack(
+        [samples.sample_chip(samples.sample_photo(None, name), size) for name in (samples.HOPPER, samples.ASTRONAUT)]
+    )
 
 
 @pytest.fixture(scope="module")

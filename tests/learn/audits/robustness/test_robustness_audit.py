@@ -11,7 +11,8 @@ from PIL import Image
 from safetensors.torch import save_file
 from typer.testing import CliRunner
 
-from mien.cli.robustness import open_model, robustness
+from mien.arrays import Pixels
+from mien.cli.audit.robustness import open_model, robustness
 from mien.errors import DataError, UsageError
 from mien.estimate.bundle import read as read_bundle
 from mien.estimate.estimator import Estimates, Estimator
@@ -20,8 +21,9 @@ from mien.learn.audits.robustness.robustness_audit import chips, measure, strati
 from mien.learn.audits.robustness.robustness_plots import grid, heat_map
 from mien.learn.audits.robustness.robustness_report import Figures, RobustnessReport
 from mien.learn.data import samples
-from mien.learn.data.manifest import Manifest, read
-from mien.learn.data.predictions import Pixels, predict
+from mien.learn.data.manifest import Manifest
+from mien.learn.data.predictions import predict
+from mien.learn.data.readers import read
 from mien.learn.evaluation.evaluate import evaluate
 from mien.learn.networks.build import build
 from mien.learn.recipe import load_recipe
@@ -230,7 +232,7 @@ def test_pictures_show_every_cell(faces: Manifest, estimator: Estimator, tmp_pat
     assert len(figure.axes) == 2
     for axes in figure.axes:
         assert len(axes.texts) == 15
-    face = samples.chip(samples.photo(), 64)
+    face = samples.sample_chip(samples.sample_photo(), 64)
     sheet = grid(face, ["blur", "grey"])
     assert len(sheet.axes) == 4 * 6
     np.testing.assert_array_equal(sheet.axes[0].images[0].get_array(), face)

@@ -105,7 +105,7 @@ def separate(chips_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> di
     small = ["data.workers=0", "model.size=200", "optimiser.epochs=2", "optimiser.lr=1e-2", "optimiser.head_lr=1e-2"]
     for task in ("age", "gender"):
         options = f"model.options={{task: {task}, widths: [3, 4, 4], hidden: 8}}"
-        loop.run(load_recipe(f"separate-{task}", [*data, *small, options]), root / task)
+        loop.train(load_recipe(f"separate-{task}", [*data, *small, options]), root / task)
     return {task: root / task for task in ("age", "gender")}
 
 

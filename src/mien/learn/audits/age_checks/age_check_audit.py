@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import beta
 
+from mien.arrays import Mask
 from mien.errors import DataError, UsageError
 from mien.estimate.age_check import SPAN, AgeChecks, Rule, old_enough, percent
 from mien.estimate.calibrate import expectation
@@ -35,9 +36,6 @@ LEAST_FACES = 10
 
 FEW = 5
 """With fewer events than that on either side, an interval is the exact one of a binomial share."""
-
-Mask = NDArray[np.bool_]
-Doubles = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.arrays import Doubles
 from mien.errors import DataError, UsageError
 from mien.learn.audits.groups import GROUPINGS
 from mien.learn.data.manifest import Manifest
@@ -32,11 +33,9 @@ LEAST_FACES = 10
 
 ALL = "all"
 
-Doubles = NDArray[np.float64]
-
 
 @dataclass(frozen=True)
-class Cut:
+class AbstainRow:
     """One group of faces at one threshold.
 
     Attributes:
@@ -95,7 +94,7 @@ class AbstainReport:
 
     model: str
     at: float
-    groups: dict[str, tuple[Cut, ...]]
+    groups: dict[str, tuple[AbstainRow, ...]]
 
     @property
     def proposed(self) -> float | None:
@@ -167,7 +166,7 @@ def measure(
     )
 
 
-def cells(cut: Cut) -> tuple[str, ...]:
+def cells(cut: AbstainRow) -> tuple[str, ...]:
     """A cut in words: silenced, wrong among these, avoided errors, wrong names left."""
     avoided = f"{cut.avoided} of {cut.errors}"
     if cut.faces < LEAST_FACES:
@@ -180,6 +179,6 @@ def cells(cut: Cut) -> tuple[str, ...]:
     )
 
 
-def _cut(threshold: float, likelier: Doubles, wrong: NDArray[np.bool_]) -> Cut:
+def _cut(threshold: float, likelier: Doubles, wrong: NDArray[np.bool_]) -> AbstainRow:
     silenced = likelier < threshold
-    return Cut(threshold, len(wrong), int(silenced.sum()), int(wrong.sum()), int((wrong & silenced).sum()))
+    return AbstainRow(threshold, len(wrong), int(silenced.sum()), int(wrong.sum()), int((wrong & silenced).sum()))

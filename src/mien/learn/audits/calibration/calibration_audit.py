@@ -22,18 +22,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.arrays import Doubles, Floats
 from mien.errors import DataError
-from mien.estimate.calibrate import OLDEST, Calibration, Doubles, Floats, expectation, intervals, median
-from mien.learn.audits.calibration.calibration_report import (
+from mien.estimate.calibrate import OLDEST, Calibration, expectation, intervals, median
+from mien.learn.audits.calibration.calibration_figures import (
     Ages,
     Bin,
-    CalibrationReport,
-    Comparison,
+    CalibrationGroup,
     Genders,
-    Group,
     Level,
     Selection,
+    WidthComparison,
 )
+from mien.learn.audits.calibration.calibration_report import CalibrationReport
 from mien.learn.audits.calibration.proper_scores import brier, crps, log_loss, mean, pit
 from mien.learn.audits.calibration.selective import area, least_area, risk
 from mien.learn.audits.groups import GROUPINGS
@@ -145,13 +146,8 @@ def measure(
         "unknown_ages": int((~aged).sum()),
         "unknown_genders": int((~gendered).sum()),
     }
-    settings = {
-        "interval_level": level,
-        "min_faces": min_faces,
-        "level": confidence,
-        "resamples": resamples,
-        "seed": seed,
-    }
+    settings = {"interval_level": level, "min_faces": min_faces, "level": confidence}
+    settings |= {"resamples": resamples, "seed": seed}
     ages = genders = None
     if aged.any():
         task = _AgeTask(pmf[aged], known.take(aged), calibration, level, reference, min_faces, bootstrap)
@@ -254,10 +250,10 @@ class _AgeTask:
                 found[title] = names, codes
         return found
 
-    def _group(self, name: str, rows: NDArray[np.bool_], ends: Doubles, constant: Doubles | None) -> Group:
+    def _group(self, name: str, rows: NDArray[np.bool_], ends: Doubles, constant: Doubles | None) -> CalibrationGroup:
         count = int(rows.sum())
         if count < self.min_faces:
-            return Group(name, count)
+            return CalibrationGroup(name, count)
         figures: dict[str, Metric] = {
             "coverage": partial(_coverage, column=0),
             "width": partial(_width, column=0),
@@ -266,7 +262,7 @@ class _AgeTask:
             figures["constant"] = partial(_coverage, column=2)
         both = ends if constant is None else np.concatenate([ends, constant], axis=1)
         faces = self.faces.take(rows)
-        return Group(name, count, **self.bootstrap(figures, both[rows], faces.age.astype(np.float64), faces))
+        return CalibrationGroup(name, count, **self.bootstrap(figures, both[rows], faces.age.astype(np.float64), faces))
 
     def _levels(self) -> tuple[Level, ...]:
         levels = sorted({*LEVELS, self.level})
@@ -278,7 +274,7 @@ class _AgeTask:
         found = self.bootstrap(figures, ends, self.faces.age.astype(np.float64), self.faces)
         return tuple(Level(level, found[f"coverage {level}"], found[f"width {level}"]) for level in levels)
 
-    def _comparison(self, years: Doubles, ends: Doubles) -> Comparison | None:
+    def _comparison(self, years: Doubles, ends: Doubles) -> WidthComparison | None:
         if self.reference is None:
             return None
         truth = self.faces.age.astype(np.float64)
@@ -293,7 +289,7 @@ class _AgeTask:
         }
         three = np.concatenate([ends, self.reference.ends(years), around(years, matched)], axis=1)
         found = self.bootstrap(figures, three, truth, self.faces)
-        return Comparison(self.reference.half_width, self.reference.faces, matched_half_width=matched, **found)
+        return WidthComparison(self.reference.half_width, self.reference.faces, matched_half_width=matched, **found)
 
 
 def _genders(female: Doubles, faces: Manifest, bootstrap: _Bootstrap) -> Genders:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mien.learn.audits.calibration import calibration_plots as plots
-from mien.learn.audits.calibration.calibration_report import Ages, CalibrationReport, Genders
-from mien.learn.audits.trust_page import Block, Card, Detail, Picture, Section
+from mien.learn.audits.calibration.calibration_figures import Ages, Genders
+from mien.learn.audits.calibration.calibration_report import CalibrationReport
+from mien.learn.audits.trust_page import Block, ChiefFigure, Detail, Picture, Section
 from mien.learn.audits.trust_page import to_html as page
 
 
@@ -23,25 +24,29 @@ def to_html(report: CalibrationReport, command: str = "") -> str:
         "gender."
     )
     method = " ".join([report.note(), *([f"Made by: {command}."] if command else [])])
-    return page(report.model or "the model", lede, cards(report), list(sections(report)), method)
+    return page(report.model or "the model", lede, chief_figures(report), list(sections(report)), method)
 
 
-def cards(report: CalibrationReport) -> list[Card]:
+def chief_figures(report: CalibrationReport) -> list[ChiefFigure]:
     """The chief figures."""
     told = []
     ages, genders = report.ages, report.genders
     if ages is not None and ages.whole.coverage is not None and ages.whole.width is not None:
         found = ages.whole.coverage
         below = f"{_percent(report.level)} are promised; between {found.low:.1%} and {found.high:.1%}"
-        told.append(Card("true ages inside the interval", f"{found.value:.1%}", "", below))
-        told.append(Card("mean width of the interval", f"{ages.whole.width.value:.1f}", "years", _compared(ages)))
+        told.append(ChiefFigure("true ages inside the interval", f"{found.value:.1%}", "", below))
+        told.append(
+            ChiefFigure("mean width of the interval", f"{ages.whole.width.value:.1f}", "years", _compared(ages))
+        )
     if genders is not None:
         ece = genders.figures["ece"]
         words = f"between what it says and what is; {100 * ece.low:.1f} to {100 * ece.high:.1f}"
-        told.append(Card("gap of the gender's probability", f"{100 * ece.value:.1f}", "points", words))
+        told.append(ChiefFigure("gap of the gender's probability", f"{100 * ece.value:.1f}", "points", words))
     checks = report.checks()
     below = "; ".join(f"not: {check.demand} ({check.found})" for check in checks if not check.passed) or "all of them"
-    told.append(Card("demands fulfilled", str(sum(check.passed for check in checks)), f"of {len(checks)}", below))
+    told.append(
+        ChiefFigure("demands fulfilled", str(sum(check.passed for check in checks)), f"of {len(checks)}", below)
+    )
     return told
 
 

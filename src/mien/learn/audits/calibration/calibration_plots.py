@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from mien.learn.audits.calibration.calibration_report import BAND, Ages, CalibrationReport, Genders, Group, Selection
+from mien.learn.audits.calibration.calibration_figures import Ages, CalibrationGroup, Genders, Selection
+from mien.learn.audits.calibration.calibration_report import BAND, CalibrationReport
 from mien.learn.audits.fairness.fairness_plots import EQUAL, FAINT, GRID, INK, PLAIN
 from mien.learn.evaluation.metrics import Interval
 
@@ -19,7 +20,7 @@ ROW = 0.27
 
 def groups(report: CalibrationReport, ages: Ages) -> Figure:
     """Coverage and mean width of every group, with intervals; beside the coverage that of a constant width."""
-    rows: list[str | Group] = [ages.whole]
+    rows: list[str | CalibrationGroup] = [ages.whole]
     for name, of in ages.groups.items():
         rows += [f"by {name}", *of]
     high = 1.25 + ROW * len(rows)
@@ -32,12 +33,12 @@ def groups(report: CalibrationReport, ages: Ages) -> Figure:
     left.axvspan(level - 100 * BAND, min(100, level + 100 * BAND), color=SHADE, zorder=0)
     left.axvline(level, color=INK, linewidth=1, linestyle=(0, (2, 2)), zorder=0.5)
     for at, row in enumerate(rows):
-        if isinstance(row, Group) and row.coverage is not None:
+        if isinstance(row, CalibrationGroup) and row.coverage is not None:
             if row.constant is not None:
                 left.plot(100 * row.constant.value, at, "D", color=EQUAL, markerfacecolor="white", markersize=4)
             _point(left, at, row.coverage, 100)
             _point(right, at, row.width, 1)
-        elif isinstance(row, Group):
+        elif isinstance(row, CalibrationGroup):
             left.text(level, at, "too few faces", ha="center", va="center", fontsize=8, color=FAINT)
     low, _ = left.get_xlim()
     left.set_xlim(low, 101)
@@ -161,7 +162,7 @@ def _diagonal(axes: Axes, low: float, high: float, below: str, above: str) -> No
     axes.text(0.03, 0.93, above, transform=axes.transAxes, fontsize=9, color=FAINT)
 
 
-def _name(axes: Axes, rows: Sequence[str | Group]) -> None:
+def _name(axes: Axes, rows: Sequence[str | CalibrationGroup]) -> None:
     axes.set_axis_off()
     axes.set_xlim(0, 1)
     for at, row in enumerate(rows):

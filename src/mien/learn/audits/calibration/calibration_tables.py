@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+from mien.learn.audits.calibration.calibration_figures import (
+    Ages,
+    CalibrationGroup,
+    Genders,
+    Level,
+    Selection,
+    WidthComparison,
+)
 from mien.learn.evaluation.metrics import Interval
-
-if TYPE_CHECKING:
-    from mien.learn.audits.calibration.calibration_report import Ages, Comparison, Genders, Group, Level, Selection
 
 Rows = list[tuple[str, ...]]
 
@@ -45,7 +49,7 @@ def cell(figure: Interval | None, style: str = "{:.1f}", factor: float = 1) -> s
     return f"{value} [{low}, {high}]"
 
 
-def _group_rows(groups: Sequence[Group]) -> Rows:
+def _group_rows(groups: Sequence[CalibrationGroup]) -> Rows:
     constant = any(group.constant is not None for group in groups)
     rows: Rows = [("faces", "count", "coverage, %", "width, years", *["constant width, %"] * constant)]
     for group in groups:
@@ -62,7 +66,7 @@ def _level_rows(levels: Sequence[Level]) -> Rows:
     return [("promised, %", "held, %", "width, years"), *rows]
 
 
-def _comparison_rows(whole: Group, comparison: Comparison) -> Rows:
+def _comparison_rows(whole: CalibrationGroup, comparison: WidthComparison) -> Rows:
     assert whole.coverage is not None
     equal = f"{whole.coverage.value:.1%} too, fitted to these faces"
     return [

@@ -8,12 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mien.arrays import Doubles
 from mien.estimate.calibrate import AGES
 from mien.learn.evaluation.metrics import Array, Weights
-
-Doubles = NDArray[np.float64]
 
 LEAST = 1e-7
 """A probability below this counts as this, so that one mistake of a certain model is not worth infinitely many."""

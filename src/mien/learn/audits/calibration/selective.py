@@ -9,11 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mien.arrays import Doubles
 from mien.learn.evaluation.metrics import Array, Weights
-
-Doubles = NDArray[np.float64]
 
 
 def risk(certainty: Array, loss: Array, weights: Weights = None, /, *, share: float) -> Any:

@@ -21,13 +21,15 @@ import os
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
+from mien.arrays import Chips, Doubles, Pixels
 from mien.errors import DataError, PhotoError
-from mien.estimate.maps import VEIL, ChipModel, Chips, Doubles, MapMaker, check_target, pixels, values, veiled
+from mien.estimate.maps import VEIL, ChipModel, MapMaker, check_target, pixels, values, veiled
 from mien.faces.align import resize_chip
 from mien.learn.audits.explanations.explanation_report import (
     BLOB,
@@ -38,7 +40,7 @@ from mien.learn.audits.explanations.explanation_report import (
     random_of,
 )
 from mien.learn.data.manifest import Manifest
-from mien.learn.data.predictions import Pixels, each_picture
+from mien.learn.data.predictions import each_picture
 from mien.learn.evaluation import metrics
 
 Prepare = Callable[[str, Pixels], Pixels]
@@ -103,23 +105,35 @@ def measure(
     def look(file: str, pixels: Pixels) -> _Face:
         return study.face(file, resize_chip(prepare(file, pixels), contract), keep=file in kept)
 
-    rows: list[_Face] = []
-    twins: list[str] = []
+    found: list[tuple[str, _Face]] = []
     for group, (_, face) in zip(present.twins.tolist(), each_picture(present, look, threads), strict=True):
         progress(1)
         if not isinstance(face, PhotoError):
-            rows.append(face)
-            twins.append(group)
-    if not rows:
+            found.append((group, face))
+    if not found:
         raise DataError(f"none of the {len(faces)} pictures can be read")
-    bootstrap = _Bootstrap(np.array(twins, dtype=np.str_), resamples, seed, level)
-    chosen = {maker.method: random_of(rows[0].maps[maker.method].shape, maker.spread) for maker in makers}
     settings = {"steps": STEPS, "veil": VEIL, "seed": seed, "resamples": resamples, "level": level}
+    rows = [face for _, face in found]
+    bootstrap = _Bootstrap(np.array([group for group, _ in found], dtype=np.str_), resamples, seed, level)
+    return _report(rows, len(present), study, shuffled, bootstrap, name=name, settings=settings)
+
+
+def _report(
+    rows: list[_Face],
+    present: int,
+    study: _Study,
+    shuffled: Shuffled | None,
+    bootstrap: _Bootstrap,
+    *,
+    name: str,
+    settings: dict[str, Any],
+) -> ExplanationReport:
+    chosen = {maker.method: random_of(rows[0].maps[maker.method].shape, maker.spread) for maker in study.makers}
     return ExplanationReport(
         model=name,
-        target=target,
+        target=study.target,
         faces=len(rows),
-        unreadable=len(present) - len(rows),
+        unreadable=present - len(rows),
         settings=settings,
         moved=bootstrap(np.array([abs(face.value - face.blank) for face in rows])),
         curves={map_: _mean_curves([face.curves[map_] for face in rows]) for map_ in rows[0].curves},

@@ -7,14 +7,13 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mien.arrays import Doubles
 from mien.errors import DataError
 from mien.estimate.maps import TARGETS
 from mien.learn.evaluation.evaluate import markdown
 from mien.learn.evaluation.metrics import Interval
-
-Doubles = NDArray[np.float64]
+from mien.learn.evaluation.records import as_record
 
 BLOB = "blob"
 
@@ -78,16 +77,7 @@ class Faithfulness:
 
     def to_dict(self) -> dict[str, Any]:
         """Native types for JSON."""
-        return {
-            "control": self.control,
-            "deletion": self.deletion.to_dict(),
-            "insertion": self.insertion.to_dict(),
-            "deletion_over_random": self.deletion_over_random.to_dict(),
-            "deletion_over_blob": self.deletion_over_blob.to_dict(),
-            "insertion_under_random": self.insertion_under_random.to_dict(),
-            "insertion_under_blob": self.insertion_under_blob.to_dict(),
-            "beats": self.beats(),
-        }
+        return {**{field.name: as_record(getattr(self, field.name)) for field in fields(self)}, "beats": self.beats()}
 
 
 _AREAS = tuple(field.name for field in fields(Faithfulness) if field.name != "control")
@@ -106,14 +96,6 @@ class Randomised:
     faces: int
     correlation: Interval
     strength: Interval
-
-    def to_dict(self) -> dict[str, Any]:
-        """Native types for JSON."""
-        return {
-            "faces": self.faces,
-            "correlation": self.correlation.to_dict(),
-            "strength": self.strength.to_dict(),
-        }
 
 
 @dataclass(frozen=True)
@@ -151,7 +133,7 @@ class ExplanationReport:
             "faces": self.faces,
             "unreadable": self.unreadable,
             "settings": self.settings,
-            "moved": self.moved.to_dict(),
+            "moved": as_record(self.moved),
             "curves": {
                 name: {
                     "deletion": [round(value, 4) for value in both.deletion.tolist()],
@@ -159,8 +141,8 @@ class ExplanationReport:
                 }
                 for name, both in self.curves.items()
             },
-            "methods": {name: figures.to_dict() for name, figures in self.methods.items()},
-            "randomised": {name: figures.to_dict() for name, figures in self.randomised.items()},
+            "methods": as_record(self.methods),
+            "randomised": as_record(self.randomised),
         }
 
     @classmethod

@@ -19,13 +19,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from mien.arrays import Chips, Doubles
 from mien.errors import MienError, ModelError, UsageError
 from mien.estimate import explain
 from mien.estimate.bundle import CONFIG, Bundle
 from mien.estimate.calibrate import AGES, FLOOR, Calibration
 from mien.estimate.class_activation import SIGHT, ClassActivation, Heads
 from mien.estimate.estimator import Estimates, Estimator
-from mien.estimate.maps import Chips, Doubles, MapMaker, check_target, veiled
+from mien.estimate.maps import MapMaker, check_target, veiled
 from mien.estimate.occlusion import Occlusion
 from mien.faces.align import CropContract
 from mien.learn.networks.answer_kinds import age_pmf, female_probability
@@ -33,7 +34,7 @@ from mien.learn.networks.build import as_network, build_empty
 from mien.learn.networks.heads import AgeGenderNet
 from mien.learn.networks.hse import HSENet
 from mien.learn.networks.weights import load_file
-from mien.learn.recipe import Model, load_recipe, recipe_names
+from mien.learn.recipe import Model, load_recipe, pipeline_names, recipe_names
 
 METHODS = ("gradcam", "gradcam++", "layercam")
 
@@ -160,7 +161,7 @@ def _architectures(bundle: Bundle) -> list[Model]:
     else:
         recipe = str(config.made.get("recipe", ""))
         known = "mien-s" if recipe in LOW else recipe
-        found = [load_recipe(known).model] if known in recipe_names() else []
+        found = [load_recipe(known).model] if known in (*recipe_names(), *pipeline_names()) else []
         found += [plain.model_copy(update={"options": {"width": 0.5}})] if recipe in HALF else []
         found.append(plain)
     return [model.model_copy(update={"size": config.contract.size}) for model in found]

@@ -14,11 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.arrays import Codes, Doubles
 from mien.learn.audits.groups import span
 from mien.learn.evaluation.evaluate import BANDS
-
-Codes = NDArray[np.intp]
-Doubles = NDArray[np.float64]
 
 CELL = 5
 """Fewest faces of a group in an age band that may stand for that band."""

@@ -20,10 +20,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.arrays import Codes, Doubles, Mask
 from mien.errors import DataError
 from mien.estimate.calibrate import Calibration, expectation, intervals
 from mien.learn.audits.fairness.equal_ages import CELL, AgeMix
-from mien.learn.audits.fairness.fairness_report import FIGURES, FairnessReport, Gap, Group, Partition
+from mien.learn.audits.fairness.fairness_report import FIGURES, FairnessGroup, FairnessReport, Gap, Partition
 from mien.learn.audits.groups import age_band, crossed, named, stated
 from mien.learn.data.manifest import Manifest
 from mien.learn.data.predictions import Predictions
@@ -31,9 +32,6 @@ from mien.learn.evaluation import metrics
 from mien.learn.evaluation.metrics import Interval, Metric
 
 Array = NDArray[Any]
-Mask = NDArray[np.bool_]
-Codes = NDArray[np.intp]
-Doubles = NDArray[np.float64]
 
 MIN_FACES = 30
 
@@ -186,13 +184,13 @@ class _Found:
     cell: _Cell
     figures: Mapping[tuple[str, bool], _Figure]
 
-    def group(self, name: str, level: float) -> Group:
+    def group(self, name: str, level: float) -> FairnessGroup:
         plain, equal = (
             {figure: self.figures[figure, at].interval(level) for figure in FIGURES if (figure, at) in self.figures}
             for at in (False, True)
         )
         cell = self.cell
-        return Group(name, cell.faces, cell.ages, cell.genders, plain, cell.effective, equal, cell.joined)
+        return FairnessGroup(name, cell.faces, cell.ages, cell.genders, plain, cell.effective, equal, cell.joined)
 
 
 def _resampled(

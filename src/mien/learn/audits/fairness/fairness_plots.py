@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mien.learn.audits.fairness.fairness_report import FIGURES, TOO_FEW, FairnessReport, Group, Partition
+from mien.learn.audits.fairness.fairness_report import FIGURES, TOO_FEW, FairnessGroup, FairnessReport, Partition
 from mien.learn.evaluation.metrics import Interval
 
 INK, FAINT, GRID = "#222222", "#7b7b77", "#e6e4de"
@@ -23,7 +23,7 @@ class _Line:
 
     title: str
     partition: Partition | None = None
-    group: Group | None = None
+    group: FairnessGroup | None = None
 
 
 def plot(report: FairnessReport, names: Sequence[str] | None = None) -> Figure:

@@ -8,12 +8,13 @@ from typing import Any
 
 from mien.learn.evaluation.evaluate import markdown
 from mien.learn.evaluation.metrics import Interval
+from mien.learn.evaluation.records import as_record
 
 TOO_FEW = "too few faces"
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class FairnessFigure:
     """How a figure is called, what it means, how it is written, and how bad a value of it is.
 
     Attributes:
@@ -47,7 +48,7 @@ class Words:
         return "-" if interval is None else f"{self.value(interval.value)} {self.ends(interval)}"
 
     @property
-    def as_gap(self) -> Words:
+    def as_gap(self) -> FairnessFigure:
         """The same for differences: without a sign, and points for shares."""
         unit = "points" if self.unit == "%" else self.unit
         return replace(self, style=self.style.replace("+", ""), unit=unit)
@@ -61,23 +62,25 @@ def _more(value: float) -> float:
     return -value
 
 
-FIGURES: dict[str, Words] = {
-    "mae": Words("MAE", "mean absolute error of the age", "less is better", "{:.2f}", 1, "years", _less),
-    "bias": Words(
+FIGURES: dict[str, FairnessFigure] = {
+    "mae": FairnessFigure("MAE", "mean absolute error of the age", "less is better", "{:.2f}", 1, "years", _less),
+    "bias": FairnessFigure(
         "bias", "mean signed error of the age; above 0 is taken for older", "0 is best", "{:+.2f}", 1, "years", abs
     ),
-    "cs5": Words("CS@5", "ages missed by at most five years", "more is better", "{:.1f}", 100, "%", _more),
-    "accuracy": Words("gender right", "genders named as labelled", "more is better", "{:.1f}", 100, "%", _more),
-    "coverage": Words(
+    "cs5": FairnessFigure("CS@5", "ages missed by at most five years", "more is better", "{:.1f}", 100, "%", _more),
+    "accuracy": FairnessFigure(
+        "gender right", "genders named as labelled", "more is better", "{:.1f}", 100, "%", _more
+    ),
+    "coverage": FairnessFigure(
         "coverage", "true ages inside their interval", "neither more nor less than stated", "{:.1f}", 100, "%", _more
     ),
-    "width": Words("width", "mean width of that interval", "less is better", "{:.1f}", 1, "years", _less),
+    "width": FairnessFigure("width", "mean width of that interval", "less is better", "{:.1f}", 1, "years", _less),
 }
 """What is measured of each group, in order."""
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class FairnessGroup:
     """Figures of some faces.
 
     Attributes:
@@ -113,9 +116,9 @@ class Group:
             "ages": self.ages,
             "genders": self.genders,
             "too_few": self.too_few,
-            "figures": {name: figure.to_dict() for name, figure in self.figures.items()},
+            "figures": as_record(self.figures),
             "effective_faces": round(self.effective, 1),
-            "at_equal_ages": {name: figure.to_dict() for name, figure in self.at_equal_ages.items()},
+            "at_equal_ages": as_record(self.at_equal_ages),
             "joined_bands": list(self.joined),
         }
 
@@ -175,7 +178,7 @@ class Partition:
         unknown: faces that belong to no group, because the data do not say.
     """
 
-    groups: tuple[Group, ...]
+    groups: tuple[FairnessGroup, ...]
     gaps: Mapping[str, Gap]
     gaps_at_equal_ages: Mapping[str, Gap]
     unknown: int
@@ -184,8 +187,8 @@ class Partition:
         """Native types for JSON."""
         return {
             "groups": {group.name: group.to_dict() for group in self.groups},
-            "gaps": {name: gap.to_dict() for name, gap in self.gaps.items()},
-            "gaps_at_equal_ages": {name: gap.to_dict() for name, gap in self.gaps_at_equal_ages.items()},
+            "gaps": as_record(self.gaps),
+            "gaps_at_equal_ages": as_record(self.gaps_at_equal_ages),
             "unknown": self.unknown,
         }
 
@@ -205,7 +208,7 @@ class FairnessReport:
     model: str
     counts: Mapping[str, int]
     settings: Mapping[str, Any]
-    whole: Group
+    whole: FairnessGroup
     partitions: Mapping[str, Partition]
 
     def to_dict(self) -> dict[str, Any]:
@@ -215,7 +218,7 @@ class FairnessReport:
             "counts": dict(self.counts),
             "settings": dict(self.settings),
             "all": self.whole.to_dict(),
-            "partitions": {name: partition.to_dict() for name, partition in self.partitions.items()},
+            "partitions": as_record(self.partitions),
         }
 
     def to_markdown(self) -> str:

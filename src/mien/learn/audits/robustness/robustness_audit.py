@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.arrays import Doubles, Pixels
 from mien.errors import DataError, PhotoError
 from mien.estimate.calibrate import AGES, expectation
 from mien.estimate.estimator import Estimates
@@ -29,11 +30,10 @@ from mien.faces.align import resize_chip
 from mien.learn.audits.robustness.robustness_report import Change, Figures, RobustnessReport, Shift
 from mien.learn.data.corruptions import CORRUPTIONS, SEVERITIES, chosen, corrupt
 from mien.learn.data.manifest import Manifest
-from mien.learn.data.predictions import ChipEstimator, Pixels, each_picture
+from mien.learn.data.predictions import ChipEstimator, each_picture
 from mien.learn.evaluation import metrics
 from mien.learn.evaluation.evaluate import BANDS
 
-Doubles = NDArray[np.float64]
 Prepare = Callable[[str, Pixels], Pixels]
 
 FACES = 1000
@@ -104,34 +104,11 @@ def measure(
     """
     wanted = chosen(names)
     faces = manifest.present()
-    contract = estimator.contract
-
-    def answers(file: str, chips: Sequence[Pixels]) -> Estimates:
-        return estimator(np.stack([resize_chip(prepare(file, chip), contract) for chip in chips]))
-
-    def spoil(name: str) -> Callable[[str, Pixels], Estimates]:
-        def work(file: str, pixels: Pixels) -> Estimates:
-            chance = [seed, zlib.crc32(name.encode()), zlib.crc32(os.fsencode(file))]
-            bad = [corrupt(pixels, name, severity, np.random.default_rng(chance)) for severity in SEVERITIES]
-            return answers(file, bad)
-
-        return work
-
-    def run(work: Callable[[str, Pixels], Estimates], copies: int) -> list[_Errors]:
-        files, found = [], []
-        for file, answer in each_picture(faces, work, threads):
-            if not isinstance(answer, PhotoError):
-                files.append(file)
-                found.append(answer)
-            progress(copies)
-        pmf = np.array([answer.pmf for answer in found]).reshape(len(files), copies, AGES)
-        female = np.array([answer.female for answer in found]).reshape(len(files), copies)
-        return [_errors(np.array(files, dtype=np.str_), pmf[:, at], female[:, at], faces) for at in range(copies)]
-
-    (clean,) = run(lambda file, pixels: answers(file, [pixels]), 1)
+    looks = _Looks(estimator, faces, prepare, threads, seed, progress)
+    (clean,) = looks.errors(lambda file, pixels: [pixels], 1)
     if not len(clean.files) or (np.isnan(clean.age).all() and np.isnan(clean.wrong).all()):
         raise DataError(f"none of the {len(manifest)} pictures can be measured: no readable picture has a label")
-    cells = {name: run(spoil(name), len(SEVERITIES)) for name in wanted}
+    cells = {name: looks.errors(looks.spoilt(name), len(SEVERITIES)) for name in wanted}
     settings = {"corruptions": wanted, "seed": seed, "resamples": resamples, "level": level}
     return RobustnessReport(
         model,
@@ -143,6 +120,46 @@ def measure(
         _changes(clean, cells, faces, resamples, level),
         _children(clean, cells),
     )
+
+
+@dataclass(frozen=True)
+class _Looks:
+    """A model's answers for every face, whatever was done to its chip before."""
+
+    estimator: ChipEstimator
+    faces: Manifest
+    prepare: Prepare
+    threads: int
+    seed: int
+    progress: Callable[[int], None]
+
+    def errors(self, copies_of: Callable[[str, Pixels], Sequence[Pixels]], copies: int) -> list[_Errors]:
+        """The errors on each of so many copies of the faces."""
+        contract = self.estimator.contract
+
+        def answer(file: str, pixels: Pixels) -> Estimates:
+            shown = [resize_chip(self.prepare(file, chip), contract) for chip in copies_of(file, pixels)]
+            return self.estimator(np.stack(shown))
+
+        files, found = [], []
+        for file, answers in each_picture(self.faces, answer, self.threads):
+            if not isinstance(answers, PhotoError):
+                files.append(file)
+                found.append(answers)
+            self.progress(copies)
+        names = np.array(files, dtype=np.str_)
+        pmf = np.array([answers.pmf for answers in found]).reshape(len(files), copies, AGES)
+        female = np.array([answers.female for answers in found]).reshape(len(files), copies)
+        return [_errors(names, pmf[:, at], female[:, at], self.faces) for at in range(copies)]
+
+    def spoilt(self, name: str) -> Callable[[str, Pixels], list[Pixels]]:
+        """A corruption at every severity; the chance in it is the same for a face whatever the other faces."""
+
+        def copies(file: str, pixels: Pixels) -> list[Pixels]:
+            chance = [self.seed, zlib.crc32(name.encode()), zlib.crc32(os.fsencode(file))]
+            return [corrupt(pixels, name, severity, np.random.default_rng(chance)) for severity in SEVERITIES]
+
+        return copies
 
 
 def chips(n: int, names: Sequence[str] | None = None) -> int:

@@ -8,17 +8,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
+from mien.arrays import Doubles, Pixels
 from mien.errors import DataError
 from mien.learn.audits.robustness.robustness_report import RobustnessReport
 from mien.learn.data.corruptions import CORRUPTIONS, SEVERITIES, chosen, corrupt
-from mien.learn.data.predictions import Pixels
 
 COSTS = LinearSegmentedColormap.from_list("costs", ["#f7f7f4", "#f6cf9e", "#e08650", "#b43c2f", "#6d1530"])
 INK, FAINT = "#222222", "#8a8a86"
-
-Doubles = NDArray[np.float64]
 
 
 def heat_map(report: RobustnessReport) -> Figure:

@@ -12,6 +12,7 @@ from mien.errors import DataError
 from mien.learn.data.corruptions import CORRUPTIONS
 from mien.learn.evaluation.evaluate import markdown
 from mien.learn.evaluation.metrics import Interval
+from mien.learn.evaluation.records import as_record
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +42,8 @@ class Change:
     def to_dict(self) -> dict[str, Any]:
         """Native types for JSON."""
         return {
-            "relative_mae": self.mae and self.mae.to_dict(),
-            "gender_drop": self.drop and self.drop.to_dict(),
+            "relative_mae": as_record(self.mae),
+            "gender_drop": as_record(self.drop),
         }
 
 
@@ -102,7 +103,7 @@ class RobustnessReport:
                     "family": CORRUPTIONS[name].family,
                     "unit": CORRUPTIONS[name].unit,
                     "levels": list(CORRUPTIONS[name].levels),
-                    "severities": [figures.to_dict() for figures in cells],
+                    "severities": as_record(cells),
                     **self.changes[name].to_dict(),
                     **({"children": self.children[name].to_dict()} if name in self.children else {}),
                 }

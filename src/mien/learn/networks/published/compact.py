@@ -27,8 +27,8 @@ from torch import Tensor, nn
 
 from mien.learn.networks.answer_kinds import CLASSES, AgeKind, GenderKind, Output
 from mien.learn.networks.published.layers import (
-    Pixels,
     Scale,
+    ScaledPixels,
     Start,
     conv_pools,
     pooled_side,
@@ -70,7 +70,7 @@ class CompactCNN(nn.Module):
         super().__init__()
         widths, hidden = positive("widths", widths, 4), positive("hidden", hidden, 2)
         side = pooled_side(size, len(widths), padding=1)
-        self.pixels = Pixels(pixels)
+        self.pixels = ScaledPixels(pixels)
         self.blocks = conv_pools(widths, padding=1)
         layers: list[nn.Module] = [nn.Flatten()]
         for before, after in itertools.pairwise((widths[-1] * side**2, *hidden)):

@@ -22,8 +22,8 @@ from torch import Tensor, nn
 
 from mien.learn.networks.answer_kinds import AgeKind, GenderKind, Output
 from mien.learn.networks.published.layers import (
-    Pixels,
     Scale,
+    ScaledPixels,
     Start,
     conv_pools,
     pooled_side,
@@ -53,7 +53,7 @@ class _GenderCNN(nn.Module):
         self, blocks: nn.ModuleList, features: int, *, hidden: int, dropout: float, pixels: Scale, start: Start
     ) -> None:
         super().__init__()
-        self.pixels, self.blocks = Pixels(pixels), blocks
+        self.pixels, self.blocks = ScaledPixels(pixels), blocks
         layers: list[nn.Module] = [nn.Flatten()]
         if hidden != 0:
             (hidden,) = positive("hidden", [hidden])

@@ -20,6 +20,7 @@ from mien.estimate.calibrate import AGES
 from mien.learn.networks.answer_kinds import AgeKind, GenderKind, Output
 from mien.learn.networks.published.efficientnet import SCALES, EfficientNetLite, imagenet_weights
 from mien.learn.networks.published.huggingface import PREFIX, HubBackbone
+from mien.learn.networks.published.layers import start_answer
 
 Rnn = Literal["lstm", "gru", "none"]
 Summary = Literal["last", "mean"]
@@ -77,16 +78,7 @@ class HybridNet(nn.Module):
             MissingExtra: the pretrained weights, or what loads them, are not installed.
         """
         super().__init__()
-        for name, value, choices in (
-            ("rnn", rnn, ("lstm", "gru", "none")),
-            ("summary", summary, ("last", "mean")),
-            ("scaling", scaling, ("unit", "standardised")),
-            ("age", age, ("years", "distribution")),
-        ):
-            if value not in choices:
-                raise ValueError(f"{name} is {value!r}, not one of {', '.join(choices)}")
-        if size < 32:
-            raise ValueError(f"the chips are {size} px wide: the map has no cell below 32")
+        _check(size, rnn=rnn, summary=summary, scaling=scaling, age=age)
         keep = pretrained if freeze_norm is None else freeze_norm
         self.backbone = _backbone(backbone, pretrained, keep, drop_path)
         unit, channels = scaling == "unit", self.backbone.channels_out
@@ -105,8 +97,7 @@ class HybridNet(nn.Module):
         self.age = nn.Linear(self.reader.features_out, 1 if age == "years" else AGES)
         self.gender = nn.Linear(self.reader.features_out, 2)
         for head in (self.age, self.gender):
-            nn.init.normal_(head.weight, std=0.01)
-            nn.init.zeros_(head.bias)
+            start_answer(head)
 
     def forward(self, chips: Tensor) -> Output:
         """Map RGB uint8 chips [N, S, S, 3] to ages (years [N] or logits [N, 117]) and logits of both genders [N, 2]."""
@@ -177,6 +168,22 @@ class SequenceReader(nn.Module):
                 nn.init.zeros_(weight)
                 if isinstance(self.rnn, nn.LSTM) and name.startswith("bias_ih"):
                     nn.init.ones_(weight.data[hidden : 2 * hidden])  # gates: input, forget, cell, output
+
+
+_CHOICES = {
+    "rnn": ("lstm", "gru", "none"),
+    "summary": ("last", "mean"),
+    "scaling": ("unit", "standardised"),
+    "age": ("years", "distribution"),
+}
+
+
+def _check(size: int, **options: str) -> None:
+    for name, value in options.items():
+        if value not in _CHOICES[name]:
+            raise ValueError(f"{name} is {value!r}, not one of {', '.join(_CHOICES[name])}")
+    if size < 32:
+        raise ValueError(f"the chips are {size} px wide: the map has no cell below 32")
 
 
 def _backbone(name: str, pretrained: bool, freeze_norm: bool, drop_path: float) -> EfficientNetLite | HubBackbone:

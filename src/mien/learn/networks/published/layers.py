@@ -18,7 +18,7 @@ MEAN_AGE, AGE_SPREAD = 33.0, 20.0
 """Mean and standard deviation of the ages of UTKFace's train fold, years."""
 
 
-class Pixels(nn.Module):
+class ScaledPixels(nn.Module):
     """RGB uint8 chips [N, S, S, 3] to float [N, 3, S, S], from 0 to 1 ("unit") or from -1 to 1 ("centred")."""
 
     def __init__(self, scale: Scale) -> None:

@@ -30,8 +30,8 @@ from mien.learn.networks.answer_kinds import AgeKind, GenderKind, Output
 from mien.learn.networks.published.layers import (
     AGE_SPREAD,
     MEAN_AGE,
-    Pixels,
     Scale,
+    ScaledPixels,
     Start,
     Years,
     conv_pools,
@@ -84,7 +84,7 @@ class CombinedCNN(nn.Module):
         widths = positive("widths", widths)
         side = pooled_side(size, len(widths), padding=0)
         self.rectified = one_of("age_output", age_output, AgeOutput) == "relu"
-        self.pixels = Pixels(pixels)
+        self.pixels = ScaledPixels(pixels)
         self.blocks = conv_pools(widths, padding=0)
         features = widths[-1] * side**2
         self.age_branch = _dense(features, hidden, dropout)
@@ -153,7 +153,7 @@ class SeparateCNN(nn.Module):
         widths = positive("widths", widths)
         side = pooled_side(size, len(widths), padding=0)
         self.rectified = aged and one_of("age_output", age_output, AgeOutput) == "relu"
-        self.pixels = Pixels(pixels)
+        self.pixels = ScaledPixels(pixels)
         self.blocks = conv_pools(widths, padding=0)
         self.dense = _dense(widths[-1] * side**2, hidden, dropout)
         self.answer = Years(hidden, age_start, age_spread) if aged else nn.Linear(hidden, 1)

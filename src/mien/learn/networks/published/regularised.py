@@ -28,12 +28,12 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from mien.learn.networks.answer_kinds import AgeKind, GenderKind, Output
-from mien.learn.networks.published.answers import Answers, Task
+from mien.learn.networks.published.answer_heads import AnswerHeads, Task
 from mien.learn.networks.published.layers import (
     AGE_SPREAD,
     MEAN_AGE,
-    Pixels,
     Scale,
+    ScaledPixels,
     Start,
     pooled_side,
     positive,
@@ -84,13 +84,13 @@ class RegularisedCNN(nn.Module):
         if len(dropout) != len(hidden) or len(spatial_dropout) > len(widths):
             raise ValueError("dropout has a number for each of hidden, spatial_dropout at most one for each of widths")
         side = pooled_side(size, len(widths), padding=1)
-        self.pixels = Pixels(pixels)
+        self.pixels = ScaledPixels(pixels)
         drops = (0.0,) * (len(widths) - len(spatial_dropout)) + tuple(spatial_dropout)
         pairs = itertools.pairwise((3, *widths))
         self.blocks = nn.ModuleList(_block(a, b, drop) for (a, b), drop in zip(pairs, drops, strict=True))
         pairs = itertools.pairwise((widths[-1] * side**2, *hidden))
         self.dense = nn.Sequential(*(_dense(a, b, drop) for (a, b), drop in zip(pairs, dropout, strict=True)))
-        self.answers = Answers(task, hidden[-1], age_start, age_spread)
+        self.answers = AnswerHeads(task, hidden[-1], age_start, age_spread)
         self.age_kind: AgeKind | None = self.answers.age_kind
         self.gender_kind: GenderKind | None = self.answers.gender_kind
         start_weights(self, start)

@@ -24,8 +24,8 @@ import itertools
 from torch import Tensor, nn
 
 from mien.learn.networks.answer_kinds import AgeKind, GenderKind, Output
-from mien.learn.networks.published.answers import Answers, Task
-from mien.learn.networks.published.layers import AGE_SPREAD, MEAN_AGE, Pixels, Scale, Start, share, start_weights
+from mien.learn.networks.published.answer_heads import AnswerHeads, Task
+from mien.learn.networks.published.layers import AGE_SPREAD, MEAN_AGE, Scale, ScaledPixels, Start, share, start_weights
 
 GROUPS = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
 """Filters and convolutions of each group."""
@@ -71,7 +71,7 @@ class VGG16(nn.Module):
         if side < 1:
             raise ValueError(f"chips of {size} px are too small for five poolings: take a model.size of at least 32")
         hidden = round(DENSE * width)
-        self.pixels = Pixels(pixels)
+        self.pixels = ScaledPixels(pixels)
         filters = [round(channels * width) for channels, _ in GROUPS]
         self.groups = nn.ModuleList(
             _group(before, after, count, batch_norm=batch_norm)
@@ -81,7 +81,7 @@ class VGG16(nn.Module):
         for before, after in ((filters[-1] * side**2, hidden), (hidden, hidden)):
             layers += [nn.Linear(before, after), nn.ReLU(inplace=True), nn.Dropout(share("dropout", dropout))]
         self.dense = nn.Sequential(*layers)
-        self.answers = Answers(task, hidden, age_start, age_spread)
+        self.answers = AnswerHeads(task, hidden, age_start, age_spread)
         self.age_kind: AgeKind | None = self.answers.age_kind
         self.gender_kind: GenderKind | None = self.answers.gender_kind
         start_weights(self, start)
