@@ -31,7 +31,7 @@ LONGEST = (
     "learn/networks/published/test_systems.py",
     "batch/test_cluster.py",
     "learn/training/test_loop.py",
-    "learn/export/test_bundle.py",
+    "learn/exporting/test_bundle.py",
     "batch/test_batch.py",
     "count/test_command.py",
     "learn/networks/published/test_hybrid.py",

@@ -279,7 +279,7 @@ def test_faults_of_learning_are_a_sentence_and_a_code(arguments: list[str], code
     [
         (["train", "mien-m"], "mien.learn.training.loop", "torch"),
         (["train", "mien-m"], "mien.learn.recipe", "yaml"),
-        (["export", "x", "--output", "y"], "mien.learn.export.bundle", "onnx"),
+        (["export", "x", "--output", "y"], "mien.learn.exporting.bundle", "onnx"),
     ],
 )
 def test_the_missing_extra_is_named(

@@ -54,7 +54,8 @@ def test_parts_and_averaged_runs_are_found_behind_a_run_once_each(tmp_path: Path
     pair, mean = RunFolder(tmp_path / "pair"), RunFolder(tmp_path / "mean")
     pair.name_parts({"age": tmp_path / "a", "gender": tmp_path / "b"})
     mean.name_averaged([tmp_path / "pair", tmp_path / "a"])
-    assert pair.parts == [tmp_path / "a", tmp_path / "b"] == pair.trained_parts()
+    assert pair.parts == {"age": tmp_path / "a", "gender": tmp_path / "b"}
+    assert pair.trained_parts() == [tmp_path / "a", tmp_path / "b"]
     assert mean.before == mean.averaged == [tmp_path / "pair", tmp_path / "a"]
     assert [run.name for run in mean.lineage()] == ["a", "b", "pair", "mean"]
 

@@ -84,6 +84,14 @@ Birth = Annotated[int, typer.Option(help="Frames in a row that must show a face 
 Model = Annotated[str, typer.Argument(help="Name of a model or its folder.")]
 ModelOrRun = Annotated[str, typer.Argument(help="Name of a model, its folder, or the folder of a run.")]
 Data = Annotated[Path, typer.Option(help="Labelled chips: a folder or a CSV table.")]
+DataRoot = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        help="Folder that holds data/ and pretrained/: what $MIEN_DATA stands for in recipes.",
+        show_default="the environment's MIEN_DATA",
+    ),
+]
 Folds = Annotated[Path | None, typer.Option(help="CSV table of folds, and of labels if it has them.")]
 Fold = Annotated[
     str | None,

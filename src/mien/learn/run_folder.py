@@ -74,6 +74,11 @@ class RunFolder:
         return self.path / "curves.csv"
 
     @property
+    def lineage_file(self) -> Path:
+        """How it came about, kept since the folders before it may go; see `mien.learn.training.ancestry`."""
+        return self.path / "lineage.json"
+
+    @property
     def curves_picture(self) -> Path:
         """The same drawn."""
         return self.path / "curves.png"
@@ -142,12 +147,11 @@ class RunFolder:
             writer.writerows({key: round(value, 5) for key, value in epoch.items()} for epoch in epochs)
 
     @property
-    def parts(self) -> list[Path]:
-        """The runs that were combined to this one; none for other runs."""
+    def parts(self) -> dict[str, Path]:
+        """The runs that were combined to this one, by their roles; none for other runs."""
         file = self.path / _PARTS
-        return (
-            [Path(folder) for folder in json.loads(file.read_text(encoding="utf-8")).values()] if file.is_file() else []
-        )
+        runs = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+        return {role: Path(run) for role, run in runs.items()}
 
     def name_parts(self, runs: Mapping[str, Path]) -> None:
         """Write down which runs were combined, by their roles."""
@@ -156,7 +160,7 @@ class RunFolder:
 
     @property
     def averaged(self) -> list[Path]:
-        """The runs whose weights were averaged to this one's; none for other runs."""
+        """The runs whose weights were averaged to this one's, as often as they count; none for other runs."""
         file = self.path / _AVERAGED
         lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
         return [Path(line) for line in lines if line]
@@ -168,14 +172,19 @@ class RunFolder:
     @property
     def before(self) -> list[Path]:
         """The folders of runs that this one names, one step back."""
-        if (self.path / _PARTS).is_file() or (self.path / _AVERAGED).is_file():
-            return self.parts or self.averaged
+        if made_of := [*self.parts.values(), *self.averaged]:
+            return made_of
         model = self.recipe_as_written().get("model")
         init = model.get("init") if isinstance(model, dict) else None
         if not init:
             return []
         start = weights_file(Path(init)).parent
         return [start] if RunFolder(start).recipe_file.is_file() and start.resolve() != self.path.resolve() else []
+
+    @property
+    def epochs(self) -> int:
+        """How many are finished."""
+        return max((int(row["epoch"]) for row in self.read_curves()), default=0)
 
     def lineage(self) -> list[Path]:
         """The runs that it rests on and itself, each once, in the order they can be trained in."""
@@ -185,9 +194,8 @@ class RunFolder:
 
     def trained_parts(self) -> list[Path]:
         """The trained runs that a combined run is made of; itself if it was trained as one."""
-        if not (self.path / _PARTS).is_file():
-            return [self.path]
-        return [run for part in self.parts for run in RunFolder(part).trained_parts()]
+        parts = self.parts.values()
+        return [run for part in parts for run in RunFolder(part).trained_parts()] if parts else [self.path]
 
 
 NEEDED = ("recipe.yaml", "model.safetensors")

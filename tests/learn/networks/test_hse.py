@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mien.errors import DataError
 from mien.estimate import bundle
-from mien.learn.export.bundle import licence_text
+from mien.learn.exporting.bundle import licence_text
 from mien.learn.networks.answer_kinds import Deployed
 from mien.learn.networks.build import build
 from mien.learn.networks.hse import CLASSES, HIDDEN, HSENet, hse_mobilenet

@@ -9,12 +9,11 @@ from typing import Annotated
 
 import typer
 
-from mien.cli.options import OutputFile, TableOrJson
+from mien.cli.options import DataRoot, OutputFile, TableOrJson
 from mien.cli.output import write
 from mien.errors import MissingExtra, UsageError
 
-DATA = Path("data/utkface/images")
-FOLDS = Path("data/utkface/splits.csv")
+UTKFACE = "data/utkface"
 FORMATS = ("json", "markdown", "html")
 SUFFIXES = {".json": "json", ".md": "markdown", ".html": "html", ".htm": "html"}
 PACKAGES = frozenset({"pyarrow", "pydantic", "yaml", "jinja2", "markupsafe"})
@@ -31,12 +30,13 @@ def compare(
     data: Annotated[
         Path | None,
         typer.Option(
-            help="The labelled pictures.", show_default=f"$MIEN_DATA/{DATA} if it is there, else the pictures' names"
+            help="The labelled pictures.", show_default=f"$MIEN_DATA/{UTKFACE} if it is there, else the pictures' names"
         ),
     ] = None,
     folds: Annotated[
-        Path | None, typer.Option(help="CSV table of folds.", show_default=f"$MIEN_DATA/{FOLDS} with the default data")
+        Path | None, typer.Option(help="CSV table of folds.", show_default="its splits.csv with the default data")
     ] = None,
+    data_root: DataRoot = None,
 ) -> None:
     """Compare runs with the papers and with each other on the faces that all of them answered."""
     chosen = form or ("markdown" if output is None else SUFFIXES.get(output.suffix, ""))
@@ -45,22 +45,15 @@ def compare(
     if chosen not in FORMATS:
         raise UsageError.unknown("format", chosen, FORMATS)
     try:
-        from mien.learn.comparison.compare import compare as measure
+        from mien import learn
         from mien.learn.comparison.markdown import to_markdown
         from mien.learn.comparison.page import to_html
-        from mien.learn.comparison.picture_labels import read_labels
-        from mien.learn.comparison.scored_runs import read_run
-        from mien.learn.recipe.data_root import data_root
         from mien.sinks.records import encode
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in PACKAGES:
             raise
         raise MissingExtra.named("comparing", "train") from error
-    found = [read_run(folder) for folder in runs]
-    if data is None and (root := data_root()) is not None and (root / DATA).is_dir():
-        data, folds = root / DATA, folds or root / FOLDS
-    files = sorted({file for run in found for file in run.predictions.files.tolist()})
-    comparison = measure(found, read_labels(files, data, folds))
+    comparison = learn.compare(runs, data, folds=folds, data_root=data_root)
     if chosen == "json":
         text = encode(comparison.to_dict()).decode()
     else:

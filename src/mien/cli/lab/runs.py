@@ -4,24 +4,15 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from mien.cli.extras import needs_extra
-from mien.cli.labelled import read_faces
-from mien.cli.options import Data, Folds, RunOutput, Threads, TrainFold
-from mien.errors import DataError, PhotoError, UsageError
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from mien.learn.data.manifest import Manifest
-
-
-def _tell(line: str) -> None:
-    typer.echo(line, err=True)
+from mien.cli.labelled import read_faces, tell
+from mien.cli.options import Data, DataRoot, Folds, RunOutput, Threads, TrainFold
+from mien.cli.output import check_folders
+from mien.errors import UsageError
 
 
 def score(
@@ -44,8 +35,8 @@ def score(
         if time_only:
             typer.echo(f"{run}: {retime(run):.2f} ms")
             continue
-        _tell(f"{run}:")
-        score_run(run, fold=fold, threads=threads, report=_tell)
+        tell(f"{run}:")
+        score_run(run, fold=fold, threads=threads, report=tell)
         typer.echo(str(RunFolder(run).record(fold)))
 
 
@@ -90,7 +81,7 @@ def split(
     parts = cut_folds(read_faces(data, folds, None), shares, fold=fold, seed=seed)
     write(parts, output)
     for name in shares:
-        _tell(f"{name}: {int((parts.fold == name).sum())} faces")
+        tell(f"{name}: {int((parts.fold == name).sum())} faces")
     typer.echo(str(output))
 
 
@@ -118,35 +109,28 @@ def crossfit(
     parts: Annotated[int, typer.Option(min=2, help="Parts the faces are cut in, twins together.")] = 5,
     seeds: Annotated[int, typer.Option(min=1, help="Heads a part, averaged.")] = 3,
     threads: Threads = 0,
+    data_root: DataRoot = None,
 ) -> None:
     """Answer for training faces by heads on frozen features that did not see them: a teacher, or a check of labels."""
     with needs_extra("cross-fitting"):
         from mien.learn.comparison.score import summary
         from mien.learn.data.selection import each_once
-        from mien.learn.networks.build import build
-        from mien.learn.networks.heads import AgeGenderNet
-        from mien.learn.recipe import Model, load_recipe, located
-        from mien.learn.training import crossfit as fitting
-    from mien.learn.data.manifest import Manifest
-    from mien.runtime.cores import physical_cores
+        from mien.learn.recipe import load_recipe, located
+        from mien.learn.training.answering import cross_fitted
 
     if (data is None) == (recipe is None):
         raise UsageError("give the faces to answer for by --data or by --recipe, one of them")
-    if not output.parent.is_dir():
-        raise UsageError(f"there is no folder {output.parent} to save answers in")
-    net = build(Model(init=start, size=size), _tell)
-    assert isinstance(net, AgeGenderNet)
-    cores = threads or physical_cores()
-    sets: list[Manifest] = []
-    if recipe is not None:
-        sets.append(each_once(located(load_recipe(recipe)).data.train))
-    elif data is not None:
-        sets.append(read_faces(data, folds, fold or ("train" if folds else None)).present())
-    sets += [] if also is None else [read_faces(also, None, None).present()]
-    faces = [fitting.extract(net, manifest, size, threads=cores) for manifest in sets]
-    answers = fitting.crossfit(*faces, parts=parts, seeds=seeds, report=_tell)
+    check_folders(output)
+    if data is not None:
+        taught = read_faces(data, folds, fold or ("train" if folds else None)).present()
+    else:
+        taught = each_once(located(load_recipe(str(recipe)), data_root).data.train)
+    others = None if also is None else read_faces(also, None, None).present()
+    answers, faces = cross_fitted(
+        start, taught, others, size=size, parts=parts, seeds=seeds, threads=threads, report=tell
+    )
     answers.save(output)
-    _tell(summary(answers, Manifest.concatenate([part.manifest for part in faces])))
+    tell(summary(answers, faces))
     typer.echo(str(output))
 
 
@@ -168,45 +152,10 @@ def slim(
 ) -> None:
     """Make a small network of a large one, fitted layer by layer to real chips: where a small model starts."""
     with needs_extra("slimming"):
-        import torch
-        from safetensors.torch import save_file
+        from mien.learn.training.slimming import check_slim, slim_weights
 
-        from mien.learn.networks.build import build, build_empty
-        from mien.learn.networks.heads import AgeGenderNet
-        from mien.learn.networks.low_rank import to_low_rank as slim_network
-        from mien.learn.recipe import Model, load_recipe
-    from mien.runtime.cores import physical_cores
-
-    model = load_recipe(recipe).model
-    if model.network != "mobilenet-v1":
-        raise UsageError(f"recipe {recipe} is not for a network that mien slim makes, mobilenet-v1: name another one")
-    build_empty(model)  # options that it cannot have are told before any picture is read
-    if not output.parent.is_dir():
-        raise UsageError(f"there is no folder {output.parent} to save weights in")
-    wide = build(Model(init=start, size=model.size), _tell)
-    assert isinstance(wide, AgeGenderNet)
-    cores = threads or physical_cores()
-    torch.set_num_threads(cores)
-    chips = _chips(read_faces(data, folds, fold or ("train" if folds else None)), faces, model.size, cores)
-    shape = {name: model.options.get(name, ()) for name in ("front", "ranks")}
-    narrow = slim_network(wide.eval(), model.options.get("width", 1.0), torch.from_numpy(chips), **shape)
-    save_file(narrow.state_dict(), output)
-    _tell(f"fitted to {len(chips)} chips")
+    model = check_slim(recipe)
+    check_folders(output)
+    chips = read_faces(data, folds, fold or ("train" if folds else None))
+    tell(f"fitted to {slim_weights(start, model, chips, output, faces=faces, threads=threads, report=tell)} chips")
     typer.echo(str(output))
-
-
-def _chips(manifest: Manifest, faces: int, size: int, threads: int) -> NDArray[np.uint8]:
-    """Some chips of a manifest at random, [N, size, size, 3]."""
-    import numpy as np
-
-    from mien.faces.align import CropContract, resize_chip
-    from mien.learn.data.predictions import each_picture
-
-    contract = CropContract.utkface(size)
-    present = manifest.present()
-    some = present.take(np.random.default_rng(0).permutation(len(present))[:faces])
-    pictures = each_picture(some, lambda file, pixels: resize_chip(pixels, contract), threads)
-    read = [chip for _, chip in pictures if not isinstance(chip, PhotoError)]
-    if not read:
-        raise DataError("there is no chip to fit to: none of the pictures can be read")
-    return np.stack(read)

@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from mien.cli.extras import needs_extra
-from mien.cli.labelled import read_faces
+from mien.cli.labelled import bar, note
 from mien.cli.options import DetectorWeights, Fold, Folds, Model, OutputFile, Quiet, Threads
 from mien.cli.output import check_folders, write
 from mien.errors import UsageError
 
 if TYPE_CHECKING:
-    from mien.analyzer import Analyzer
-    from mien.estimate.bundle import Bundle
-    from mien.learn.data.manifest import Manifest
-    from mien.learn.data.predictions import Predictions
-    from mien.learn.evaluation.evaluate import Point
     from mien.learn.evaluation.home_and_abroad import Abroad
-    from mien.learn.evaluation.through_detector import ThroughReport
 
 POINTS: dict[str, Literal["expectation", "median"]] = {"mean": "expectation", "median": "median"}
 FORMATS = ("table", "markdown", "json", "html")
@@ -95,157 +87,51 @@ def evaluate(
     quiet: Quiet = False,
 ) -> None:
     """Measure a model on labelled chips or photographs, with bootstrap intervals."""
-    from mien.estimate import bundle
-    from mien.learn.data.predictions import Predictions
-    from mien.learn.evaluation.evaluate import evaluate as measure
-    from mien.learn.evaluation.paired import compare_paired as compared
+    from mien import learn
     from mien.sinks.records import encode
 
-    if point not in POINTS:
-        raise UsageError.unknown("point", point, POINTS)
     chosen = _form(form, output, several=collections is not None)
     single = {"data": data, "folds": folds, "fold": fold, "only": only, "photos": photos, "through": through}
     _check_what(single | {"against": against}, {"collection": collection, "choosing": choosing}, collections)
+    _check_how(point, detector, through, predictions)
+    how: dict[str, Any] = {
+        "detector": detector,
+        "weights": weights,
+        "min_face": min_face,
+        "mirror": mirror,
+        "point": POINTS[point],
+        "threads": threads,
+        "progress": bar(quiet),
+        "report": note,
+    }
+    if collections is not None:
+        with needs_extra("measuring collections"):
+            several = learn.evaluate_collections(
+                model, collections, names=collection or (), choosing=choosing, answers=predictions, **how
+            )
+            write(_page(several, collections) if chosen == "html" else _text(several, chosen), output)
+    if data is None:
+        return
+    found = learn.evaluate(model, **single, against=against, **how)
+    if chosen == "json":
+        record = found.to_dict()
+        record["settings"] |= {"data": str(data), "folds": folds and str(folds)}
+        write(encode(record).decode(), output)
+    else:
+        write(found.to_table(), output)
+    if predictions is not None:
+        found.answers.save(predictions)
+
+
+def _check_how(point: str, detector: str, through: str | None, predictions: Path | None) -> None:
+    """Words that mean nothing and places that are not there, before minutes of work rather than after them."""
+    if point not in POINTS:
+        raise UsageError.unknown("point", point, POINTS)
     if "whole" in (detector, through):
         option = "--detector" if detector == "whole" else "--through"
         raise UsageError(f"whole finds no faces in pictures: give another detector to {option}")
     if predictions is not None and not predictions.parent.is_dir():
         raise UsageError(f"there is no folder {predictions.parent} to save predictions in")
-    how = How(
-        bundle.read(bundle.find(model)),
-        detector=detector,
-        weights=weights,
-        min_face=min_face,
-        mirror=mirror,
-        threads=threads,
-        quiet=quiet,
-    )
-    if collections is not None:
-        with needs_extra("measuring collections"):
-            several = how.several(
-                collections, collection or (), choosing=choosing, point=POINTS[point], kept=predictions
-            )
-            write(_page(several, collections) if chosen == "html" else _text(several, chosen), output)
-    if data is None:
-        return
-    other = None if against is None else Predictions.load(against)
-    faces = read_faces(data, folds, fold, "test", only=only)
-    answers, comparison = (how.photographs(faces), None) if photos else how.chips(faces, through)
-    report = measure(answers, faces, point=POINTS[point], calibration=how.model.config.calibration)
-    differences = None if other is None else compared(other, answers, faces)
-    if chosen == "json":
-        record = report.to_dict()
-        record["settings"] |= {"data": str(data), "folds": folds and str(folds), "fold": faces.only_fold}
-        record["settings"] |= {"mirror": mirror, "detector": detector if photos else None}
-        record["missed_files"] = list(answers.missed)
-        record["through"] = comparison and comparison.to_dict()
-        record["against"] = differences and differences.to_dict()
-        text = encode(record).decode()
-    else:
-        text = "\n\n".join(part.to_table() for part in (report, comparison, differences) if part is not None)
-    write(text, output)
-    if predictions is not None:
-        answers.save(predictions)
-
-
-@dataclass(frozen=True)
-class How:
-    """A model, and how pictures come to it: options as those of `mien evaluate`."""
-
-    model: Bundle
-    detector: str = "mtcnn"
-    weights: Path | None = None
-    min_face: int = 30
-    mirror: bool = False
-    threads: int = 0
-    quiet: bool = False
-
-    def analyzer(self, kind: str) -> Analyzer:
-        """For "photos" behind the detector, for "chips" without one."""
-        from mien.analyzer import Analyzer, Options
-        from mien.learn.data.predictions import INTERVAL_LEVEL
-
-        options = Options(
-            detector="whole" if kind == "chips" else self.detector,
-            weights=self.weights,
-            min_face=self.min_face,
-            level=INTERVAL_LEVEL,
-            abstain=0.5,
-            mirror=self.mirror,
-            threads=self.threads,
-        )
-        return Analyzer(self.model.folder, options)
-
-    def photographs(self, faces: Manifest) -> Predictions:
-        """Answers for whole photographs."""
-        from mien.cli.progress import ProgressBar
-        from mien.learn.evaluation.photographs import predict_photographs
-
-        with ProgressBar(len(faces) - faces.missing, quiet=self.quiet) as bar:
-            return predict_photographs(self.analyzer("photos"), faces, progress=bar.advance)
-
-    def chips(self, faces: Manifest, through: str | None) -> tuple[Predictions, ThroughReport | None]:
-        """Answers for chips as they are, or padded and found again."""
-        from mien.cli.progress import ProgressBar
-        from mien.estimate.estimator import Estimator
-        from mien.faces import DetectorOptions, create
-        from mien.learn.data.predictions import predict
-        from mien.learn.evaluation.through_detector import predict_through
-        from mien.runtime.cores import physical_cores
-
-        cores = self.threads or physical_cores()
-        estimator = Estimator(self.model, threads=cores, mirror=self.mirror)
-        name = self.model.config.name
-        detector = None if through is None else create(through, DetectorOptions(weights=self.weights))
-        with ProgressBar(len(faces) - faces.missing, quiet=self.quiet) as bar:
-            if detector is None:
-                return predict(estimator, faces, model=name, threads=cores, progress=bar.advance), None
-            return predict_through(detector, estimator, faces, model=name, threads=cores, progress=bar.advance)
-
-    def several(
-        self,
-        file: Path,
-        names: Sequence[str] = (),
-        *,
-        choosing: bool = False,
-        point: Point = "expectation",
-        kept: Path | None = None,
-    ) -> Abroad:
-        """The figures of several collections.
-
-        Args:
-            file: that states them.
-            names: of those to measure; none for all.
-            choosing: measure the folds that may choose.
-            point: the estimate of an age that is measured.
-            kept: a folder for the answers.
-
-        Raises:
-            UsageError: the file does not fit, or names no such collection or fold.
-            DataError: a collection is not there, or none of its faces can be evaluated.
-        """
-        from mien.cli.progress import ProgressBar
-        from mien.learn.evaluation import collections_file, home_and_abroad
-
-        stated = collections_file.load_collections(file)
-        for name in names:
-            if name not in stated:
-                raise UsageError.unknown("collection", name, stated)
-        parts = collections_file.collection_parts({name: stated[name] for name in names or stated}, choosing=choosing)
-        for part in parts:
-            if part.faces.problems:
-                problems = part.faces.problems
-                typer.echo(f"mien: {part.name}: {len(problems)} problems in the data, first: {problems[0]}", err=True)
-
-        def keep(name: str, answers: Predictions, faces: Manifest) -> None:
-            if kept is not None:
-                kept.mkdir(exist_ok=True)
-                answers.save(kept / f"{re.sub(r'[^A-Za-z0-9]+', '-', name).lower()}.parquet")
-
-        kinds: set[str] = {part.collection.kind for part in parts}
-        analyzers = {kind: self.analyzer(kind) for kind in sorted(kinds)}
-        with ProgressBar(sum(len(part.faces) - part.faces.missing for part in parts), quiet=self.quiet) as bar:
-            return home_and_abroad.measure(analyzers, parts, point=point, progress=bar.advance, keep=keep)
 
 
 def _check_what(single: Mapping[str, object], several: Mapping[str, object], collections: Path | None) -> None:

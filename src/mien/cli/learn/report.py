@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import Annotated
 
 import typer
 
-from mien.cli.audit.answers import answers
 from mien.cli.extras import needs_extra
-from mien.cli.labelled import read_faces
+from mien.cli.labelled import bar, note
 from mien.cli.options import Data, Fold, Folds, Model, Predictions, Quiet, Threads
-from mien.cli.output import check_folders, write, writing
-from mien.errors import DataError, UsageError
-
-if TYPE_CHECKING:
-    from mien.estimate.bundle import Bundle
-    from mien.learn.audits.explanations.explanation_report import ExplanationReport
-    from mien.learn.audits.robustness.robustness_report import RobustnessReport
-    from mien.learn.audits.trust_page import Section
-    from mien.learn.data.manifest import Manifest
-    from mien.learn.evaluation.home_and_abroad import Abroad
+from mien.cli.output import check_folders, write
+from mien.errors import UsageError
 
 PARTS = ("accuracy", "calibration", "age-checks", "fairness", "robustness", "explanations", "speed")
 
@@ -78,104 +68,30 @@ def report(
     quiet: Quiet = False,
 ) -> None:
     """Write one self-contained page on how far a model can be trusted, for people who are no experts."""
-    with needs_extra("the report"):
-        from mien.learn.audits.all_audits import AllAudits, groups_to_tell, lacking
-        from mien.learn.audits.explanations.explanation_report import ExplanationReport
-        from mien.learn.audits.robustness.robustness_report import RobustnessReport
-    from mien.estimate import bundle
-    from mien.runtime.cores import physical_cores
-
-    wanted = part or list(PARTS)
-    _check(wanted, output, (robustness, explanations, collections), card, card_copy)
-    found = bundle.read(bundle.find(model))
-    found.calibration()  # what is lacking is told before minutes of work rather than after them
-    if part and "age-checks" in part:
-        found.age_checks()
-    people = read_faces(data, folds, fold, "test")
-    groups = groups_to_tell(by, people)
-    left_out = lacking(wanted, found, people, groups)
-    for name, reason in left_out.items():
-        typer.echo(f"mien: {name} is left out, since {reason}", err=True)
-    chosen = [name for name in PARTS if name in wanted and name not in left_out]
-    if not chosen:
-        raise DataError(f"nothing of the report can be made of {data}")
-    abroad = None if collections is None else _abroad(found, collections, threads, quiet)
-    spoilt = None if robustness is None else _load(robustness, RobustnessReport, found.config.name)
-    mapped = None if explanations is None else _load(explanations, ExplanationReport, found.config.name)
-    _, measured, _ = answers(model, data, folds, fold, faces=people, saved=predictions, threads=threads, quiet=quiet)
-    everything = AllAudits(found, measured, people, threads or physical_cores(), abroad=abroad)
-    other = _reference_fold(data, folds, people, reference_fold) if "calibration" in chosen else None
-    if other is not None:
-        everything.reference = answers(model, data, folds, other, threads=threads, quiet=quiet)[1:]
-    makers = {
-        "accuracy": everything.accuracy,
-        "calibration": everything.calibration,
-        "age-checks": everything.age_checks,
-        "fairness": lambda: everything.fairness(groups),
-        "robustness": lambda: everything.robustness(faces, spoilt),
-        "explanations": lambda: everything.explanations(explained, mapped),
-        "speed": everything.speed,
-    }
-    sections: list[Section] = []
-    for name in chosen:
-        if not quiet:
-            typer.echo(f"mien: {name}", err=True)
-        sections += makers[name]()
-        if name == chosen[0]:
-            sections += everything.home_and_abroad()
-    named = f"{data.name}, fold {people.only_fold}" if people.only_fold else data.name
-    write(everything.page(sections, named, left_out), output)
-    if card is not None:
-        with writing(found.folder):
-            typer.echo(str(everything.card(card, groups, card_copy)))
-
-
-def _check(
-    parts: Sequence[str], output: Path, files: Sequence[Path | None], card: str | None, card_copy: Path | None
-) -> None:
-    """Names and places that cannot be, before minutes of work rather than after them."""
-    for name in parts:
-        if name not in PARTS:
-            raise UsageError.unknown("part", name, PARTS)
-    for file in files:
-        if file is not None and not file.is_file():
-            raise UsageError(f"there is no file {file}")
     if card_copy is not None and card is None:
         raise UsageError("--card-copy needs --card")
+    with needs_extra("the report"):
+        from mien import learn
+        from mien.learn.audits.whole_audit import check_parts
+    check_parts(part or (), robustness, explanations, collections)
     check_folders(output, card_copy or output)
-
-
-def _reference_fold(data: Path, folds: Path | None, faces: Manifest, asked: str | None) -> str | None:
-    """The fold that intervals of constant width are learned from; None where the data have none for it."""
-    from mien.learn.data.readers import read
-
-    if asked is not None or folds is not None:
-        return asked or "val"
-    there, measured = set(read(data).fold.tolist()), set(faces.fold.tolist())
-    return "val" if "val" in there - measured else None
-
-
-def _abroad(model: Bundle, file: Path, threads: int, quiet: bool) -> Abroad:
-    """Figures of several collections, measured now or before."""
-    from mien.cli.learn.evaluate import How
-    from mien.learn.evaluation.home_and_abroad import saved
-
-    if file.suffix.lower() in {".yaml", ".yml"}:
-        return How(model, threads=threads, quiet=quiet).several(file)
-    return saved(file, model.config.name)
-
-
-Audit = TypeVar("Audit", "RobustnessReport", "ExplanationReport")
-
-
-def _load(file: Path, kind: type[Audit], model: str) -> Audit:
-    """A saved audit of this model."""
-    import json
-
-    try:
-        found = kind.from_dict(json.loads(file.read_text(encoding="utf-8")))
-    except (DataError, ValueError) as error:
-        raise DataError(f"{file} cannot be used: {error}") from error
-    if found.model != model:
-        raise DataError(f"{file} is an audit of {found.model!r}, not of {model!r}")
-    return found
+    saved = {"predictions": predictions, "robustness": robustness, "explanations": explanations}
+    found = learn.audit(
+        model,
+        data,
+        folds=folds,
+        fold=fold,
+        parts=part or (),
+        collections=collections,
+        by=by,
+        reference_fold=reference_fold,
+        faces=faces,
+        explained=explained,
+        saved={name: file for name, file in saved.items() if file is not None},
+        threads=threads,
+        progress=bar(quiet),
+        report=note,
+    )
+    write(found.page, output)
+    if card is not None:
+        typer.echo(str(found.write_card(card, card_copy)))

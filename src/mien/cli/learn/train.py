@@ -3,31 +3,30 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from mien.cli.closing import close_with
 from mien.cli.extras import needs_extra
-from mien.cli.labelled import read_faces
-from mien.cli.options import Folds, Model, Quiet, RunOutput, Threads
+from mien.cli.labelled import bar, note, tell
+from mien.cli.options import DataRoot, Folds, Model, Quiet, RunOutput, Threads
 from mien.cli.output import writing
-from mien.errors import DataError, UsageError
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from mien.learn.data.manifest import Manifest
-    from mien.learn.evaluation.held_out import LearnedCalibration
+from mien.errors import DataError
 
 
 def train(
-    recipe: Annotated[str, typer.Argument(help="Name of a recipe or a YAML file.")],
+    recipe: Annotated[
+        str,
+        typer.Argument(
+            help="Name of a recipe, or of a model made in steps (mien-m, mien-s); or a YAML file of either."
+        ),
+    ],
     settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting of the recipe.")
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a setting of the recipe, or of that of each step."),
     ] = None,
     init: Annotated[
         Path | None,
@@ -39,22 +38,42 @@ def train(
         ),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option(help="Folder of the run.", show_default="runs/ and the recipe's name")
+        Path | None,
+        typer.Option(
+            help="Folder of the run; of a model made in steps, of all its results.",
+            show_default="runs/ and the recipe's name; runs for steps",
+        ),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on after the last finished epoch.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on after the last finished epoch; steps always do.")
+    ] = False,
+    until: Annotated[
+        str | None, typer.Option(metavar="STEP", help="Of a model made in steps, the last one to do.")
+    ] = None,
+    data_root: DataRoot = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", "--steps", help="List the steps of a model, and which are done.")
+    ] = False,
 ) -> None:
-    """Train a model as a recipe says; progress goes to standard error."""
+    """Train a recipe, or do all steps of a model that takes several, e.g. mien-m; progress goes to standard error."""
     with needs_extra("training"):
-        from mien.learn.recipe import load_recipe
-        from mien.learn.training.loop import is_main, train
-    plan = load_recipe(recipe, settings or [])
-    if init is not None:
-        plan = plan.model_copy(update={"model": plan.model.model_copy(update={"init": init})})
-    weights = train(
-        plan, output or Path("runs") / plan.name, resume=resume, report=lambda line: typer.echo(line, err=True)
+        from mien import learn
+        from mien.learn.training.loop import is_main
+    if dry_run:
+        typer.echo("\n".join(learn.steps(recipe, output, settings=settings or ())))
+        return
+    made = learn.train(
+        recipe,
+        output,
+        settings=settings or (),
+        init=init,
+        resume=resume,
+        until=until,
+        data_root=data_root,
+        report=tell,
     )
     if is_main():
-        typer.echo(str(weights))
+        typer.echo(str(made))
     else:
         close_with("")
 
@@ -69,8 +88,8 @@ def average(
 ) -> None:
     """Average the weights of runs: part of an ensemble's accuracy at the cost of one network."""
     with needs_extra("averaging"):
-        from mien.learn.training.average import average_runs
-    typer.echo(str(average_runs(runs, output, size=size)))
+        from mien import learn
+    typer.echo(str(learn.average(runs, output, size=size)))
 
 
 def export(
@@ -83,10 +102,8 @@ def export(
 ) -> None:
     """Turn a training run into a model that [b]mien predict --model FOLDER[/b] can use."""
     with needs_extra("exporting"):
-        from mien.learn.export.bundle import DTYPES, export_run
-    if stored not in DTYPES:
-        raise UsageError.unknown("type", stored, DTYPES)
-    typer.echo(str(export_run(run, output, name, dtype=stored)))
+        from mien import learn
+    typer.echo(str(learn.export(run, output, name=name, stored=stored)))
 
 
 def calibrate(
@@ -135,94 +152,23 @@ def calibrate(
     quiet: Quiet = False,
 ) -> None:
     """Learn temperatures, interval masses and age checks from held-out chips and write them into the model's folder."""
-    from mien.cli.progress import ProgressBar
-    from mien.estimate import bundle
-    from mien.estimate.estimator import Estimator
-    from mien.learn.evaluation import age_check_thresholds, held_out
-    from mien.runtime.cores import physical_cores
+    from mien import learn
 
-    found = bundle.read(bundle.find(model))
-    cores = threads or physical_cores()
-    raw = Estimator(replace(found, config=replace(found.config, calibration=None)), threads=cores)
-    parts = _to_calibrate_on(data, folds, fold, collections)
-    pictures = sum(held_out.picture_count(faces, temperatures=temperatures) for faces in parts.values())
-    with ProgressBar(pictures, quiet=quiet) as bar:
-        learned = held_out.learn_calibration(
-            raw, list(parts.values()), temperatures=temperatures, threads=cores, progress=bar.advance
+    with needs_extra("collections") if collections is not None else nullcontext():
+        learned = learn.calibrate(
+            model,
+            data,
+            folds=folds,
+            fold=fold,
+            collections=collections,
+            cross_fitted=cross_fitted,
+            temperatures=temperatures,
+            age_checks=checking,
+            threads=threads,
+            progress=bar(quiet),
+            report=note,
         )
-    for name, share in zip(parts, learned.held, strict=True):
-        if share is not None and len(parts) > 1:
-            typer.echo(f"{name}: 90 % intervals hold {share:.1%}", err=True)
-    checks = None
-    if checking:
-        try:
-            pmf, ages, source = _checked_on(learned, cross_fitted, data, folds, collections)
-            checks = age_check_thresholds.fit_thresholds(pmf, ages, source=source)
-        except DataError as error:
-            typer.echo(
-                f"mien: no age checks: {error}. Give more faces, or the training faces by --cross-fitted (mien "
-                "crossfit); all else is learned and written, and check-age alone will not work with this model",
-                err=True,
-            )
-    with writing(found.folder):
-        bundle.write_config(found.folder, replace(found.config, calibration=learned.calibration))
-        if checks is not None:
-            bundle.write_age_checks(found.folder, checks)
-        elif not checking:
-            (found.folder / bundle.AGE_CHECKS).unlink(missing_ok=True)  # of an earlier calibration
     typer.echo(json.dumps(learned.calibration.to_dict()))
-
-
-def _to_calibrate_on(
-    data: Path | None, folds: Path | None, fold: str | None, collections: Path | None
-) -> dict[str, Manifest]:
-    """The faces of each collection, by name."""
-    if (data is None) == (collections is None):
-        raise UsageError("give the faces to learn from by --data or by --collections, one of them")
-    if data is not None:
-        return {"": read_faces(data, folds, fold, "val")}
-    from mien.learn.evaluation.collections_file import collection_parts, load_collections
-
-    assert collections is not None
-    chosen = [
-        part
-        for part in collection_parts(load_collections(collections), choosing=True)
-        if part.collection.kind == "chips"
-    ]
-    if not chosen:
-        raise UsageError(f"no collection of chips in {collections} has folds that may choose")
-    return {part.name: part.faces for part in chosen}
-
-
-def _checked_on(
-    learned: LearnedCalibration,
-    cross_fitted: Path | None,
-    data: Path | None,
-    folds: Path | None,
-    collections: Path | None,
-) -> tuple[NDArray[np.float32], NDArray[np.float32], str]:
-    """Calibrated age distributions, ages, and in words what they are: what age checks are learned from."""
-    from mien.learn.data.predictions import Predictions
-    from mien.learn.data.readers import read
-    from mien.learn.evaluation import held_out
-    from mien.learn.evaluation.calibration_fit import fit_calibration
-    from mien.learn.evaluation.collections_file import load_collections
-
-    if cross_fitted is None:
-        faces, calibration, source = learned.answered, learned.calibration, "held-out faces"
-    else:
-        pictures = [(data, folds)] if data is not None else []
-        if collections is not None:
-            pictures = list(
-                dict.fromkeys((one.data, one.folds) for one in load_collections(collections).values() if one.choose)
-            )
-        answers = Predictions.load(cross_fitted)
-        faces = held_out.join_answers([(answers, read(*where)) for where in pictures])
-        calibration, source = (
-            fit_calibration(faces.pmf, faces.female, faces.ages, faces.is_female),
-            "cross-fitted training faces",
-        )
-    return calibration.apply(faces.pmf, faces.female)[0], faces.ages, f"{len(faces)} {source}"
 
 
 def card(

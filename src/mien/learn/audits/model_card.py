@@ -90,7 +90,7 @@ def to_markdown(model: Bundle, report: Mapping[str, Any], data: str, more: Mappi
             f"| size on disk | {model.size() / 1e6:.1f} MB, weights stored as {config.made.get('stored', 'unknown')} |",
             f"| may be used for | {config.use} |",
             f"| licence of the weights | {config.licence}, see [{config.licence_file}]({config.licence_file}) |",
-            f"| made | {', '.join(f'{key} {value}' for key, value in config.made.items() if key != 'notes')} |",
+            f"| made | {', '.join(f'{key} {value}' for key, value in config.made.items() if key not in ('notes', 'lineage'))} |",
             "",
             "## Data it learned from",
             "",

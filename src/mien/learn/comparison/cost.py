@@ -5,11 +5,10 @@ A run whose folder is gone costs nothing; weights that are no run's (a published
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mien.learn.run_folder import Epoch, RunFolder
+from mien.learn.run_folder import RunFolder
 
 
 @dataclass(frozen=True)
@@ -38,16 +37,12 @@ def training_cost(run: Path) -> Cost:
     longest: dict[Path, int] = {}
     for folder in line:  # those that a run rests on come before it
         behind = max((longest.get(before.resolve(), 0) for before in RunFolder(folder).before), default=0)
-        longest[folder.resolve()] = behind + _epochs(own[folder])
+        longest[folder.resolve()] = behind + RunFolder(folder).epochs
     by_run = {
-        folder.name if names.count(folder.name) == 1 else str(folder): _epochs(own[folder])
+        folder.name if names.count(folder.name) == 1 else str(folder): RunFolder(folder).epochs
         for folder in line
         if own[folder]
     }
     seconds = sum(row["seconds"] for row in rows)
     faces = sum(row["seconds"] * row.get("rate", 0.0) for row in rows)
     return Cost(longest[run.resolve()], seconds, faces, by_run)
-
-
-def _epochs(rows: Sequence[Epoch]) -> int:
-    return max((int(row["epoch"]) for row in rows), default=0)

@@ -22,7 +22,7 @@ from mien.learn.recipe.settings import Recipe
 FOLDER = Path(str(files("mien.learn"))) / "recipes"
 """Recipes of the package: NAME.yaml, published/NAME.yaml, and steps of a model as MODEL/NN-STEP.yaml."""
 
-LICENCES = Path(str(files("mien.learn"))) / "export" / "licences"
+LICENCES = Path(str(files("mien.learn"))) / "exporting" / "licences"
 """Texts that `about.licence_text` may name instead of holding them."""
 
 

@@ -66,7 +66,7 @@ class Data(_Part):
     teacher_ages: bool = Field(default=True, description="false: the teacher speaks of genders alone")
     guide: Path | None = Field(
         default=None,
-        description="a model that answers for each picture as it is shown; see `mien.learn.training.teachers`",
+        description="a model that answers for each picture as it is shown; see `mien.learn.data.teachers`",
     )
     views: int = Field(
         default=0,

@@ -13,7 +13,7 @@ from mien.deploy import process_and_predict
 from mien.errors import UsageError
 from mien.estimate import bundle
 from mien.estimate.estimator import Estimates, Estimator
-from mien.learn.export.bundle import export_run
+from mien.learn.exporting.bundle import export_run
 from mien.learn.networks.answer_kinds import Deployed
 from mien.learn.networks.build import build
 from mien.learn.networks.published.one_or_two import CombinedCNN, SeparateCNN

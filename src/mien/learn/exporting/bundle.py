@@ -9,9 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -33,6 +35,7 @@ from mien.learn.networks.onnx_graph import to_proto
 from mien.learn.networks.weights import load_file
 from mien.learn.recipe import About, Recipe
 from mien.learn.run_folder import RunFolder
+from mien.learn.training.ancestry import ancestry
 from mien.runtime.sessions import open_network
 from mien.unfinished import part_name
 
@@ -82,7 +85,7 @@ def export_run(run: Path, output: Path, name: str | None = None, *, dtype: str =
                 f"the exported network differs from torch by {difference:.2g} (at most {TOLERANCE:g} allowed)"
             )
         (part / "LICENSE").write_text(licence_text(recipe.about), encoding="utf-8")
-        config = describe(recipe, net, part, name or recipe.name, dtype)
+        config = describe(recipe, net, part, name or recipe.name, dtype, ancestry(run))
         bundle.write_config(part, config)
         shutil.rmtree(output, ignore_errors=True)
         part.rename(output)
@@ -93,7 +96,7 @@ def export_run(run: Path, output: Path, name: str | None = None, *, dtype: str =
 
 def licence_text(about: About) -> str:
     """What a bundle's LICENSE says: the recipe's words, and under them the whole licence where mien has its text."""
-    whole = files("mien.learn.export") / "licences" / f"{about.licence}.txt"
+    whole = files("mien.learn.exporting") / "licences" / f"{about.licence}.txt"
     if not whole.is_file():
         return about.licence_text
     return f"{about.licence_text.rstrip()}\n\n{whole.read_text(encoding='utf-8')}"
@@ -160,8 +163,10 @@ def parity(net: nn.Module, network: Path, size: int, seed: int = 0) -> float:
     return max(float(np.abs(mine - theirs.numpy()).max()) for mine, theirs in zip(answers, wanted, strict=True))
 
 
-def describe(recipe: Recipe, net: nn.Module, folder: Path, name: str, dtype: str) -> BundleConfig:
-    """The config of a bundle whose files lie in `folder`."""
+def describe(
+    recipe: Recipe, net: nn.Module, folder: Path, name: str, dtype: str, lineage: Sequence[dict[str, Any]] = ()
+) -> BundleConfig:
+    """The config of a bundle whose files lie in `folder`; `lineage` is what led to it, see `ancestry`."""
     digests = {
         file: hashlib.sha256((folder / file).read_bytes()).hexdigest() for file in ("model.onnx", "model.safetensors")
     }
@@ -179,6 +184,7 @@ def describe(recipe: Recipe, net: nn.Module, folder: Path, name: str, dtype: str
             "mien": mien.__version__,
             "torch": torch.__version__,
             "notes": list(recipe.about.notes),
+            "lineage": list(lineage),
             "date": datetime.now(UTC).date().isoformat(),
         },
         architecture={"network": recipe.model.network, "options": recipe.model.options},

@@ -14,8 +14,9 @@ from mien.errors import DataError
 from mien.estimate import bundle
 from mien.estimate.estimator import Estimator
 from mien.estimate.explain import explain
-from mien.learn.export import bundle as export
+from mien.learn.exporting import bundle as export
 from mien.learn.networks.answer_kinds import Deployed
+from mien.learn.networks.arithmetic import multiply_adds
 from mien.learn.networks.build import build
 from mien.learn.networks.heads import AgeGenderNet
 from mien.learn.recipe import load_recipe
@@ -108,7 +109,7 @@ def test_nothing_of_this_machine_is_in_the_graph(exported: Path) -> None:
 def test_multiply_adds_agree_with_a_count_by_hand() -> None:
     """MobileNetV1 at 224 px without its classifier has 568 million (Howard et al. 2017, table 4: 569 with it)."""
     net = build(load_recipe("mien-m", ["model.init=null"]).model)
-    assert export.multiply_adds(net, 224) == pytest.approx(568e6, rel=0.002)
+    assert multiply_adds(net, 224) == pytest.approx(568e6, rel=0.002)
 
 
 def test_float32_bundle_is_twice_as_large_and_no_closer_than_it_must_be(plain_folder: Path, tmp_path: Path) -> None:

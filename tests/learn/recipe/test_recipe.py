@@ -82,7 +82,7 @@ def test_yaml_output_holds_no_python_tags() -> None:
     assert Recipe.model_validate(yaml.safe_load(load_recipe("mien-m").to_yaml())) == load_recipe("mien-m")
 
 
-RUNS = sorted(Path(__file__).parents[2].glob("docs/results/systems/*/recipe.yaml"))
+RUNS = sorted(Path(__file__).parents[3].glob("docs/results/systems/*/recipe.yaml"))
 
 
 @pytest.mark.parametrize("path", RUNS, ids=lambda path: path.parent.name)
