@@ -12,5 +12,5 @@ if [ "${ONLY:-all}" = all ]; then
 fi
 "$mien" evaluate mien-open $utkface -q --format json > "$results/mien-open.json"
 "$mien" evaluate mien-open --collections benchmarks/collections.yaml -q --output "$results/mien-open-abroad.json"
-"$mien" card mien-open --evaluation "$results/mien-open.json" --on 'the test fold of UTKFace (splits.csv), one pass' \
+"$mien" lab card mien-open --evaluation "$results/mien-open.json" --on 'the test fold of UTKFace (splits.csv), one pass' \
     --collections "$results/mien-open-abroad.json" --copy docs/model-card-mien-open.md

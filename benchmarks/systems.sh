@@ -8,10 +8,10 @@ learn() { # a recipe: train what is left of it, and first the run that it starts
     [ -f "runs/$1/test.parquet" ] && return
     case $1 in *-160) learn "${1%-160}" ;; *-whole) learn "${1%-whole}" ;; *-distribution) learn "${1%-distribution}" ;; esac
     "$mien" train "$1" --resume
-    "$mien" score "runs/$1"
+    "$mien" lab score "runs/$1"
 }
 
-baseline() { [ -f "runs/$1/test.parquet" ] || "$mien" baseline "$1" --output "runs/$1"; }
+baseline() { [ -f "runs/$1/test.parquet" ] || "$mien" lab baseline "$1" --output "runs/$1"; }
 
 join() { # mode, new run, title, members
     mode=$1 run=$2 title=$3
@@ -19,9 +19,9 @@ join() { # mode, new run, title, members
     for member; do learn "$member"; done
     [ -f "runs/$run/model.safetensors" ] || {
         for member; do set -- "$@" "runs/$member"; shift; done
-        "$mien" combine "$mode" "$@" --output "runs/$run" --title "$title"
+        "$mien" lab combine "$mode" "$@" --output "runs/$run" --title "$title"
     }
-    [ -f "runs/$run/test.parquet" ] || "$mien" score "runs/$run"
+    [ -f "runs/$run/test.parquet" ] || "$mien" lab score "runs/$run"
 }
 
 make_run() {
