@@ -1,12 +1,13 @@
 """Learning, from labelled pictures to a model that can be trusted as far as it says. Needs the extra `train`.
 
-The verbs: `train` a recipe or all steps of a model, `average` runs, `export` a run as a model, `calibrate` a model on faces
-that it was not trained on, `evaluate` it, `compare` runs with each other and with papers, `audit` a model. The command line
-turns options into calls of these and prints what they return. Importing this module loads neither torch nor numpy.
+The verbs: `train` a recipe or all steps of a model, `average` runs, `export` a run as a model, `calibrate` a model on
+faces that it was not trained on, `evaluate` it, `compare` runs with each other and with papers, `audit` a model. The
+command line turns options into calls of these and prints what they return. Importing this module loads no torch.
 
-Wherever a model is asked for, its name or folder is meant; data are a folder of labelled chips or a CSV table, folds a CSV
-table of folds (docs/training.md, Data). `report` takes one line in words at a time. `progress` is called with the number of
-pictures that are to be done, and gives a context manager whose value is told how many were done since the last call.
+Wherever a model is asked for, its name or folder is meant; data are a folder of labelled chips or a CSV table, folds a
+CSV table of folds (docs/training.md, Data). `report` takes one line in words at a time. `progress` is called with the
+number of pictures that are to be done, and gives a context manager whose value is told how many were done since.
+Where a package of the extra is missing, every verb raises `MissingExtra`.
 """
 
 from __future__ import annotations
@@ -25,6 +26,25 @@ if TYPE_CHECKING:
 
 __all__ = ["audit", "average", "calibrate", "compare", "evaluate", "evaluate_collections", "export", "steps", "train"]
 
+PACKAGES = frozenset(
+    {
+        "torch",
+        "accelerate",
+        "safetensors",
+        "onnx",
+        "pydantic",
+        "yaml",
+        "pyarrow",
+        "markupsafe",
+        "matplotlib",
+        "sklearn",
+        "skimage",
+        "scipy",
+        "jinja2",
+    }
+)
+"""What the extra brings."""
+
 Progress = Callable[[int], AbstractContextManager[Callable[[int], None]]]
 Report = Callable[[str], None]
 Point = Literal["expectation", "median"]
@@ -38,6 +58,24 @@ def _silent(total: int) -> Iterator[Callable[[int], None]]:
 def _unheard(line: str) -> None: ...
 
 
+@contextmanager
+def needs_extra(feature: str) -> Iterator[None]:
+    """Around what needs the extra "train"; also a decorator.
+
+    Raises:
+        MissingExtra: one of its packages is not installed.
+    """
+    from mien.errors import MissingExtra
+
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in PACKAGES:
+            raise
+        raise MissingExtra.named(feature, "train") from error
+
+
+@needs_extra("training")
 def train(
     recipe: str,
     output: Path | None = None,
@@ -95,6 +133,7 @@ def train(
     return weights
 
 
+@needs_extra("training")
 def steps(recipe: str, output: Path | None = None, *, settings: Sequence[str] = ()) -> list[str]:
     """What `train` would do for a model that is made in steps: a line each, with those that are done marked.
 
@@ -111,6 +150,7 @@ def steps(recipe: str, output: Path | None = None, *, settings: Sequence[str] = 
     return [str(one) for one in PipelineRun(recipe, output or Path("runs"), settings=settings).planned()]
 
 
+@needs_extra("averaging")
 def average(
     runs: Sequence[Path], output: Path, *, weights: Sequence[int] | None = None, size: int | None = None
 ) -> Path:
@@ -141,6 +181,7 @@ def average(
     return made
 
 
+@needs_extra("exporting")
 def export(run: Path, output: Path, *, name: str | None = None, stored: str = "float16") -> Path:
     """Turn a run into a model: an ONNX graph and its weights, checked against torch, config.json and LICENSE.
 
@@ -165,6 +206,7 @@ def export(run: Path, output: Path, *, name: str | None = None, stored: str = "f
     return export_run(run, output, name, dtype=stored)
 
 
+@needs_extra("calibrating")
 def calibrate(
     model: str | Path,
     data: Path | None = None,
@@ -202,9 +244,11 @@ def calibrate(
         DataError: too few faces can be used.
         ModelError: the model cannot be read, or written to.
     """
+    from mien.estimate import bundle
     from mien.learn.evaluation.calibrating import HeldOut
     from mien.learn.evaluation.calibrating import calibrate as learn
 
+    bundle.find(str(model))  # told before the data are read
     held = HeldOut.stated(data, folds, fold, collections, report)
     return learn(
         model,
@@ -218,6 +262,7 @@ def calibrate(
     )
 
 
+@needs_extra("evaluating")
 def evaluate(
     model: str | Path,
     data: Path,
@@ -277,6 +322,7 @@ def evaluate(
     return how.one(faces, photos=photos, through=through, point=point, other=other)
 
 
+@needs_extra("measuring collections")
 def evaluate_collections(
     model: str | Path,
     collections: Path,
@@ -326,6 +372,7 @@ def evaluate_collections(
     return how.several(collections, names, choosing=choosing, point=point, kept=answers)
 
 
+@needs_extra("comparing")
 def compare(
     runs: Sequence[Path], data: Path | None = None, *, folds: Path | None = None, data_root: Path | None = None
 ) -> Comparison:
@@ -357,6 +404,7 @@ def compare(
     return measure(found, read_labels(files, data, folds))
 
 
+@needs_extra("auditing")
 def audit(
     model: str | Path,
     data: Path,

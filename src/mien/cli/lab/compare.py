@@ -9,14 +9,14 @@ from typing import Annotated
 
 import typer
 
+from mien.cli.extras import needs_extra
 from mien.cli.options import DataRoot, OutputFile, TableOrJson
 from mien.cli.output import write
-from mien.errors import MissingExtra, UsageError
+from mien.errors import UsageError
 
 UTKFACE = "data/utkface"
 FORMATS = ("json", "markdown", "html")
 SUFFIXES = {".json": "json", ".md": "markdown", ".html": "html", ".htm": "html"}
-PACKAGES = frozenset({"pyarrow", "pydantic", "yaml", "jinja2", "markupsafe"})
 
 
 def compare(
@@ -44,15 +44,11 @@ def compare(
         raise UsageError(f"{output} does not end in .html, .md or .json: say --format")
     if chosen not in FORMATS:
         raise UsageError.unknown("format", chosen, FORMATS)
-    try:
+    with needs_extra("comparing"):
         from mien import learn
         from mien.learn.comparison.markdown import to_markdown
         from mien.learn.comparison.page import to_html
         from mien.sinks.records import encode
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in PACKAGES:
-            raise
-        raise MissingExtra.named("comparing", "train") from error
     comparison = learn.compare(runs, data, folds=folds, data_root=data_root)
     if chosen == "json":
         text = encode(comparison.to_dict()).decode()

@@ -91,7 +91,14 @@ def evaluate(
     from mien.sinks.records import encode
 
     chosen = _form(form, output, several=collections is not None)
-    single = {"data": data, "folds": folds, "fold": fold, "only": only, "photos": photos, "through": through}
+    single: dict[str, Any] = {
+        "data": data,
+        "folds": folds,
+        "fold": fold,
+        "only": only,
+        "photos": photos,
+        "through": through,
+    }
     _check_what(single | {"against": against}, {"collection": collection, "choosing": choosing}, collections)
     _check_how(point, detector, through, predictions)
     how: dict[str, Any] = {
@@ -105,10 +112,10 @@ def evaluate(
         "report": note,
     }
     if collections is not None:
+        several = learn.evaluate_collections(
+            model, collections, names=collection or (), choosing=choosing, answers=predictions, **how
+        )
         with needs_extra("measuring collections"):
-            several = learn.evaluate_collections(
-                model, collections, names=collection or (), choosing=choosing, answers=predictions, **how
-            )
             write(_page(several, collections) if chosen == "html" else _text(several, chosen), output)
     if data is None:
         return

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -24,6 +23,7 @@ def train(
             help="Name of a recipe, or of a model made in steps (mien-m, mien-s); or a YAML file of either."
         ),
     ],
+    *,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change a setting of the recipe, or of that of each step."),
@@ -56,9 +56,8 @@ def train(
     ] = False,
 ) -> None:
     """Train a recipe, or do all steps of a model that takes several, e.g. mien-m; progress goes to standard error."""
-    with needs_extra("training"):
-        from mien import learn
-        from mien.learn.training.loop import is_main
+    from mien import learn
+
     if dry_run:
         typer.echo("\n".join(learn.steps(recipe, output, settings=settings or ())))
         return
@@ -72,6 +71,8 @@ def train(
         data_root=data_root,
         report=tell,
     )
+    from mien.learn.training.loop import is_main
+
     if is_main():
         typer.echo(str(made))
     else:
@@ -87,8 +88,8 @@ def average(
     ] = None,
 ) -> None:
     """Average the weights of runs: part of an ensemble's accuracy at the cost of one network."""
-    with needs_extra("averaging"):
-        from mien import learn
+    from mien import learn
+
     typer.echo(str(learn.average(runs, output, size=size)))
 
 
@@ -101,8 +102,8 @@ def export(
     ] = "float16",
 ) -> None:
     """Turn a training run into a model that [b]mien predict --model FOLDER[/b] can use."""
-    with needs_extra("exporting"):
-        from mien import learn
+    from mien import learn
+
     typer.echo(str(learn.export(run, output, name=name, stored=stored)))
 
 
@@ -154,20 +155,19 @@ def calibrate(
     """Learn temperatures, interval masses and age checks from held-out chips and write them into the model's folder."""
     from mien import learn
 
-    with needs_extra("collections") if collections is not None else nullcontext():
-        learned = learn.calibrate(
-            model,
-            data,
-            folds=folds,
-            fold=fold,
-            collections=collections,
-            cross_fitted=cross_fitted,
-            temperatures=temperatures,
-            age_checks=checking,
-            threads=threads,
-            progress=bar(quiet),
-            report=note,
-        )
+    learned = learn.calibrate(
+        model,
+        data,
+        folds=folds,
+        fold=fold,
+        collections=collections,
+        cross_fitted=cross_fitted,
+        temperatures=temperatures,
+        age_checks=checking,
+        threads=threads,
+        progress=bar(quiet),
+        report=note,
+    )
     typer.echo(json.dumps(learned.calibration.to_dict()))
 
 

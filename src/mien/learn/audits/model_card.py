@@ -90,7 +90,7 @@ def to_markdown(model: Bundle, report: Mapping[str, Any], data: str, more: Mappi
             f"| size on disk | {model.size() / 1e6:.1f} MB, weights stored as {config.made.get('stored', 'unknown')} |",
             f"| may be used for | {config.use} |",
             f"| licence of the weights | {config.licence}, see [{config.licence_file}]({config.licence_file}) |",
-            f"| made | {', '.join(f'{key} {value}' for key, value in config.made.items() if key not in ('notes', 'lineage'))} |",
+            f"| made | {_made(config.made)} |",
             "",
             "## Data it learned from",
             "",
@@ -164,3 +164,8 @@ def _interval_note(config: BundleConfig, report: Mapping[str, Any]) -> list[str]
             f"- The probability of a gender is off by {ece['value']:.1%} on average (expected calibration error)."
         )
     return notes
+
+
+def _made(made: Mapping[str, Any]) -> str:
+    """How a model was made, on one line; lists have places of their own."""
+    return ", ".join(f"{key} {value}" for key, value in made.items() if not isinstance(value, list))

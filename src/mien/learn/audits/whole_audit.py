@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -114,15 +114,21 @@ def audit(
         "explanations": lambda: everything.explanations(explained, mapped),
         "speed": everything.speed,
     }
-    sections: list[Section] = []
-    for name in chosen:
-        report(name)
-        sections += makers[name]()
-        if name == chosen[0]:
-            sections += everything.home_and_abroad()
+    sections = _sections(everything, {name: makers[name] for name in chosen}, report)
     named = f"{data.name}, fold {people.only_fold}" if people.only_fold else data.name
     page = everything.page(sections, named, left_out)
     return Audited(page, tuple(chosen), left_out, everything, groups, found.folder)
+
+
+def _sections(audits: AllAudits, makers: Mapping[str, Callable[[], list[Section]]], report: Report) -> list[Section]:
+    """The page's sections in order, that on other collections behind the first."""
+    sections: list[Section] = []
+    for name, make in makers.items():
+        report(name)
+        sections += make()
+        if name == next(iter(makers)):
+            sections += audits.home_and_abroad()
+    return sections
 
 
 def check_parts(parts: Sequence[str], *files: Path | None) -> None:

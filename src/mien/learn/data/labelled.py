@@ -1,4 +1,4 @@
-"""The labelled pictures that a measurement is made on: one fold of a data set, the usual one unless another is named."""
+"""The labelled pictures that a measurement is made on: one fold of a data set, the usual one if none is named."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A model and labelled pictures -> what it is worth: the way from names of files to figures, for chips and photographs."""
+"""A model and labelled pictures -> what it is worth: from names of files to figures, for chips and photographs."""
 
 from __future__ import annotations
 

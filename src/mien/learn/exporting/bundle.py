@@ -85,7 +85,7 @@ def export_run(run: Path, output: Path, name: str | None = None, *, dtype: str =
                 f"the exported network differs from torch by {difference:.2g} (at most {TOLERANCE:g} allowed)"
             )
         (part / "LICENSE").write_text(licence_text(recipe.about), encoding="utf-8")
-        config = describe(recipe, net, part, name or recipe.name, dtype, ancestry(run))
+        config = describe(recipe, net, part, name or recipe.name, dtype, lineage=ancestry(run))
         bundle.write_config(part, config)
         shutil.rmtree(output, ignore_errors=True)
         part.rename(output)
@@ -164,7 +164,7 @@ def parity(net: nn.Module, network: Path, size: int, seed: int = 0) -> float:
 
 
 def describe(
-    recipe: Recipe, net: nn.Module, folder: Path, name: str, dtype: str, lineage: Sequence[dict[str, Any]] = ()
+    recipe: Recipe, net: nn.Module, folder: Path, name: str, dtype: str, *, lineage: Sequence[dict[str, Any]] = ()
 ) -> BundleConfig:
     """The config of a bundle whose files lie in `folder`; `lineage` is what led to it, see `ancestry`."""
     digests = {

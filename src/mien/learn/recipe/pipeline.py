@@ -61,9 +61,11 @@ class Train(_Step):
         return given
 
     def used(self) -> tuple[str, ...]:
+        """The steps, paths and models that it takes."""
         return tuple(filter(None, (self.start, *self.teacher, self.guide)))
 
     def words(self) -> str:
+        """The step in a few words."""
         taught = f", taught by {' + '.join(self.teacher)}" if self.teacher else ""
         guided = f", guided by {self.guide}" if self.guide else ""
         return f"train {self.train}{f' from {self.start}' if self.start else ''}{taught}{guided}"
@@ -76,9 +78,11 @@ class Average(_Step):
     size: int | None = None
 
     def used(self) -> tuple[str, ...]:
+        """The steps, paths and models that it takes."""
         return tuple(self.average)
 
     def words(self) -> str:
+        """The step in a few words."""
         shares = ":".join(str(share) for share in self.average.values())
         return f"average {', '.join(self.average)} at {shares}{f', for {self.size} px' if self.size else ''}"
 
@@ -93,9 +97,11 @@ class Crossfit(_Step):
     size: int = 192
 
     def used(self) -> tuple[str, ...]:
+        """The steps, paths and models that it takes."""
         return (self.crossfit,)
 
     def words(self) -> str:
+        """The step in a few words."""
         return f"cross-fit heads on the features of {self.crossfit}, and answer for the training faces"
 
 
@@ -107,9 +113,11 @@ class Answer(_Step):
     faces: DataSource
 
     def used(self) -> tuple[str, ...]:
+        """The steps, paths and models that it takes."""
         return (self.answer,)
 
     def words(self) -> str:
+        """The step in a few words."""
         fold = f", fold {self.faces.fold}" if self.faces.fold else ""
         return f"answer by {self.answer} for {self.faces.data}{fold}"
 
@@ -123,9 +131,11 @@ class Slim(_Step):
     faces: DataSource
 
     def used(self) -> tuple[str, ...]:
+        """The steps, paths and models that it takes."""
         return (self.slim,)
 
     def words(self) -> str:
+        """The step in a few words."""
         return f"make start weights for {self.recipe} of {self.slim}"
 
 
@@ -136,9 +146,11 @@ class Export(_Step):
     name: str | None = None
 
     def used(self) -> tuple[str, ...]:
+        """The steps, paths and models that it takes."""
         return (self.export,)
 
     def words(self) -> str:
+        """The step in a few words."""
         return f"export {self.export}{f' as {self.name}' if self.name else ''}"
 
 
@@ -160,9 +172,11 @@ class Calibrate(_Step):
         return self
 
     def used(self) -> tuple[str, ...]:
+        """The steps, paths and models that it takes."""
         return tuple(filter(None, (self.calibrate, self.cross_fitted)))
 
     def words(self) -> str:
+        """The step in a few words."""
         return f"calibrate {self.calibrate}"
 
 

@@ -1,7 +1,7 @@
 """The steps of a model in order: one that is done is not done again, one that was stopped goes on.
 
-What is done is written in PIPELINE.steps.json beside the results, with all that decided it. If that has changed since, the
-step is not silently taken for done, nor is its result overwritten: the user is told which it is.
+What is done is written in PIPELINE.steps.json beside the results, with all that decided it. If that has changed since,
+the step is not silently taken for done, nor is its result overwritten: the user is told which it is.
 """
 
 from __future__ import annotations
