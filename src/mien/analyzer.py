@@ -42,7 +42,7 @@ LEVEL = 0.9
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Options of an analyzer: detector, search, level of intervals, threads and limits.
+    """How photos are analysed.
 
     Attributes:
         detector: "mtcnn", "haar", "yunet" or "whole" (each picture is an aligned chip already).
@@ -182,7 +182,7 @@ class Analyzer:
 
     @property
     def config(self) -> bundle.BundleConfig:
-        """The model's configuration: name, crop contract, calibration and licence."""
+        """What the model says about itself."""
         return self.estimator.bundle.config
 
     def __call__(self, photo: Input, *, bgr: bool = False) -> Photo:
