@@ -1,13 +1,15 @@
 #!/bin/sh
 # Everything in docs/results that tells of one shipped model, made anew: thresholds, evaluations, audits, page and card.
 # Usage: benchmarks/renew.sh MODEL     after `mien export RUN --name MODEL --output src/mien/models/MODEL`.
-# Needs the extra train, ../shared and runs/teacher-all.parquet (`mien lab crossfit`, see docs/models.md); half an hour
+# Needs the extra train, MIEN_DATA and runs/mien-m-teacher-all.parquet (`mien lab crossfit`, see docs/models.md); half an hour
 # on two cores. What is there already is kept where KEEP=1, so that a stopped run can go on; ONLY=quick leaves the two
 # slow audits, the page and the card out.
 set -eu
 model=$1
 mien=${MIEN:-.venv/bin/mien}
-faces="--data ../shared/data/utkface/images --folds ../shared/data/utkface/splits.csv -q"
+root=${MIEN_DATA:?names the folder that holds data/, see docs/models.md}
+faces="--data $root/data/utkface/images --folds $root/data/utkface/splits.csv -q"
+honest=${HONEST:-runs/mien-m-teacher-all.parquet} # answers of the step teacher-all of mien-m
 results=docs/results trust=docs/results/trust work=runs/figures-$model
 mkdir -p "$work" "$trust"
 
@@ -20,7 +22,7 @@ make() { # file, command: what it prints becomes the file, once it is done
 }
 
 make "$work/calibrated.json" calibrate "$model" --collections benchmarks/collections.yaml -q \
-    --cross-fitted runs/teacher-all.parquet
+    --cross-fitted "$honest"
 make "$results/$model.json" evaluate "$model" $faces --format json --predictions "$work/test.parquet"
 make "$results/$model-mirror.json" evaluate "$model" $faces --mirror --format json
 make "$results/$model-through-mtcnn.json" evaluate "$model" $faces --through mtcnn --format json

@@ -1,8 +1,9 @@
 #!/bin/sh
 # Trains, combines and scores every published system, one run at a time; stop it whenever you like and start it again.
-# Usage: benchmarks/systems.sh [RUN...]     without names: all. Needs the extra train and ../shared; runs/ holds the state.
+# Usage: benchmarks/systems.sh [RUN...]     without names: all. Needs the extra train and MIEN_DATA; runs/ holds the state.
 set -eu
 mien=${MIEN:-.venv/bin/mien}
+: "${MIEN_DATA:?names the folder that holds data/, see docs/training.md}"
 
 learn() { # a recipe: train what is left of it, and first the run that it starts from; then predict the test fold
     [ -f "runs/$1/test.parquet" ] && return

@@ -138,7 +138,7 @@ def answers() -> list[Photo]:
         0.99913,
         landmarks,
         Age(34.26, 33.9, 27.1, 42, 0.9, pmf),
-        Gender("female", 0.98),
+        Gender(0.98),
         Quality(20.04, 0.14159, -3.14),
     )
     second = Face(
@@ -146,7 +146,7 @@ def answers() -> list[Photo]:
         None,
         None,
         Age(7, 6.5, 3, 11, 0.9, pmf),
-        Gender("male", 0.51234),
+        Gender(0.48766),
         Quality(9.5, 0.05, None, ("small", "blurred")),
     )
     return [

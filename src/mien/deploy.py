@@ -85,7 +85,7 @@ def predict_centre(file: str | Path, estimator: Estimator) -> Answer:
     estimates = estimator(chip[np.newaxis])
     return Answer(
         float(expectation(estimates.pmf)[0]),
-        Gender.from_female(float(estimates.female[0])),
+        Gender(float(estimates.female[0])),
         square.resize((SHOWN, SHOWN), Image.Resampling.LANCZOS),
     )
 

@@ -98,31 +98,34 @@ SUREST, SURE = 0.999, 0.99
 class Gender:
     """Gender as labelled in the training data: "female" or "male", nothing more.
 
+    >>> Gender(0.25).label, Gender(0.25).probability, Gender(0.25, abstain=0.8).label
+    ('male', 0.75, 'uncertain')
+
     Attributes:
-        label: the likelier of the two, or "uncertain" where its probability is below the one that was asked for.
-        probability: probability of the likelier label, 0.5 to 1.
+        female: probability of "female", 0 to 1.
+        abstain: probability of the likelier label below which none is named; at 0.5 one is named always.
     """
 
-    label: str
-    probability: float
+    female: float
+    abstain: float = 0.5
 
-    @classmethod
-    def from_female(cls, probability: float, abstain: float = 0.5) -> Gender:
-        """The likelier label from the probability of "female"; "uncertain" if its probability is below `abstain`.
+    @property
+    def label(self) -> str:
+        """The likelier of the two, or "uncertain" where its probability is below `abstain`."""
+        if self.probability < self.abstain:
+            return UNCERTAIN
+        return "female" if self.female >= 0.5 else "male"
 
-        >>> Gender.from_female(0.25)
-        Gender(label='male', probability=0.75)
-        >>> Gender.from_female(0.25, abstain=0.8)
-        Gender(label='uncertain', probability=0.75)
-        """
-        label, likelier = ("female", probability) if probability >= 0.5 else ("male", 1.0 - probability)
-        return cls(UNCERTAIN if likelier < abstain else label, likelier)
+    @property
+    def probability(self) -> float:
+        """Probability of the likelier label, 0.5 to 1, whether it is named or not."""
+        return self.female if self.female >= 0.5 else 1.0 - self.female
 
     @property
     def percent(self) -> str:
         """The probability in words: never a certainty, and with one more digit where nearly all faces lie.
 
-        >>> Gender("male", 0.614).percent, Gender("female", 0.9938).percent, Gender("female", 0.99997).percent
+        >>> Gender(1 - 0.614).percent, Gender(0.9938).percent, Gender(0.99997).percent
         ('61 %', '99.3 %', '99.9 %')
         """
         if self.probability < SURE:

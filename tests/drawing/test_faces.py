@@ -16,7 +16,7 @@ def face(box: Box, years: float = 34.0, female: float = 0.98) -> Face:
         0.9,
         None,
         Age(years, years, max(0.0, years - 7), years + 8, 0.9, ()),
-        Gender.from_female(female),
+        Gender(female),
         Quality(60, 0.15, None),
     )
 

@@ -118,7 +118,7 @@ def test_a_lost_model_is_told_when_it_is_needed_again(tmp_path: Path) -> None:
             raise mien.MienError("gone")
         return object()
 
-    session = Session(opener)
+    session = Session(opener)  # type: ignore[arg-type]
     session._abandon()
     with pytest.raises(mien.MienError, match="gone"):
         session.run(None, {})

@@ -43,13 +43,14 @@ def test_the_switch_of_reports_is_set_where_the_runtime_is_imported(module: str)
 def doubled() -> bytes:
     ports = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n"]) for name in ("x", "y")]
     graph = helper.make_graph([helper.make_node("Add", ["x", "x"], ["y"])], "doubled", ports[:1], ports[1:])
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8).SerializeToString()
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    return bytes(model.SerializeToString())
 
 
 @pytest.mark.parametrize("settings", [{}, {"spinning": False}, {"memory_plans": False}, {"threads": 1}])
 def test_a_network_of_bytes_runs_with_every_setting(settings: dict[str, bool]) -> None:
     network = sessions.open_network(doubled(), **settings)  # type: ignore[arg-type]
-    (answer,) = network.run(None, {"x": np.float32([1, 2])})
+    (answer,) = network.run(None, {"x": np.array([1, 2], np.float32)})
     assert answer.tolist() == [2, 4]
     assert [port.name for port in network.get_inputs()] == ["x"]
 

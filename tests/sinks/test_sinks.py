@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from mien import sinks
 from mien.errors import MissingExtra, UsageError
 from mien.results import SCHEMA_VERSION, Age, Photo
-from mien.sinks.rows import COLUMNS, GROUP
+from mien.sinks.rows import COLUMNS
+from mien.sinks.writers import GROUP
 
 
 def written(form: str, photos: list[Photo], *, pmf: bool = False) -> bytes:

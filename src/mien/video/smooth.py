@@ -49,13 +49,13 @@ class Average:
     _female: float = 0.0
     _flagged: float = 0.0
 
-    def add(self, face: Face, female: float) -> None:
-        """Take one view; `female` is its probability of "female"."""
+    def add(self, face: Face) -> None:
+        """Take one view."""
         share = weight(face.quality)
         self.views += 1
         self._weight += share
         self._pmf += share * np.asarray(face.age.pmf)
-        self._female += share * female
+        self._female += share * face.gender.female
         self._flagged += share * bool(face.quality.flags)
 
     @property
@@ -72,4 +72,4 @@ class Average:
 
     def gender(self, abstain: float) -> Gender:
         """The averaged gender, "uncertain" where its probability is below `abstain`."""
-        return Gender.from_female(min(1.0, self._female / self._weight), abstain)
+        return Gender(min(1.0, self._female / self._weight), abstain)

@@ -22,7 +22,7 @@ EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
 
 def face(left: float, top: float, side: float) -> Face:
     age = Age(30, 30, 20, 40, 0.9, (1.0,))
-    return Face(Box(left, top, left + side, top + side), 1.0, None, age, Gender("female", 0.9), Quality(50, 1, None))
+    return Face(Box(left, top, left + side, top + side), 1.0, None, age, Gender(0.9), Quality(50, 1, None))
 
 
 LARGE, SMALL = face(0, 0, 100), face(300, 100, 40)

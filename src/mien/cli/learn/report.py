@@ -90,7 +90,7 @@ def report(
         saved={name: file for name, file in saved.items() if file is not None},
         threads=threads,
         progress=bar(quiet),
-        report=note,
+        report=(lambda line: None if line in PARTS else note(line)) if quiet else note,
     )
     write(found.page, output)
     if card is not None:

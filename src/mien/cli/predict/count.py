@@ -218,7 +218,7 @@ def _utc(moment: datetime) -> datetime:
 
 def _csv(found: list[Count], *, safe: bool) -> str:
     from mien.plain import plain
-    from mien.sinks.rows import cells
+    from mien.sinks.writers import cells
 
     text = io.StringIO()
     columns = ("schema_version", "source", "start", "clock", "seconds", "band", "gender", "visitors")

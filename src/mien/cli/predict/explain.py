@@ -19,16 +19,15 @@ from mien.cli.options import (
 )
 from mien.cli.output import check_folders
 from mien.cli.process import say
-from mien.errors import PhotoError, UsageError
+from mien.errors import UsageError
 from mien.plain import plain
 
 if TYPE_CHECKING:
     from mien.analyzer import Analyzer
-    from mien.arrays import Chips
     from mien.estimate.explain import Explanation
     from mien.estimate.maps import MapMaker
-    from mien.photos.decode import Picture
-    from mien.results import Face, Photo
+    from mien.explained import ExplainedPhoto
+    from mien.results import Photo
 
 FORMATS = ("table", "json")
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")
@@ -59,10 +58,7 @@ def explain(
     For each part: its share of the map, what it speaks for, and the answer when that part is blurred.
     """
     from mien.analyzer import Analyzer, Options
-    from mien.chips import cut
-    from mien.estimate.explain import explain as explain_chips
     from mien.estimate.maps import check_target
-    from mien.sinks.records import encode
 
     check_target(target)
     for what, name, choices in (("method", method, METHODS), ("format", form, FORMATS)):
@@ -70,60 +66,52 @@ def explain(
             raise UsageError.unknown(what, name, choices)
     if output is not None:
         _check_output(output, photo)
+    _check_one(photo)
     analyzer = Analyzer(model, Options(detector=detector, weights=weights, threads=threads))
-    maker = _maker(analyzer, method)
-    found, picture = _one_photo(analyzer, photo)
-    if face is not None and face > len(found.faces):
-        raise UsageError(f"--face is {face}, but the number of faces found in {found.source} is {len(found.faces)}")
-    numbers = [face] if face is not None else list(range(1, len(found.faces) + 1))
-    faces = [found.faces[number - 1] for number in numbers]
-    chips = cut(analyzer, faces, picture)
-    told = explain_chips(analyzer.estimator, chips, target, maker)
+    told = analyzer.explain(photo, target=target, method=_method(analyzer, method), face=face)
     titles = [
-        f"{_name(found, number)}: {_answer(one, target)}, by {method}"
-        for number, one in zip(numbers, faces, strict=True)
+        f"{_name(told.photo, number)}: {_answer(told.photo, number, target)}, by {method}" for number in told.numbers
     ]
-    if not faces:
-        say(f"no face was found in {found.source}")
+    if not told.numbers:
+        say(f"no face was found in {told.photo.source}")
     elif output is not None:
-        _save(output, chips, told, titles)
-    if form == "json":
-        record = found.to_dict() | {
-            "faces": [
-                {"number": number, **one.to_dict(), "explanation": why.to_dict()}
-                for number, one, why in zip(numbers, faces, told, strict=True)
-            ]
-        }
-        typer.echo(encode(record).decode())
-    else:
-        pages = ("\n".join([title, *_table(why)]) for title, why in zip(titles, told, strict=True))
-        typer.echo("\n\n".join(pages), nl=bool(faces))
-    close_with(f"{counted(len(faces), 'face')} explained" + ("" if output is None or not faces else f" -> {output}"))
+        _save(output, told, titles)
+    typer.echo(_text(told, titles, form), nl=form == "json" or bool(told.numbers))
+    place = "" if output is None or not told.numbers else f" -> {output}"
+    close_with(f"{counted(len(told.numbers), 'face')} explained{place}")
 
 
-def _maker(analyzer: Analyzer, method: str) -> MapMaker:
-    from mien.estimate import explain
+def _check_one(photo: str) -> None:
+    """Refuse a folder or an archive of several photos, or of none.
 
-    if method in explain.METHODS:
-        return explain.make(analyzer.estimator, method, analyzer.threads)
-    with needs_extra(f"the method {method}"):
-        from mien.learn.audits.explanations.gradients import make, of_model
-    return make(of_model(analyzer.estimator), method)
-
-
-def _one_photo(analyzer: Analyzer, photo: str) -> tuple[Photo, Picture]:
-    """The answer for one photo and the picture itself."""
-    from contextlib import closing
+    Raises:
+        UsageError: it is not one photo.
+    """
     from itertools import islice
 
-    with closing(analyzer.stream_with_pictures([photo])) as answers:
-        found = list(islice(answers, 2))
-    if len(found) != 1:
+    from mien.photos.sources import items
+
+    if photo != "-" and len(list(islice(items([photo]), 2))) != 1:
         raise UsageError(f"{photo} holds several photos or none: give one at a time")
-    answer, picture = found[0]
-    if answer.error is not None or picture is None:
-        raise PhotoError(answer.error.message if answer.error is not None else f"{photo} cannot be decoded")
-    return answer, picture
+
+
+def _text(told: ExplainedPhoto, titles: list[str], form: str) -> str:
+    from mien.sinks.records import encode
+
+    if form == "json":
+        return encode(told.to_dict()).decode()
+    return "\n\n".join("\n".join([title, *_table(why)]) for title, why in zip(titles, told.explanations, strict=True))
+
+
+def _method(analyzer: Analyzer, name: str) -> str | MapMaker:
+    """A method by its name; what needs torch is made here."""
+    from mien.estimate import explain
+
+    if name in explain.METHODS:
+        return name
+    with needs_extra(f"the method {name}"):
+        from mien.learn.audits.explanations.gradients import make, of_model
+    return make(of_model(analyzer.estimator), name)
 
 
 def _name(photo: Photo, number: int) -> str:
@@ -131,7 +119,8 @@ def _name(photo: Photo, number: int) -> str:
     return name if len(photo.faces) == 1 else f"{name}, face {number} of {len(photo.faces)}"
 
 
-def _answer(face: Face, target: str) -> str:
+def _answer(photo: Photo, number: int, target: str) -> str:
+    face = photo.faces[number - 1]
     if target == "age":
         return f"{face.age.years:.1f} years ({face.age.low:.0f} to {face.age.high:.0f})"
     return f"{face.gender.label}, {face.gender.percent}"
@@ -160,7 +149,7 @@ def _check_output(output: Path, photo: str) -> None:
         raise UsageError(f"--output {output} is the photo itself: choose another name")
 
 
-def _save(output: Path, chips: Chips, told: list[Explanation], titles: list[str]) -> None:
+def _save(output: Path, told: ExplainedPhoto, titles: list[str]) -> None:
     from PIL import Image
 
     from mien.drawing import maps
@@ -169,4 +158,4 @@ def _save(output: Path, chips: Chips, told: list[Explanation], titles: list[str]
     settings: dict[str, Any] = {} if output.suffix.lower() == ".png" else {"quality": 92}
     form = {".png": "PNG", ".webp": "WEBP"}.get(output.suffix.lower(), "JPEG")
     with open_output(output) as stream:
-        Image.fromarray(maps.draw(chips, told, titles)).save(stream, form, **settings)
+        Image.fromarray(maps.draw(told.chips, told.explanations, titles)).save(stream, form, **settings)

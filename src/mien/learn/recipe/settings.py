@@ -258,7 +258,7 @@ class Recipe(_Part):
     optimiser: Optimiser
 
     @model_validator(mode="after")
-    def _what_a_guide_takes(self) -> Recipe:
+    def _guide_and_its_settings_agree(self) -> Recipe:
         if self.augment.mix > 0 and self.data.guide is None:
             raise ValueError("augment.mix needs a model that answers for blends: set data.guide")
         if self.data.guide is not None and self.loss.teacher == 0 and self.loss.hint == 0:

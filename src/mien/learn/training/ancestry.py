@@ -29,8 +29,13 @@ def ancestry(run: Path) -> list[Step]:
 
 
 def write_lineage(run: Path) -> None:
-    """Keep the way of a run with it."""
-    write_whole(RunFolder(run).lineage_file, (json.dumps(ancestry(run), indent=1) + "\n").encode())
+    """Keep the way of a run with it; of runs before it that are gone by now, what was kept earlier."""
+    kept = RunFolder(run).lineage_file
+    earlier = {step["run"]: step for step in ancestry(run)} if kept.is_file() else {}
+    kept.unlink(missing_ok=True)
+    found = earlier | {step["run"]: step for step in ancestry(run)}
+    ordered = [*(step for name, step in found.items() if name != run.name), found[run.name]]
+    write_whole(kept, (json.dumps(ordered, indent=1) + "\n").encode())
 
 
 def _visit(run: Path, found: dict[str, Step], below: tuple[Path, ...]) -> None:
