@@ -1,13 +1,13 @@
 #!/bin/sh
 # Everything in docs/results that tells of one shipped model, made anew: thresholds, evaluations, audits, page and card.
 # Usage: benchmarks/renew.sh MODEL     after `mien export RUN --name MODEL --output src/mien/models/MODEL`.
-# Needs the extra train, MIEN_DATA and runs/mien-m-teacher-all.parquet (`mien lab crossfit`, see docs/training.md); half an hour
+# Needs the extra train, MIEN_DATA and runs/mien-m-teacher-all.parquet (`mien lab crossfit`, see docs/models.md); half an hour
 # on two cores. What is there already is kept where KEEP=1, so that a stopped run can go on; ONLY=quick leaves the two
 # slow audits, the page and the card out.
 set -eu
 model=$1
 mien=${MIEN:-.venv/bin/mien}
-root=${MIEN_DATA:?names the folder that holds data/, see docs/training.md}
+root=${MIEN_DATA:?names the folder that holds data/, see docs/models.md}
 faces="--data $root/data/utkface/images --folds $root/data/utkface/splits.csv -q"
 honest=${HONEST:-runs/mien-m-teacher-all.parquet} # answers of the step teacher-all of mien-m
 results=docs/results trust=docs/results/trust work=runs/figures-$model

@@ -139,7 +139,7 @@ class Gender:
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """How good a view of the face the model had.
+    """Quality of the view of a face.
 
     Attributes:
         eyes: pixels between the eyes in the picture that the chip was cut from (a big photo is decoded at a reduced
