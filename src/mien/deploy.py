@@ -53,7 +53,7 @@ def process_and_predict(
     Args:
         file: the picture, in any format that mien reads.
         model: a model's name or folder, such as the two separate networks of system (d) exported as one model
-            (`mien combine pair`, `mien export`); or an `Estimator`, which is not loaded again for the next picture.
+            (`mien lab combine pair`, `mien export`); or an `Estimator`, which is not loaded again for the next picture.
         stream: where two lines are written; standard output if None.
 
     Returns:

@@ -1,4 +1,4 @@
-"""`mien check-age`: is the person on a photo old enough? And `mien audit age-checks`: how often that is wrong."""
+"""`mien check-age`: is the person on a photo old enough? And `mien lab audit age-checks`: how often that is wrong."""
 
 from __future__ import annotations
 
