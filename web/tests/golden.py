@@ -30,7 +30,7 @@ from mien.faces.mtcnn import _propose
 from mien.faces.nms import suppress
 from mien.faces.pyramid import Pyramid
 from mien.faces.regions import regions
-from mien.overlay import heat
+from mien.drawing.maps import heat
 from mien.photos.decode import decode
 from mien.photos.formats import rejection, sniff
 from mien.photos.pixels import average, fitted, shrink

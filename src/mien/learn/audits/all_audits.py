@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mien import __version__, overlay
+from mien import __version__
+from mien.drawing import maps
 from mien.errors import DataError, ModelError
 from mien.estimate.bundle import Bundle
 from mien.estimate.estimator import Estimator
@@ -132,7 +133,7 @@ class Everything:
         chip = samples.chip(samples.photo(sample=sample), estimator.contract.size)[None]
         told = explain(estimator, chip, "age", "occlusion")
         title = f"{sample}: {told[0].value:.1f} years, by occlusion"
-        return Picture.of_array(overlay.draw(chip, told, [title]), f"Which parts of {sample} its age rests on")
+        return Picture.of_array(maps.draw(chip, told, [title]), f"Which parts of {sample} its age rests on")
 
     def speed(self) -> list[Section]:
         """How large it is and how long it takes."""
