@@ -113,7 +113,7 @@ def test_systems_are_listed() -> None:
     assert done.exit_code == 0
     for word in ("compact", "hybrid-ensemble", "gender 94.5 %", "MAE 4.25 years", "paper (d)", "eigenface", "mien-m"):
         assert word in done.stdout
-    for name, command in (("hybrid-gru", "train"), ("lbp-svm", "baseline"), ("experts", "combine gated")):
+    for name, command in (("hybrid-gru", "train"), ("lbp-svm", "lab baseline"), ("experts", "lab combine gated")):
         assert re.search(rf"^{name} +mien {command} ", done.stdout, re.MULTILINE)
     record = json.loads(run("systems", "--format", "json").stdout)
     assert [system["key"] for system in record][:4] == ["compact", "regularised", "hybrid", "one-or-two"]
