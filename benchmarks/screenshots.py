@@ -1,4 +1,4 @@
-"""Pictures of the page for docs/page.md, made with the example portrait.
+"""Pictures of the page for docs/service.md, made with the example portrait.
 
     mien serve --port 8000 &
     python benchmarks/screenshots.py http://127.0.0.1:8000 docs/images

@@ -398,8 +398,8 @@ def test_a_face_of_almost_any_age_is_flagged_whatever_level_is_asked_for(tiny_bu
 
 def test_a_photo_is_explained(tiny_bundle: Path) -> None:
     analyzer = mien.load(tiny_bundle, detector="whole", threads=1)
-    told = analyzer.explain(picture(120), target="gender", face=1)
-    assert told.photo == analyzer(picture(120))
+    told = analyzer.explain(picture(40), target="gender", face=1)
+    assert told.photo == analyzer(picture(40))
     assert told.numbers == (1,)
     assert told.faces == told.photo.faces
     size = analyzer.config.contract.size
@@ -417,10 +417,10 @@ def test_what_cannot_be_explained(tiny_bundle: Path) -> None:
     analyzer = mien.load(tiny_bundle, detector="whole", threads=1)
     for options, words in (({"face": 2}, "face is 2"), ({"target": "mood"}, "mood"), ({"method": "cramming"}, "cram")):
         with pytest.raises(UsageError, match=words):
-            analyzer.explain(picture(120), **options)
+            analyzer.explain(picture(40), **options)
     with pytest.raises(NotAnImage):
         analyzer.explain(b"no picture")
-    nothing = mien.load(tiny_bundle, threads=1).explain(picture(120))
+    nothing = mien.load(tiny_bundle, threads=1).explain(picture(40))
     assert (nothing.numbers, nothing.explanations, len(nothing.chips)) == ((), (), 0)
 
 
@@ -443,8 +443,8 @@ def test_a_photo_is_annotated(examples: Path, tiny_bundle: Path) -> None:
 def test_one_photo_may_be_asked_for_less(tiny_bundle: Path, examples: Path) -> None:
     analyzer = mien.load(tiny_bundle, threads=1, detector="whole")
     request = PhotoRequest(level=0.5, abstain=1.0)
-    (narrow,) = analyzer.estimate([analyzer.find_faces(picture(120), "x", request=request)])
-    (usual,) = analyzer.estimate([analyzer.find_faces(picture(120), "x")])
+    (narrow,) = analyzer.estimate([analyzer.find_faces(picture(40), "x", request=request)])
+    (usual,) = analyzer.estimate([analyzer.find_faces(picture(40), "x")])
     assert (narrow.faces[0].age.level, usual.faces[0].age.level) == (0.5, 0.9)
     assert narrow.faces[0].age.high < usual.faces[0].age.high
     assert narrow.faces[0].gender.label == "uncertain"

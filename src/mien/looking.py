@@ -177,7 +177,7 @@ def turned_back(face: Detection, degrees: int, width: float, height: float) -> D
 
 
 def check_min_face(min_face: int | None) -> None:
-    """Refuse what no detector sees.
+    """Check the smallest face to look for, in pixels.
 
     Raises:
         UsageError: below 12 pixels.
@@ -187,7 +187,7 @@ def check_min_face(min_face: int | None) -> None:
 
 
 def check_rotation(rotate: object) -> None:
-    """Refuse what is no turn.
+    """Check a rotation.
 
     Raises:
         UsageError: neither "auto" nor a quarter turn.

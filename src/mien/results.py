@@ -85,7 +85,7 @@ UNCERTAIN = "uncertain"
 ABSTAIN = 0.6
 """Probability of the likelier gender below which no gender is named, unless another is asked for.
 
-It is chosen on the validation fold from what `mien audit abstain` prints there: the highest threshold, in steps of
+It is chosen on the validation fold from what `mien lab audit abstain` prints there: the highest threshold, in steps of
 0.05, below which the likelier label is wrong for 44 % of the faces or more: hardly better than a coin's throw.
 Evaluations ask for a name always (0.5).
 """
@@ -139,7 +139,7 @@ class Gender:
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """How good a view of the face the model had.
+    """Quality of the view of a face.
 
     Attributes:
         eyes: pixels between the eyes in the picture that the chip was cut from (a big photo is decoded at a reduced

@@ -63,7 +63,7 @@ def test_the_output_says_the_format(runs: list[Path], elsewhere: Path) -> None:
         text = (elsewhere / name).read_text(encoding="utf-8")
         assert text.startswith(begins)
         assert text.endswith("\n")
-    assert "mien compare runs/* --output page.html" in (elsewhere / "page.html").read_text(encoding="utf-8")
+    assert "mien lab compare runs/* --output page.html" in (elsewhere / "page.html").read_text(encoding="utf-8")
     assert json.loads((elsewhere / "page.json").read_text())["runs"][0]["figures"]["mae"]["value"] == 5
     assert json.loads(run("compare", *runs, "--format", "json").stdout)["faces"] == {"age": 60, "gender": 60}
 

@@ -263,7 +263,7 @@ def test_a_run_becomes_a_model_that_predicts(chips: Path, tmp_path: Path) -> Non
     [
         (["train", "mien-x"], 2, "unknown recipe 'mien-x'"),
         (["train", "mien-m", "--set", "optimiser.epoch=3"], 2, "does not fit"),
-        (["train", "lbp-svm"], 2, "mien baseline lbp-svm makes it"),
+        (["train", "lbp-svm"], 2, "mien lab baseline lbp-svm makes it"),
         (["export", "nowhere", "--output", "x"], 6, "not the folder of a run"),
         (["calibrate", "nobody", "--data", "x"], 2, "unknown model"),
     ],

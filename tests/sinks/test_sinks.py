@@ -106,7 +106,7 @@ def test_parquet_without_a_photo_is_a_table(tmp_path: Path) -> None:
 
 def test_parquet_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
-    with pytest.raises(MissingExtra, match=r"mien\[scale\]"):
+    with pytest.raises(MissingExtra, match=r"mien\[parquet\]"):
         sinks.create("parquet", io.BytesIO())
 
 

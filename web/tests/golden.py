@@ -13,6 +13,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from mien.overlay import heat
 from numpy.typing import NDArray
 
 from mien.age_check import AgeChecker
@@ -30,7 +31,6 @@ from mien.faces.mtcnn import _propose
 from mien.faces.nms import suppress
 from mien.faces.pyramid import Pyramid
 from mien.faces.regions import regions
-from mien.overlay import heat
 from mien.photos.decode import decode
 from mien.photos.formats import rejection, sniff
 from mien.photos.pixels import average, fitted, shrink

@@ -49,7 +49,7 @@ class Band:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """What a model learned on held-out faces about its own confidence.
+    """Calibration of a model, learned on held-out faces: temperatures and masses of intervals.
 
     Attributes:
         age_temperature: the age distribution becomes `p ** (1 / T)`, normalised; above 1 it widens.
@@ -75,7 +75,7 @@ class Calibration:
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Calibration:
-        """Reads what `to_dict` wrote.
+        """The calibration that a record of `to_dict` describes.
 
         Raises:
             ModelError: where a field is absent or impossible.
@@ -101,7 +101,7 @@ class Calibration:
         return cls(age, gender, pairs, bands, doubtful)
 
     def to_dict(self) -> dict[str, Any]:
-        """Native types for config.json."""
+        """A record of native types for config.json."""
         return {
             "age_temperature": self.age_temperature,
             "gender_temperature": self.gender_temperature,
@@ -137,7 +137,7 @@ class Calibration:
         return _read(self.masses, level)
 
     def masses_for(self, level: float, years: Doubles, doubtful: NDArray[np.bool_] | None = None) -> Doubles:
-        """The same for single faces.
+        """Masses that the intervals of single faces must hold, [N].
 
         Args:
             level: share of faces whose true age the interval is to hold.

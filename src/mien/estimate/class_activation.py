@@ -77,11 +77,11 @@ class Heads:
 
     @property
     def channels(self) -> int:
-        """How many features they read."""
+        """Number of features that the heads read."""
         return int((self.age if self.hidden is None else self.hidden[0]).shape[1])
 
     def read(self, pooled: Doubles) -> Doubles:
-        """What the linear layers are given for pooled features [N, C]."""
+        """Inputs of the linear layers for pooled features [N, C]."""
         return pooled if self.hidden is None else np.maximum(pooled @ self.hidden[0].T + self.hidden[1], 0)
 
     def pmf(self, pooled: Doubles, *, calibrated: bool = True) -> Doubles:
@@ -94,7 +94,7 @@ class Heads:
         return 1 / (1 + np.exp(-(self.read(pooled) @ self.gender + self.gender_bias)))
 
     def direction(self, pooled: Doubles, without: Doubles, target: str) -> Doubles:
-        """What a feature is worth between two points, [C]: years or log-odds, calibrated.
+        """Worth of each feature between two points, [C]: years or log-odds, calibrated.
 
         With probabilities p of the years y and their expectation E, a logit z_k moves E by p_k (y_k - E) / T.
 
@@ -229,7 +229,7 @@ def tensor_names(path: Path) -> list[str]:
 
 
 def _header(path: Path) -> tuple[dict[str, Any], int]:
-    """What a safetensors file says of its tensors, and in how many bytes."""
+    """The header of a safetensors file, and its length in bytes."""
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         return json.loads(file.read(length)), length

@@ -25,7 +25,7 @@ INPUT, OUTPUTS = "chips", ("age_pmf", "p_female")
 
 @dataclass(frozen=True, slots=True)
 class Estimates:
-    """Answers for N chips.
+    """Estimates for N chips: age distributions and probabilities of "female".
 
     Attributes:
         pmf: float32 [N, 117], probability of each whole year of age 0..116; rows sum to 1.
@@ -40,7 +40,7 @@ class Estimator:
     """One network with its calibration; may be called from several threads at once."""
 
     def __init__(self, bundle: Bundle, *, threads: int = 1, mirror: bool = False, batch_size: int = 8) -> None:
-        """Load the network.
+        """Load the network of a model into a session.
 
         Args:
             bundle: the model.
@@ -131,5 +131,5 @@ def _open(network: Path, threads: int) -> Network:
 
 
 def _reopened(model: str | Path, threads: int, mirror: bool, batch_size: int) -> Estimator:
-    """What unpickling makes: the same network, read anew."""
+    """The network of a pickled estimator, read anew from its folder."""
     return Estimator(read(find(model)), threads=threads, mirror=mirror, batch_size=batch_size)

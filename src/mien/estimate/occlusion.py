@@ -23,7 +23,7 @@ class Occlusion:
     spread = 0.0
 
     def __init__(self, model: ChipModel) -> None:
-        """Take whatever answers for chips."""
+        """Explain any estimator of chips."""
         self._model = model
 
     def __call__(self, chips: Chips, target: str) -> Doubles:

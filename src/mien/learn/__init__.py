@@ -12,67 +12,22 @@ Where a package of the extra is missing, every verb raises `MissingExtra`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+
+from mien.extras import needs_extra
+from mien.learn.data.counting import Progress, Report, silent, unheard
 
 if TYPE_CHECKING:
     from mien.learn.audits.whole_audit import Audited
     from mien.learn.comparison.compare import Comparison
     from mien.learn.evaluation.held_out import LearnedCalibration
-    from mien.learn.evaluation.home_and_abroad import Abroad
     from mien.learn.evaluation.measuring import Evaluation
 
-__all__ = ["audit", "average", "calibrate", "compare", "evaluate", "evaluate_collections", "export", "steps", "train"]
+__all__ = ["audit", "average", "calibrate", "compare", "evaluate", "export", "steps", "train"]
 
-PACKAGES = frozenset(
-    {
-        "torch",
-        "accelerate",
-        "safetensors",
-        "onnx",
-        "pydantic",
-        "yaml",
-        "pyarrow",
-        "markupsafe",
-        "matplotlib",
-        "sklearn",
-        "skimage",
-        "scipy",
-        "jinja2",
-    }
-)
-"""What the extra brings."""
-
-Progress = Callable[[int], AbstractContextManager[Callable[[int], None]]]
-Report = Callable[[str], None]
 Point = Literal["expectation", "median"]
-
-
-@contextmanager
-def _silent(total: int) -> Iterator[Callable[[int], None]]:
-    yield lambda done: None
-
-
-def _unheard(line: str) -> None: ...
-
-
-@contextmanager
-def needs_extra(feature: str) -> Iterator[None]:
-    """Around what needs the extra "train"; also a decorator.
-
-    Raises:
-        MissingExtra: one of its packages is not installed.
-    """
-    from mien.errors import MissingExtra
-
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in PACKAGES:
-            raise
-        raise MissingExtra.named(feature, "train") from error
 
 
 @needs_extra("training")
@@ -85,7 +40,7 @@ def train(
     resume: bool = False,
     until: str | None = None,
     data_root: Path | None = None,
-    report: Report = _unheard,
+    report: Report = unheard,
 ) -> Path:
     """Train a recipe, or do all steps of a model that is made in several, e.g. mien-m.
 
@@ -218,8 +173,8 @@ def calibrate(
     temperatures: bool = True,
     age_checks: bool = True,
     threads: int = 0,
-    progress: Progress = _silent,
-    report: Report = _unheard,
+    progress: Progress = silent,
+    report: Report = unheard,
 ) -> LearnedCalibration:
     """Learn temperatures, masses of intervals and age checks from held-out faces, and write them into a model's folder.
 
@@ -279,8 +234,8 @@ def evaluate(
     point: Point = "expectation",
     against: Path | None = None,
     threads: int = 0,
-    progress: Progress = _silent,
-    report: Report = _unheard,
+    progress: Progress = silent,
+    report: Report = unheard,
 ) -> Evaluation:
     """Measure a model on labelled chips or photographs, with bootstrap intervals.
 
@@ -320,56 +275,6 @@ def evaluate(
     faces = labelled(data, folds, fold, "test", only=only, report=report)
     how = Measuring(found, detector, weights, min_face, mirror, threads, progress, report)
     return how.one(faces, photos=photos, through=through, point=point, other=other)
-
-
-@needs_extra("measuring collections")
-def evaluate_collections(
-    model: str | Path,
-    collections: Path,
-    *,
-    names: Sequence[str] = (),
-    choosing: bool = False,
-    detector: str = "mtcnn",
-    min_face: int = 30,
-    weights: Path | None = None,
-    mirror: bool = False,
-    point: Point = "expectation",
-    answers: Path | None = None,
-    threads: int = 0,
-    progress: Progress = _silent,
-    report: Report = _unheard,
-) -> Abroad:
-    """Measure a model on several collections at once, home and abroad.
-
-    Args:
-        model: name or folder.
-        collections: YAML file that states them (docs/training.md).
-        names: of those to measure; none for all.
-        choosing: measure the folds that may choose between models.
-        detector: what finds the faces of photographs.
-        min_face: smallest face to look for in photographs, in pixels.
-        weights: file of the detector's weights, for yunet.
-        mirror: average with the mirror image.
-        point: the estimate of an age that is measured, in years.
-        answers: a folder to keep all answers in.
-        threads: cores to use; 0 for all.
-        progress: see the module.
-        report: takes what is odd about the data.
-
-    Returns:
-        The figures of each; `to_markdown()` and `to_dict()` put them in words.
-
-    Raises:
-        UsageError: the file does not fit, or names no such collection.
-        DataError: a collection cannot be used.
-        ModelError: the model cannot be read.
-    """
-    from mien.estimate import bundle
-    from mien.learn.evaluation.measuring import Measuring
-
-    found = bundle.read(bundle.find(str(model)))
-    how = Measuring(found, detector, weights, min_face, mirror, threads, progress, report)
-    return how.several(collections, names, choosing=choosing, point=point, kept=answers)
 
 
 @needs_extra("comparing")
@@ -419,8 +324,8 @@ def audit(
     explained: int = 500,
     saved: Mapping[str, Path] | None = None,
     threads: int = 0,
-    progress: Progress = _silent,
-    report: Report = _unheard,
+    progress: Progress = silent,
+    report: Report = unheard,
 ) -> Audited:
     """Audit a model in every way there is, as one page for people who are no experts.
 
@@ -449,13 +354,8 @@ def audit(
         DataError: the data cannot be used, or a saved audit is of another model.
         ModelError: the model is not calibrated, or lacks the age checks that were asked for.
     """
-    from mien.errors import UsageError
     from mien.learn.audits.whole_audit import audit as measure
 
-    kept = dict(saved or {})
-    for name in kept:
-        if name not in ("predictions", "robustness", "explanations"):
-            raise UsageError.unknown("saved part", name, ("predictions", "robustness", "explanations"))
     return measure(
         model,
         data,
@@ -467,9 +367,7 @@ def audit(
         reference_fold=reference_fold,
         faces=faces,
         explained=explained,
-        predictions=kept.get("predictions"),
-        robustness=kept.get("robustness"),
-        explanations=kept.get("explanations"),
+        saved=saved,
         threads=threads,
         progress=progress,
         report=report,

@@ -1,4 +1,4 @@
-"""How many cores this process may really use: not the machine's count where a container or a mask allows fewer."""
+"""Number of cores that this process may use: not the machine's count where a container or a mask allows fewer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What files a network in ONNX form would have read: checked here, as older versions of ONNX Runtime read any file.
+"""Files that a network in ONNX form refers to: checked here, as older versions of ONNX Runtime read any file.
 
 A tensor may lie outside of the ONNX file, at a path that the file names. Only a plain file beside it is allowed. The
 file is walked as protocol buffers are laid out, without a library: only what can lead to a tensor is looked into.

@@ -138,7 +138,7 @@ class CSVTable:
 
 
 class ParquetTable:
-    """Parquet in row groups of a few thousand rows; needs the extra "scale"."""
+    """Parquet in row groups of a few thousand rows; needs the extra "parquet"."""
 
     def __init__(self, stream: BinaryIO, columns: Mapping[str, str]) -> None:
         """Begin the file.
@@ -154,7 +154,7 @@ class ParquetTable:
             import pyarrow as pa
             import pyarrow.parquet as pq
         except ImportError as error:
-            raise MissingExtra.named("Parquet output", "scale") from error
+            raise MissingExtra.named("Parquet output", "parquet") from error
         fields = [
             (name, pa.list_(pa.float32()) if kind == "list" else pa.type_for_alias(kind))
             for name, kind in columns.items()

@@ -54,7 +54,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Bench:
-    """What `mien bench` measured.
+    """Figures that `mien bench` measured.
 
     Attributes:
         model: name of the model.
@@ -218,7 +218,7 @@ class _Round:
         return self._inside[name].seconds if name in self._inside else self._spent[name]
 
     def work(self, name: str) -> int:
-        """Multiply-adds of a network."""
+        """Multiply-adds of a network for one run."""
         return self._inside[name].work
 
     def take(self, analyzer: Analyzer, source: str, data: bytes) -> None:

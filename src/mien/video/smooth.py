@@ -1,4 +1,4 @@
-"""What all views of one face say together: age distributions and genders averaged by how good each view is."""
+"""Averages over all views of one face: age distributions and genders, weighted by the quality of each view."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LEAST_WEIGHT = 0.001
 
 
 def weight(quality: Quality) -> float:
-    """How much a view counts, above 0 to 1: 1 is frontal, sharp and of twice the size at which a face is "small".
+    """Weight of a view, above 0 to 1: 1 is frontal, sharp and of twice the size at which a face is "small".
 
     >>> weight(Quality(eyes=40, sharpness=0.4, turn=0.0))
     1.0

@@ -258,10 +258,10 @@ def test_a_folder_that_is_no_finished_run_is_told(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"is no run, but holds runs \(inside\): give them, .*/\*"):
         read_run(tmp_path)
     (tmp_path / "recipe.yaml").touch()
-    with pytest.raises(DataError, match=r"no run\.json: without model\.safetensors mien score cannot make it"):
+    with pytest.raises(DataError, match=r"no run\.json: without model\.safetensors mien lab score cannot make it"):
         read_run(tmp_path)
     (tmp_path / "model.safetensors").touch()
-    with pytest.raises(DataError, match=r"no run\.json: run mien score"):
+    with pytest.raises(DataError, match=r"no run\.json: run mien lab score"):
         read_run(tmp_path)
     (tmp_path / "run.json").write_text('{"name": "x", "system": "mien", "title": "X"}')
     with pytest.raises(DataError, match=r"no test\.parquet"):

@@ -112,7 +112,7 @@ def three(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
 
 @pytest.fixture(scope="module")
 def html(three: Comparison) -> str:
-    return to_html(three, "mien compare runs/*")
+    return to_html(three, "mien lab compare runs/*")
 
 
 def test_the_page_fetches_nothing(html: str) -> None:
@@ -137,7 +137,7 @@ def test_the_page_shows_what_was_measured(three: Comparison, html: str) -> None:
         assert f"{three.figures[name]['mae'].value:.2f}" in text
     assert "80.2" in text  # the claim beside
     assert "15 epochs, not 100" in text
-    assert "mien compare runs/*" in text
+    assert "mien lab compare runs/*" in text
     assert "from the file names" in text
     sections = {"claims", "table", "differences", "costs", "data", "curves", "ages", "bands", "confusion"}
     assert sections | {"calibration", "worst", "systems", "method"} <= Page(html).ids()
@@ -156,7 +156,7 @@ def test_rows_stand_in_order_with_gaps(three: Comparison) -> None:
 
 
 def test_the_same_runs_give_the_same_page(three: Comparison, html: str) -> None:
-    assert to_html(three, "mien compare runs/*") == html
+    assert to_html(three, "mien lab compare runs/*") == html
 
 
 def test_names_cannot_break_the_page(tmp_path: Path) -> None:

@@ -126,7 +126,7 @@ def test_a_low_rank_network_is_fitted_for_the_recipe_that_starts_from_it(chips_f
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
-        (["model.network=compact-cnn", "model.options={}"], "is not for a network that mien slim makes"),
+        (["model.network=compact-cnn", "model.options={}"], "is not for a network that mien lab slim makes"),
         (["model.options={width: 2}"], "the width must be above 0 and at most 1, not 2"),
     ],
 )

@@ -195,10 +195,10 @@ def test_faults_get_a_sentence(call: object, told: str, tmp_path: Path, monkeypa
 @pytest.mark.parametrize(
     ("name", "told"),
     [
-        ("lbp-svm", "mien baseline lbp-svm makes it"),
-        ("experts", "mien combine gated runs/gate-sigmoid runs/expert-women runs/expert-men --output runs/experts"),
-        ("separate", "mien combine pair runs/separate-age runs/separate-gender --output runs/separate"),
-        ("hybrid-ensemble", "mien combine mean runs/hybrid-gru-whole runs/hybrid-cnn-distribution "),
+        ("lbp-svm", "mien lab baseline lbp-svm makes it"),
+        ("experts", "mien lab combine gated runs/gate-sigmoid runs/expert-women runs/expert-men --output runs/experts"),
+        ("separate", "mien lab combine pair runs/separate-age runs/separate-gender --output runs/separate"),
+        ("hybrid-ensemble", "mien lab combine mean runs/hybrid-gru-whole runs/hybrid-cnn-distribution "),
     ],
 )
 def test_what_no_recipe_trains_names_the_command_that_makes_it(name: str, told: str) -> None:

@@ -1,4 +1,4 @@
-"""`mien audit abstain`: what share of faces gets no gender at a threshold, and how many errors that avoids."""
+"""`mien lab audit abstain`: what share of faces gets no gender at a threshold, and how many errors that avoids."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`mien audit age-checks`: how often `mien check-age` is wrong."""
+"""`mien lab audit age-checks`: how often `mien check-age` is wrong."""
 
 from __future__ import annotations
 

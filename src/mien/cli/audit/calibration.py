@@ -1,4 +1,4 @@
-"""`mien audit calibration`: whether a model's age intervals and its gender's probability can be believed."""
+"""`mien lab audit calibration`: whether a model's age intervals and its gender's probability can be believed."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def _text(report: CalibrationReport, model: str, told: Mapping[str, object], for
         if (error.name or "").partition(".")[0] not in {"matplotlib", "jinja2"}:
             raise
         raise MissingExtra.named("the page", "train") from error
-    words = ["mien", "audit", "calibration", model]
+    words = ["mien", "lab", "audit", "calibration", model]
     for name, value in {**told, "level": level}.items():
         words += [] if value is None else [f"--{name}", str(value)]
     return to_html(report, shlex.join(words))

@@ -1,4 +1,4 @@
-"""`mien audit explanations`: whether what `mien explain` says can be trusted."""
+"""`mien lab audit explanations`: whether what `mien explain` says can be trusted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`mien audit fairness`: whether a model serves some groups of people worse than others."""
+"""`mien lab audit fairness`: whether a model serves some groups of people worse than others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`mien audit robustness`: what bad light, blur, noise, masks and careless crops cost a model."""
+"""`mien lab audit robustness`: what bad light, blur, noise, masks and careless crops cost a model."""
 
 from __future__ import annotations
 

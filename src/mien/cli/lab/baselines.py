@@ -1,4 +1,4 @@
-"""`mien baseline`: the classical methods that the published systems compare themselves with."""
+"""`mien lab baseline`: the classical methods that the published systems compare themselves with."""
 
 from __future__ import annotations
 

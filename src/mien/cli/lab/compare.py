@@ -1,4 +1,4 @@
-"""`mien compare`: many runs in one table or on one page. `mien systems`: what is rebuilt, and what papers claim."""
+"""`mien lab compare`: runs in one table or on one page. `mien lab systems`: what is rebuilt, and what papers claim."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SUFFIXES = {".json": "json", ".md": "markdown", ".html": "html", ".htm": "html"}
 
 
 def compare(
-    runs: Annotated[list[Path], typer.Argument(help="Folders of runs that [b]mien score[/b] completed.")],
+    runs: Annotated[list[Path], typer.Argument(help="Folders of runs that [b]mien lab score[/b] completed.")],
     *,
     output: OutputFile = None,
     form: Annotated[
@@ -93,5 +93,11 @@ def _command(runs: list[Path], output: Path | None) -> str:
         (parent,) = parents
         if {run.name for run in runs} == {path.parent.name for path in parent.glob("*/run.json")}:
             names = [f"{parent}/*"]
-    words = ["mien", "compare", *names, *(["--output", str(output)] if output is not None else ["--format", "html"])]
+    words = [
+        "mien",
+        "lab",
+        "compare",
+        *names,
+        *(["--output", str(output)] if output is not None else ["--format", "html"]),
+    ]
     return " ".join(word if word.endswith("/*") else shlex.quote(word) for word in words)

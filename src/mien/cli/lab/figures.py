@@ -1,4 +1,4 @@
-"""`mien figures`: how each system prepares a photo, and its network, drawn."""
+"""`mien lab figures`: how each system prepares a photo, and its network, drawn."""
 
 from __future__ import annotations
 

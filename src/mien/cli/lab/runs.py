@@ -1,4 +1,4 @@
-"""`mien split`, `crossfit`, `slim`, `score` and `combine`: what comes before and after training runs."""
+"""`mien lab split`, `crossfit`, `slim`, `score` and `combine`: what comes before and after training runs."""
 
 from __future__ import annotations
 

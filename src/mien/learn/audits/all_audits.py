@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mien import __version__, overlay
+from mien import __version__
+from mien.drawing.maps import draw as draw_maps
 from mien.errors import DataError, ModelError
 from mien.estimate.bundle import Bundle
 from mien.estimate.estimator import Estimator
@@ -136,7 +137,7 @@ class AllAudits:
         chip = samples.sample_chip(samples.sample_photo(sample=sample), estimator.contract.size)[None]
         told = explain(estimator, chip, "age", "occlusion")
         title = f"{sample}: {told[0].value:.1f} years, by occlusion"
-        return Picture.of_array(overlay.draw(chip, told, [title]), f"Which parts of {sample} its age rests on")
+        return Picture.of_array(draw_maps(chip, told, [title]), f"Which parts of {sample} its age rests on")
 
     def speed(self) -> list[Section]:
         """How large it is and how long it takes."""

@@ -18,12 +18,16 @@ from mien.learn.data.counting import Progress, Report, silent, unheard
 from mien.learn.data.labelled import labelled
 from mien.learn.data.manifest import Manifest
 from mien.learn.data.readers import read
-from mien.learn.evaluation.home_and_abroad import Abroad, saved
+from mien.learn.evaluation.home_and_abroad import Abroad
+from mien.learn.evaluation.home_and_abroad import saved as read_saved
 from mien.learn.evaluation.measuring import Measuring
 from mien.runtime.cores import physical_cores
 
 PARTS = ("accuracy", "calibration", "age-checks", "fairness", "robustness", "explanations", "speed")
 """What can be audited, in the order of the page."""
+
+SAVED = ("predictions", "robustness", "explanations")
+"""What need not be measured again."""
 
 Audit = TypeVar("Audit", RobustnessReport, ExplanationReport)
 
@@ -73,14 +77,17 @@ def audit(
     reference_fold: str | None = None,
     faces: int = 1000,
     explained: int = 500,
-    predictions: Path | None = None,
-    robustness: Path | None = None,
-    explanations: Path | None = None,
+    saved: Mapping[str, Path] | None = None,
     threads: int = 0,
     progress: Progress = silent,
     report: Report = unheard,
 ) -> Audited:
     """Hold a model against labels in every way there is; `mien.learn.audit` explains."""
+    kept = dict(saved or {})
+    for name in kept:
+        if name not in SAVED:
+            raise UsageError.unknown("saved part", name, SAVED)
+    predictions, robustness, explanations = (kept.get(name) for name in SAVED)
     check_parts(parts, robustness, explanations, collections)
     wanted = list(parts) or list(PARTS)
     found = bundle.read(bundle.find(str(model)))
@@ -157,7 +164,7 @@ def _abroad(how: Measuring, file: Path) -> Abroad:
     """Figures of several collections, measured now or before."""
     if file.suffix.lower() in {".yaml", ".yml"}:
         return how.several(file)
-    return saved(file, how.model.config.name)
+    return read_saved(file, how.model.config.name)
 
 
 def _load(file: Path, kind: type[Audit], model: str) -> Audit:

@@ -1,4 +1,4 @@
-"""One baseline from data to a run folder: recipe.yaml, run.json and test.parquet, as `mien compare` reads them."""
+"""One baseline from data to a run folder: recipe.yaml, run.json and test.parquet, as `mien lab compare` reads them."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ class Row:
         title: in words.
         claims: what the paper says of just this variant; the first of a figure is the one to compare with.
         of: the runs it is made of, where it is no training run of its own.
-        mode: how `mien combine` makes it of them, "" where it is trained.
+        mode: how `mien lab combine` makes it of them, "" where it is trained.
     """
 
     name: str
@@ -105,10 +105,10 @@ class System:
         return next((row for row in self.rows if row.name == name), None)
 
     def command(self, row: Row) -> str:
-        """What makes one of its runs: `mien train`, `mien baseline`, or `mien combine` with a mode."""
+        """What makes one of its runs: `mien train`, `mien lab baseline`, or `mien lab combine` with a mode."""
         if row.of:
-            return f"mien combine {row.mode}"
-        return "mien baseline" if self.key == "baseline" else "mien train"
+            return f"mien lab combine {row.mode}"
+        return "mien lab baseline" if self.key == "baseline" else "mien train"
 
     def to_dict(self) -> dict[str, Any]:
         """Native types for JSON."""
@@ -302,7 +302,7 @@ def how_made(name: str) -> str | None:
     """For a run that no recipe trains a sentence with the command that makes it; None for all other names.
 
     >>> how_made("lbp-svm")
-    'lbp-svm is a baseline, which has no recipe: mien baseline lbp-svm makes it'
+    'lbp-svm is a baseline, which has no recipe: mien lab baseline lbp-svm makes it'
     """
     for system in SYSTEMS:
         row = system.row(name)
@@ -313,5 +313,5 @@ def how_made(name: str) -> str | None:
                 f"{system.command(row)} {parts} --output runs/{name}; or benchmarks/systems.sh {name} does both"
             )
         if row is not None and system.key == "baseline":
-            return f"{name} is a baseline, which has no recipe: mien baseline {name} makes it"
+            return f"{name} is a baseline, which has no recipe: mien lab baseline {name} makes it"
     return None

@@ -1,4 +1,4 @@
-"""Folders of finished runs, as `mien score` leaves them: run.json, test.parquet, recipe.yaml and perhaps curves.csv."""
+"""Folders of finished runs, as `mien lab score` leaves them: run.json, test.parquet, recipe.yaml, maybe curves.csv."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class ScoredRun:
 
 
 def read_run(folder: Path) -> ScoredRun:
-    """Read a folder that `mien score` has completed.
+    """Read a folder that `mien lab score` has completed.
 
     Raises:
         DataError: a file is missing or malformed; the sentence says which and what makes it.
@@ -82,9 +82,9 @@ def read_run(folder: Path) -> ScoredRun:
         raise DataError(f"{folder} holds no test.parquet, the predictions: {_remedy(folder)}")
     predictions = Predictions.load(table)
     if not len(predictions):
-        raise DataError(f"{table} holds no predictions: run mien score {folder} again")
+        raise DataError(f"{table} holds no predictions: run mien lab score {folder} again")
     if len(set(predictions.files.tolist())) < len(predictions):
-        raise DataError(f"{table} names a picture twice: run mien score {folder} again")
+        raise DataError(f"{table} names a picture twice: run mien lab score {folder} again")
     system = claims.find_system(record["system"])
     if system is None:
         known = ", ".join(system.key for system in claims.SYSTEMS)
@@ -134,8 +134,8 @@ def _no_record(folder: Path) -> str:
 def _remedy(folder: Path) -> str:
     """How the folder of a run gets run.json and test.parquet."""
     if lacking := RunFolder(folder).lacking:
-        return f"without {' and '.join(lacking)} mien score cannot make it; give the folder that mien train made"
-    return f"run mien score {folder}, which writes it"
+        return f"without {' and '.join(lacking)} mien lab score cannot make it; give the folder that mien train made"
+    return f"run mien lab score {folder}, which writes it"
 
 
 def _learners(recipe: dict[str, Any]) -> Learners:

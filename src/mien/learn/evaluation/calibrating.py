@@ -120,7 +120,7 @@ def calibrate(
             checks = age_check_thresholds.fit_thresholds(pmf, ages, source=source)
         except DataError as error:
             report(
-                f"no age checks: {error}. Give more faces, or the training faces by --cross-fitted (mien "
+                f"no age checks: {error}. Give more faces, or the training faces by --cross-fitted (mien lab "
                 "crossfit); all else is learned and written, and check-age alone will not work with this model"
             )
     try:

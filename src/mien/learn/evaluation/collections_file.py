@@ -1,7 +1,8 @@
 """Named collections of labelled pictures to measure a model on, written down in one YAML file.
 
 ```yaml
-root: ../../shared              # paths below are relative to it, and it to this file; without it, to this file
+root: ../../shared              # paths below are relative to it, and it to this file; without it, to this file;
+                                # $MIEN_DATA is the folder of data that the environment names
 collections:
   utkface:
     data: data/utkface/images   # a folder or a table, as for `mien evaluate`
@@ -36,6 +37,7 @@ from mien.learn.data import tables
 from mien.learn.data.folds import ALL, usual_fold
 from mien.learn.data.manifest import Manifest
 from mien.learn.data.readers import read
+from mien.learn.recipe.data_root import MARK, located, located_path
 from mien.learn.recipe.faults import in_words
 
 Kind = Literal["chips", "photos"]
@@ -117,10 +119,11 @@ def load_collections(path: Path) -> dict[str, Collection]:
         found = Collections.model_validate(tree)
     except ValidationError as error:
         raise UsageError(f"{path} does not fit: {in_words(error, Collections)}") from error
-    root = path.parent / found.root
+    root = located_path(found.root) if found.root.parts[:1] == (MARK,) else path.parent / found.root
+    stated = {name: located(one) for name, one in found.collections.items()}
     return {
         name: one.model_copy(update={"data": root / one.data, "folds": one.folds and root / one.folds})
-        for name, one in found.collections.items()
+        for name, one in stated.items()
     }
 
 

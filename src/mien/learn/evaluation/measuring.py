@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from mien.analyzer import Analyzer, Options
 from mien.errors import DataError, UsageError
+from mien.estimate import bundle
 from mien.estimate.bundle import Bundle
 from mien.estimate.estimator import Estimator
+from mien.extras import needs_extra
 from mien.faces import DetectorOptions, create
 from mien.learn.data.counting import Progress, Report, silent, unheard
 from mien.learn.data.manifest import Manifest
@@ -195,3 +197,50 @@ class Measuring:
         analyzers = {kind: self.analyzer(kind) for kind in sorted(kinds)}
         with self.progress(sum(len(part.faces) - part.faces.missing for part in parts)) as advance:
             return measure(analyzers, parts, point=point, progress=advance, keep=keep)
+
+
+@needs_extra("measuring collections")
+def evaluate_collections(
+    model: str | Path,
+    collections: Path,
+    *,
+    names: Sequence[str] = (),
+    choosing: bool = False,
+    detector: str = "mtcnn",
+    min_face: int = 30,
+    weights: Path | None = None,
+    mirror: bool = False,
+    point: Point = "expectation",
+    answers: Path | None = None,
+    threads: int = 0,
+    progress: Progress = silent,
+    report: Report = unheard,
+) -> Abroad:
+    """Measure a model on several collections at once, home and abroad.
+
+    Args:
+        model: name or folder.
+        collections: YAML file that states them (docs/training.md).
+        names: of those to measure; none for all.
+        choosing: measure the folds that may choose between models.
+        detector: what finds the faces of photographs.
+        min_face: smallest face to look for in photographs, in pixels.
+        weights: file of the detector's weights, for yunet.
+        mirror: average with the mirror image.
+        point: the estimate of an age that is measured, in years.
+        answers: a folder to keep all answers in.
+        threads: cores to use; 0 for all.
+        progress: see `mien.learn`.
+        report: takes what is odd about the data.
+
+    Returns:
+        The figures of each; `to_markdown()` and `to_dict()` put them in words.
+
+    Raises:
+        UsageError: the file does not fit, or names no such collection.
+        DataError: a collection cannot be used.
+        ModelError: the model cannot be read.
+    """
+    found = bundle.read(bundle.find(str(model)))
+    how = Measuring(found, detector, weights, min_face, mirror, threads, progress, report)
+    return how.several(collections, names, choosing=choosing, point=point, kept=answers)

@@ -61,7 +61,8 @@ class Data(_Part):
     women: bool = Field(default=True, description="false: train on men only")
     men: bool = Field(default=True, description="false: train on women only")
     teacher: Path | tuple[Path, ...] | None = Field(
-        default=None, description="answers for training faces (`mien crossfit`, `mien evaluate`); of several the mean"
+        default=None,
+        description="answers for training faces (`mien lab crossfit`, `mien evaluate`); of several the mean",
     )
     teacher_ages: bool = Field(default=True, description="false: the teacher speaks of genders alone")
     guide: Path | None = Field(
@@ -234,7 +235,7 @@ class About(_Part):
 
     title: str = Field(default="", description="the run's name in tables")
     system: Literal["", "compact", "regularised", "hybrid", "one-or-two", "baseline", "mien"] = Field(
-        default="", description="the published design it rebuilds; see `mien systems`"
+        default="", description="the published design it rebuilds; see `mien lab systems`"
     )
     budget: str = Field(default="", description="how the run differs in size and length from the published one")
     data: tuple[str, ...] = ()

@@ -29,7 +29,9 @@ def check_slim(recipe: str) -> Model:
     """
     model = load_recipe(recipe).model
     if model.network != "mobilenet-v1":
-        raise UsageError(f"recipe {recipe} is not for a network that mien slim makes, mobilenet-v1: name another one")
+        raise UsageError(
+            f"recipe {recipe} is not for a network that mien lab slim makes, mobilenet-v1: name another one"
+        )
     build_empty(model)
     return model
 

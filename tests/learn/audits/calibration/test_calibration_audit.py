@@ -431,10 +431,10 @@ def test_pictures_hold_every_group_and_level(honest: CalibrationReport) -> None:
 
 
 def test_the_page_answers_in_words_and_fetches_nothing(honest: CalibrationReport, cocksure: CalibrationReport) -> None:
-    page = to_html(honest, "mien audit calibration synthetic")
+    page = to_html(honest, "mien lab audit calibration synthetic")
     assert page.count("<section") == 5
     assert page.count("data:image/svg+xml;base64,") == 5
-    assert "mien audit calibration synthetic" in page
+    assert "mien lab audit calibration synthetic" in page
     assert "4 of 4 demands on a calibrated model are fulfilled" in page
     assert not re.findall(r'(?:src|href)="(?!data:|#)', page)
     told = chief_figures(cocksure)[-1]

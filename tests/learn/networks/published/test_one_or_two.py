@@ -112,7 +112,7 @@ def separate(chips_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> di
 def test_both_networks_are_deployed_as_the_paper_does(
     separate: dict[str, Path], examples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Train, `mien combine pair`, `mien export`, `process_and_predict`."""
+    """Train, `mien lab combine pair`, `mien export`, `process_and_predict`."""
     combine_runs("pair", separate, tmp_path / "pair")
     model = export_run(tmp_path / "pair", tmp_path / "model", dtype="float32")
     assert bundle.read(model).config.contract.size == 200
