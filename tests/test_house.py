@@ -41,7 +41,7 @@ def contracts(checkout: Path) -> dict[str, str]:
         text=True,
         check=False,
     )
-    verdicts = re.findall(r"^(.+) (KEPT|BROKEN)(?: \(.*\))?$", done.stdout, re.MULTILINE)
+    verdicts = re.findall(r"^(.*) (KEPT|BROKEN)(?: \(.*\))?$", done.stdout, re.MULTILINE)
     assert done.returncode == any(verdict == "BROKEN" for _, verdict in verdicts), done.stdout + done.stderr
     return {name: verdict for name in BREACHES for whole, verdict in verdicts if whole.startswith(name)}
 
