@@ -16,13 +16,14 @@ INTERRUPTED = 130
 """Exit code."""
 
 _SOON = 0.02
-"""Seconds until an interrupt that came while a module was being imported is tried again."""
+"""Seconds until an interrupt that came amid an import is tried again."""
 
 
 def catch_interrupts() -> None:
-    """Let Ctrl-C raise KeyboardInterrupt, but never amid an import.
+    """Let Ctrl-C raise KeyboardInterrupt, but never amid an import, nor in code that is evaluated from text.
 
-    There numpy and others would take it for a fault of theirs, and Python's import system would print it and go on.
+    In the former numpy and others would take it for a fault of theirs, and Python's import system would print it and go
+    on; after the latter (annotations, dataclasses) Python ends by the signal, whatever the exit code.
     """
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where somebody chose to ignore it
         signal.signal(signal.SIGINT, _interrupt)
@@ -37,6 +38,8 @@ def forget_interrupts() -> None:
             continue
     if signal.getsignal(signal.SIGINT) is _interrupt:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if hasattr(signal, "setitimer") and signal.getsignal(signal.SIGALRM) is _interrupt:
+        signal.setitimer(signal.ITIMER_REAL, 0)  # one that waited comes too late; it would end Python by this signal
 
 
 def _interrupt(_number: int, frame: FrameType | None) -> None:
@@ -48,8 +51,10 @@ def _interrupt(_number: int, frame: FrameType | None) -> None:
 
 
 def _importing(frame: FrameType | None) -> bool:
+    # The outermost frame may be the text of `python -c`.
     while frame is not None:
-        if frame.f_code.co_filename.startswith("<frozen importlib"):
+        name = frame.f_code.co_filename
+        if name.startswith("<frozen importlib") or (name == "<string>" and frame.f_back is not None):
             return True
         frame = frame.f_back
     return False
