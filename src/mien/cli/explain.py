@@ -11,6 +11,7 @@ import typer
 from mien.cli.closing import close_with
 from mien.cli.closing import number as counted
 from mien.cli.learn import needs_extra, read_faces
+from mien.cli.looking import rotation, side_of
 from mien.cli.process import say
 from mien.errors import ModelError, PhotoError, UsageError
 from mien.plain import plain
@@ -48,6 +49,18 @@ def explain(
         str, typer.Option(help="mtcnn, haar, yunet, or whole: the picture is an aligned chip.")
     ] = "mtcnn",
     weights: Annotated[Path | None, typer.Option(help="File of the detector's weights, for yunet.")] = None,
+    min_face: Annotated[
+        int | None,
+        typer.Option(
+            min=12, help="Smallest face to look for, in pixels of the photo.", show_default="30, or an 80th of its side"
+        ),
+    ] = None,
+    side: Annotated[
+        str, typer.Option(help="Longer side at which faces are looked for: a number of pixels, full, or auto.")
+    ] = "auto",
+    rotate: Annotated[
+        str, typer.Option(help="Turn the photo clockwise by 0, 90, 180 or 270 degrees; auto: where that helps.")
+    ] = "auto",
     threads: Annotated[int, typer.Option(min=0, help="Cores to use; 0 for all.")] = 0,
 ) -> None:
     """Tell which parts of a face its age or gender rests on.
@@ -58,6 +71,7 @@ def explain(
     from mien.chips import cut
     from mien.estimate.explain import explain as explain_chips
     from mien.estimate.maps import check_target
+    from mien.photos.decode import DecodeOptions
     from mien.sinks.records import encode
 
     check_target(target)
@@ -66,7 +80,15 @@ def explain(
             raise UsageError.unknown(what, name, choices)
     if output is not None:
         _check_output(output, photo)
-    analyzer = Analyzer(model, Options(detector=detector, weights=weights, threads=threads))
+    options = Options(
+        detector=detector,
+        weights=weights,
+        min_face=min_face,
+        rotate=rotation(rotate),
+        threads=threads,
+        decode=DecodeOptions(target_side=side_of(side)),
+    )
+    analyzer = Analyzer(model, options)
     maker = _maker(analyzer, method)
     found, picture = _one_photo(analyzer, photo)
     if face is not None and face > len(found.faces):
