@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 """Exit code."""
 
-_SOON = 0.02
+_SOON = 0.005
 """Seconds until an interrupt that came amid an import is tried again."""
 
 
@@ -39,7 +39,8 @@ def forget_interrupts() -> None:
     if signal.getsignal(signal.SIGINT) is _interrupt:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     if hasattr(signal, "setitimer") and signal.getsignal(signal.SIGALRM) is _interrupt:
-        signal.setitimer(signal.ITIMER_REAL, 0)  # one that waited comes too late; it would end Python by this signal
+        signal.signal(signal.SIGALRM, signal.SIG_IGN)  # one that waits comes too late, and would end Python by itself
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _interrupt(_number: int, frame: FrameType | None) -> None:
@@ -54,7 +55,9 @@ def _importing(frame: FrameType | None) -> bool:
     # The outermost frame may be the text of `python -c`.
     while frame is not None:
         name = frame.f_code.co_filename
-        if name.startswith("<frozen importlib") or (name == "<string>" and frame.f_back is not None):
+        if name.startswith("<frozen importlib") or (
+            name == "<string>" and frame.f_code.co_name == "<module>" and frame.f_back
+        ):
             return True
         frame = frame.f_back
     return False
