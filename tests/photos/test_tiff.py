@@ -143,6 +143,26 @@ def test_floating_point_predictor(order: str) -> None:
     np.testing.assert_allclose(decode(data).pixels[..., 0], values * 255, atol=1)
 
 
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("unit", [1, 257])
+def test_palettes_of_8_and_of_16_bits(order: Any, unit: int) -> None:
+    colours, places = RNG.integers(0, 256, (3, 256)), RNG.integers(0, 256, (9, 12))
+    data = written(
+        places.astype(np.uint8), photometric="palette", colormap=(colours * unit).astype(np.uint16), byteorder=order
+    )
+    np.testing.assert_allclose(decode(data).pixels, colours.T[places], atol=1)
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("compression", [1, 32773])
+def test_a_predictor_that_readers_disagree_on_is_not_guessed_at(bits: int, compression: int) -> None:
+    from mien.photos.tiff import plain
+
+    tags = {256: 4, 257: 1, 258: bits, 259: compression, 262: 1, 277: 1, 278: 1, 317: 2}
+    with pytest.raises(PhotoUnsupported, match="predictor 2 without"):
+        decode(plain("<", [bytes(bits // 2)], tags))
+
+
 class TestPages:
     RGB = RNG.integers(0, 256, (24, 32, 3), np.uint8)
 

@@ -99,6 +99,8 @@ def open_image(data: bytes, name: str, most: int, memory: int | None = None) -> 
     if name == "AVIF":
         # Pillow gives the turn that is a property of the picture as EXIF data of its own making.
         orientation = tiff.orientation(image.info.get("exif", b"")) or 1
+    if name == "JXL":
+        orientation = turns.of_jpeg_xl(image)
     if name == "JPEG" and jpeg_scans(bare) > _MOST_SCANS:
         raise PhotoTooLarge("this JPEG builds up in more steps than any photo does: save it again")
     return image, orientation

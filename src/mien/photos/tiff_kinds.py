@@ -21,6 +21,7 @@ TAGS = (258, 259, 262, 266, 277, 284, 317, 338, 339)
 
 _RAW = frozenset({32803, 34892})  # a colour filter's mosaic, linear raw
 _STORED = frozenset({1, 5, 8, 32773, 32946, 34925, 50000})  # none, LZW, Deflate, PackBits, Deflate, LZMA, Zstandard
+_PREDICTED = frozenset({5, 8, 32946, 34925, 50000})  # of these, those with a predictor; readers disagree on the others
 _FAX = frozenset({2, 3, 4})
 _JPEG = frozenset({6, 7})
 _MOST_SAMPLES = 6
@@ -107,6 +108,8 @@ def reader(page: Page) -> Literal["pillow", "samples"]:
         return _of_picture_codec(kind)
     if kind.compression not in _STORED:
         raise unsupported(f"compression {kind.compression}")
+    if kind.predictor != 1 and kind.compression not in _PREDICTED:
+        raise unsupported(f"predictor {kind.predictor} without a compression that has one")
     if kind.format == FLOAT and (kind.bits, kind.samples, kind.photometric) == (32, 1, 1):
         if kind.predictor not in {1, 3}:
             raise unsupported(f"predictor {kind.predictor}")
