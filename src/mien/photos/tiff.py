@@ -231,6 +231,8 @@ def bare(found: Page) -> bytes:
     fields = {tag: found.fields[tag] for tag in _PIXELS & found.fields.keys() if found.fields[tag][1]}
     order = found.layout.order
     _leave_pieces(fields, found.layout)
+    if found.number(_SAMPLES, 1) == 1:  # of one sample in planes Pillow makes a negative, or nothing
+        fields.pop(_PLANES, None)
     if _COLOURS in fields:
         fields[_COLOURS] = _deep(order, fields[_COLOURS])
     try:
