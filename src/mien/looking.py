@@ -28,7 +28,6 @@ SHARE = 1 / 80
 """Without another wish, faces are looked for down to this share of a photo's longer side, but not below 30 pixels."""
 
 _FINEST = 25  # pixels of the smallest face in the first look
-_GLANCE = 0.88  # how much smaller the faces are that this look is out for, so as to see each one alone
 _CLEAR = 40  # a face of fewer pixels in the first look asks for a second one
 _SECOND = 50  # pixels of the smallest face in the second look
 _NEARLY = 0.8  # of a photo's size are no reason to reduce it
@@ -127,10 +126,9 @@ def _turned(
 
 
 def _detect(
-    detector: Detector, min_face: int | None, fixed: bool, picture: Picture, share: float | None = None
+    detector: Detector, min_face: int | None, fixed: bool, picture: Picture, share: float = 1.0
 ) -> list[Detection]:
-    """Faces of a picture; in a reduced one smaller ones than wanted too, as far as they turn up."""
-    share = share or (_GLANCE if picture.scale < 1 and not fixed else 1)
+    """Faces of a picture; `share`: how much smaller the faces are that are looked for than those wanted."""
     least = share * smallest(min_face, max(picture.width, picture.height)) * picture.scale
     if (fixed and min_face is None) or least == (min_face or LEAST_FACE):  # the detector's own
         return detector.detect(picture.pixels)
