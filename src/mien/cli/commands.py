@@ -41,6 +41,13 @@ FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF, errno.E
 class _Edge(ExplainedGroup):
     """Where errors become a sentence and an exit code."""
 
+    def make_context(self, *arguments: Any, **options: Any) -> Any:
+        try:
+            return super().make_context(*arguments, **options)
+        except KeyboardInterrupt as error:  # typer would end without a word
+            say("interrupted")
+            raise typer.Exit(INTERRUPTED) from error
+
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)

@@ -39,8 +39,8 @@ def check(network: Path) -> None:
     with network.open("rb") as file:
         if not network.stat().st_size:
             raise ModelError(f"{network} is empty")
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data, memoryview(data) as view:
-            found = set(_told(network, view))
+        # Not closed here: where Ctrl-C comes amid this, the traceback holds parts of it.
+        found = set(_told(network, memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))))
     for location in sorted(found):
         part = network.parent / location
         if not _is_plain(location):
