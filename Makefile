@@ -36,7 +36,9 @@ web-modules: $(VENV)/.core  # what the tests of web/ need; they are skipped wher
 	@command -v npm > /dev/null || { echo "no npm: mien in the browser is not built, and its tests are skipped"; exit 0; }; \
 		set -e; cd web; \
 		test node_modules/.package-lock.json -nt package-lock.json || npm ci --no-audit --no-fund --loglevel=error; \
-		npm run --silent build
+		npm run --silent build; \
+		cd examples/react; \
+		test node_modules/.package-lock.json -nt package-lock.json || npm ci --no-audit --no-fund --loglevel=error
 	@test ! -d web/dist || $(BIN)/python -m mien.web.assets web/dist
 
 format: $(VENV)/.dev  ## mend what ruff can mend
@@ -63,7 +65,7 @@ bench: $(VENV)/.core  ## time per photo and stage, memory, cold start
 	$(BIN)/python benchmarks/pipeline.py
 
 clean:
-	rm -rf $(VENV) web/dist web/node_modules web/.test demo dist build .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) web/dist web/node_modules web/.test web/examples/react/node_modules web/examples/react/dist web/examples/react/public demo dist build .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

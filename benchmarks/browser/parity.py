@@ -4,7 +4,8 @@
     .venv/bin/python -m benchmarks.browser.parity --shared ../shared --output docs/results/browser-parity.json
 
 Photos: the portraits of examples/, whole photos and chips of the research data where it is there, chips of UTKFace's
-test fold in scenes. Needs Chromium and playwright.
+test fold in scenes, upright, lying, and small in big photos. Default options on both sides. Needs Chromium and
+playwright.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from playwright.sync_api import Page, sync_playwright
 
 import mien
 from mien.faces.align import resize_chip
-from mien.photos.decode import DecodeOptions, decode
+from mien.photos.decode import FIRST_SIDE, decode
 from mien.results import Face
 from mien.web import assets
 
@@ -47,7 +48,7 @@ ANALYZE = """async (path) => {
     const began = performance.now();
     try {
         const photo = await analyzer.analyze(blob);
-        return { photo, milliseconds: performance.now() - began };
+        return { photo, record: mien.toRecord(photo), milliseconds: performance.now() - began };
     } catch (error) {
         return { error: { kind: error.kind, message: error.message } };
     }
@@ -66,7 +67,9 @@ class Differences:
         years: how far the ages are apart.
         intervals: the same of the intervals' ends.
         swapped: labels that differ though Python's probability is 0.52 or more.
-        failures: photos that only one of them answered.
+        failures: photos that only one of them answered, or looked at in another size or turn.
+        closer: photos that Python looked at a second time, at a larger size.
+        turned: photos that it turned.
     """
 
     photos: int = 0
@@ -77,6 +80,8 @@ class Differences:
     intervals: list[float] = field(default_factory=list)
     swapped: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+    closer: int = 0
+    turned: int = 0
 
     def add(self, name: str, ours: Sequence[Face], theirs: Sequence[dict[str, Any]]) -> None:
         """Compare the faces of one photo, each with the one in the browser that overlaps it best."""
@@ -101,6 +106,8 @@ class Differences:
         return {
             "photos": self.photos,
             "faces": self.faces,
+            "closer": self.closer,
+            "turned": self.turned,
             "unmatched": self.unmatched,
             "failures": self.failures,
             "swapped": self.swapped,
@@ -147,7 +154,7 @@ def browsing(photos: dict[str, bytes]) -> Iterator[Page]:
 def whole_photos(page: Page, photos: dict[str, bytes], model: str) -> Differences:
     """Compare the answers for photos."""
     page.evaluate(START, [model, {}])
-    analyzer = mien.load(model, threads=1, decode=DecodeOptions(target_side=2048), rotate=0)  # one look, as there
+    analyzer = mien.load(model, threads=1)
     found = Differences()
     for name, data in photos.items():
         (ours,) = analyzer.stream([data])
@@ -157,6 +164,11 @@ def whole_photos(page: Page, photos: dict[str, bytes], model: str) -> Difference
             if "error" not in theirs or ours.error is None:
                 found.failures.append(f"{name}: {theirs.get('error') or ours.error}")
             continue
+        looked = [(one["scale"], one["turned"], one["incomplete"]) for one in (ours.to_dict(), theirs["record"])]
+        if looked[0] != looked[1]:
+            found.failures.append(f"{name}: looked at as {looked[1]}, by Python as {looked[0]}")
+        found.closer += ours.scale is not None and max(ours.width or 0, ours.height or 0) * ours.scale > FIRST_SIDE
+        found.turned += ours.turned != 0
         found.add(name, ours.faces, theirs["photo"]["faces"])
     return found
 
@@ -207,7 +219,10 @@ def collect(shared: Path | None, scenes: int) -> tuple[dict[str, bytes], dict[st
         photos[path.name] = path.read_bytes()
     for path in sorted((shared / "data" / "appa").rglob("val_*.jpg"))[:: max(1, 1460 // max(scenes, 1))]:
         photos[path.name] = path.read_bytes()
-    photos |= _scenes(shared / "data" / "utkface", scenes)
+    scenes_made = _scenes(shared / "data" / "utkface", scenes)
+    photos |= {f"{name}.jpg": saved(image) for name, image in scenes_made.items()}
+    photos |= crowds(list(scenes_made.values()), max(1, scenes // 6))
+    photos |= lying(scenes_made, max(1, scenes // 6))
     rng = np.random.default_rng(26)
     files = sorted((shared / "data" / "utkface" / "images").glob("*.jpg"))
     for number in sorted(rng.choice(len(files), min(scenes, len(files)), replace=False)):
@@ -215,7 +230,37 @@ def collect(shared: Path | None, scenes: int) -> tuple[dict[str, bytes], dict[st
     return photos, chips
 
 
-def _scenes(data: Path, count: int) -> dict[str, bytes]:
+def saved(image: Image.Image) -> bytes:
+    """As JPEG."""
+    stream = BytesIO()
+    image.save(stream, "JPEG", quality=92)
+    return stream.getvalue()
+
+
+def crowds(scenes: Sequence[Image.Image], count: int) -> dict[str, bytes]:
+    """Big photos of a telephone's size, each with twelve scenes whose faces are small beside it."""
+    rng = np.random.default_rng(27)
+    found = {}
+    for number in range(count):
+        photo = Image.new("RGB", (4032, 3024), tuple(int(level) for level in rng.integers(60, 200, 3)))
+        for place in range(12):
+            scene = scenes[int(rng.integers(len(scenes)))]
+            side = int(np.exp(rng.uniform(np.log(110), np.log(900))))  # its face has about a third of that
+            across, down = 1008 * (place % 4), 1008 * (place // 4)
+            shift = rng.integers(0, 1008 - side, 2).tolist()
+            photo.paste(scene.resize((side, side), Image.Resampling.LANCZOS), (across + shift[0], down + shift[1]))
+        found[f"crowd_{number}.jpg"] = saved(photo)
+    return found
+
+
+def lying(scenes: dict[str, Image.Image], count: int) -> dict[str, bytes]:
+    """Scenes that lie on a side or stand on their head, with no word of it in the file."""
+    turns = (Image.Transpose.ROTATE_90, Image.Transpose.ROTATE_180, Image.Transpose.ROTATE_270)
+    some = list(scenes.items())[:: max(1, len(scenes) // count)]
+    return {f"lying_{name}.jpg": saved(scene.transpose(turns[k % 3])) for k, (name, scene) in enumerate(some)}
+
+
+def _scenes(data: Path, count: int) -> dict[str, Image.Image]:
     """Chips of the test fold, each in a picture of twice its side."""
     from mien.learn.data import readers
     from mien.learn.evaluation.through_detector import pad
@@ -229,9 +274,7 @@ def _scenes(data: Path, count: int) -> dict[str, bytes]:
             scene, _ = pad(
                 np.asarray(image.convert("RGB")), np.random.default_rng([26, zlib.crc32(path.name.encode())])
             )
-        stream = BytesIO()
-        Image.fromarray(scene).save(stream, "JPEG", quality=92)
-        found[f"scene_{path.name}"] = stream.getvalue()
+        found[f"scene_{path.stem}"] = Image.fromarray(scene)
     return found
 
 

@@ -19,7 +19,6 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 import mien
-from mien.photos.decode import DecodeOptions
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 60_000
@@ -48,6 +47,11 @@ def photos(examples: Path) -> dict[str, bytes]:
         clear.putalpha(Image.linear_gradient("L").resize(image.size))
         found["clear.png"] = _saved(clear, "PNG")
         found["portrait.webp"] = _saved(image, "WEBP", lossless=True)
+        found["fallen.jpg"] = _saved(image.rotate(90, expand=True), "JPEG")
+        far = Image.new("RGB", (4032, 3024), (90, 120, 150))
+        for place, side in enumerate((150, 260, 700)):
+            far.paste(image.resize((side, side * 600 // 512)), (1000 * place + 300, 700 * place + 50))
+        found["far.jpg"] = _saved(far, "JPEG")
     return found
 
 
@@ -84,16 +88,21 @@ def _turned(orientation: int) -> Image.Exif:
 
 
 def test_answers_are_those_of_python(page: Page, photos: dict[str, bytes]) -> None:
-    analyzer = mien.load("mien-s", threads=1, decode=DecodeOptions(target_side=2048), rotate=0)  # one look, as there
-    found = Differences()
+    analyzer = mien.load("mien-s", threads=1)
+    found, told = Differences(), {}
     for name, data in photos.items():
         theirs = page.evaluate(ANALYZE, [f"/photos/{name}", {}])
-        assert (theirs["width"], theirs["height"]) == (
-            (3000, 3516) if name == "large.jpg" else (512, 600 if name != "astronaut.jpg" else 512)
-        )
-        found.add(name, analyzer(data).faces, theirs["faces"])
+        ours = analyzer(data)
+        told[name] = tuple(theirs[key] for key in ("width", "height", "scale", "turned", "incomplete"))
+        assert told[name] == (ours.width, ours.height, ours.scale, ours.turned, ours.incomplete)
+        found.add(name, ours.faces, theirs["faces"])
+    assert told["lying.jpg"] == (512, 600, 1, 0, False)
+    assert told["fallen.jpg"] == (600, 512, 1, 90, False)
+    assert told["far.jpg"] == (4032, 3024, 1, 0, False)
+    assert told["large.jpg"][2] < 1
     record = found.to_dict()
-    assert record["faces"] == record["photos"] == len(photos)
+    assert record["photos"] == len(photos)
+    assert record["faces"] == len(photos) + 2
     assert record["unmatched"] == record["swapped"] == []
     assert record["overlap_least"] > 0.95
     assert record["years_most"] <= 0.3

@@ -22,17 +22,19 @@ export interface FaceCheck {
   readonly face: Face;
 }
 
-/** The decision on one photo: that of its only face; "unsure" where there is none, or several. */
+/** The decision on one photo: that of its only face; "unsure" where there is none, or several; "error" where it failed. */
 export interface AgeCheck {
   readonly schema_version: number;
   readonly source: string;
   readonly model: string;
-  readonly outcome: Outcome;
+  readonly outcome: Outcome | "error";
   readonly reason: string;
   readonly rule: Readonly<Record<string, number>>;
   readonly faces: readonly FaceCheck[];
   readonly error: Failure | null;
 }
+
+const VAGUE = "its age could be almost any: the model cannot tell, and perhaps this is no face";
 
 /** Decide on an analysed photo by the thresholds of the model that analysed it. */
 export function checkAge(photo: Photo, checks: AgeChecks | null, options: AgeCheckOptions = {}): AgeCheck {
@@ -48,7 +50,7 @@ export function checkAge(photo: Photo, checks: AgeChecks | null, options: AgeChe
     schema_version: SCHEMA_VERSION,
     source: photo.source,
     model: photo.model,
-    outcome: only?.outcome ?? "unsure",
+    outcome: photo.error ? "error" : (only?.outcome ?? "unsure"),
     reason: photo.error?.message ?? only?.reason ?? why,
     rule: {
       min_age: minAge,
@@ -72,7 +74,9 @@ function decideOn(face: Face, rule: Rule): FaceCheck {
 
 function reasonFor(outcome: Outcome, probability: number, rule: Rule, flags: readonly string[]): string {
   const { limit } = rule;
-  if (flags.length > 0) return `the face is ${flags.join(" and ")}: a better photo is needed`;
+  const poor = flags.filter((flag) => flag !== "vague");
+  if (poor.length > 0) return `the face is ${poor.join(" and ")}: a better photo is needed`;
+  if (flags.length > 0) return VAGUE;
   if (outcome === "fail") return `younger than ${limit} with a probability of ${percent(1 - probability)}`;
   if (outcome === "pass") return `${limit} or older with a probability of ${percent(probability)}`;
   return undecided(limit, probability, rule.passAbove, rule.failBelow);

@@ -79,13 +79,15 @@ export class Client {
   ): Promise<Calls[Name]["answer"]> {
     if (this.#faster) return this.#faster.call(name, make, signal);
     const about = await this.start();
+    const worker = this.#worker;
     try {
+      if (signal?.aborted) throw givenUp();
       const { ask, transfer } = await make();
       return (await this.#send(name, ask, transfer, signal)) as Calls[Name]["answer"];
     } catch (error) {
       if (!BROKEN.has((error as Partial<MienError>).kind ?? "")) throw error;
-      this.#end(error);
-      if (about.backend !== "webgpu") throw error;
+      if (this.#worker === worker) this.#end(error); // else another question that it left open has begun a new one
+      if (about.backend !== "webgpu" || this.#closed) throw error;
       this.#setup = { ...this.#setup, backend: "wasm" }; // the graphics card was lost
       return this.call(name, make, signal);
     }
@@ -121,14 +123,16 @@ export class Client {
 
   #send(name: CallName, ask: unknown, transfer: Transferable[], signal?: AbortSignal): Promise<unknown> {
     const worker = this.#worker;
-    if (!worker) return Promise.reject(new MemoryError("the worker broke down: try again"));
-    if (signal?.aborted) return Promise.reject(new Aborted("the analysis was given up"));
+    if (!worker || signal?.aborted) {
+      for (const one of transfer) if (one instanceof ImageBitmap) one.close();
+      return Promise.reject(worker ? givenUp() : new MemoryError("the worker broke down: try again"));
+    }
     const id = (this.#last += 1);
     return new Promise((resolve, reject) => {
       const give = (): void => {
         this.#open.delete(id);
         worker.postMessage({ id, name: "drop" } satisfies ToWorker);
-        reject(new Aborted("the analysis was given up"));
+        reject(givenUp());
       };
       const done = (): void => signal?.removeEventListener("abort", give);
       this.#open.set(id, {
@@ -166,6 +170,10 @@ export class Client {
     this.#open.clear();
     for (const one of open) one.reject(error);
   }
+}
+
+function givenUp(): Aborted {
+  return new Aborted("the analysis was given up");
 }
 
 function unfetched(base: URL): BrowserError {

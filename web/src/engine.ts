@@ -8,14 +8,15 @@ import { expectation, interval, median } from "./estimate/calibrate.js";
 import { Estimator, type Estimate } from "./estimate/estimator.js";
 import { explain, type Explanation } from "./estimate/explain.js";
 import type { Target } from "./estimate/maps.js";
-import { eyeDistance, eyeDistanceOfChip, judge, turn } from "./estimate/quality.js";
+import { eyeDistance, eyeDistanceOfChip, judge, marked, turn } from "./estimate/quality.js";
 import { align, pointsInBox, resizeChip } from "./faces/align.js";
 import type { Detection, Detector } from "./faces/detection.js";
 import { MTCNN, type Networks } from "./faces/mtcnn.js";
 import { Whole } from "./faces/whole.js";
-import { checkChoice, type Choice, type Options } from "./options.js";
-import { scaleOf, type Picture } from "./photos/picture.js";
-import { genderFromFemale, SCHEMA_VERSION, type Face, type Photo, type Quality } from "./results.js";
+import { see, turnedBack, type Rotation } from "./looking.js";
+import { checkChoice, DEFAULTS, detectorOptions, type Choice, type Options } from "./options.js";
+import { scaleOf, type OpenPhoto, type Picture } from "./photos/picture.js";
+import { genderFromFemale, SCHEMA_VERSION, type Face, type Photo, type Quality, type Turn } from "./results.js";
 import type { Assets, Bytes, OnProgress } from "./runtime/assets.js";
 import { configure, open, type Backend } from "./runtime/sessions.js";
 
@@ -45,6 +46,8 @@ export interface About {
 
 /** A photo with its faces found and cut. */
 interface Draft {
+  picture: Picture;
+  turned: Turn;
   detections: Detection[];
   chips: Raster[];
   qualities: Quality[];
@@ -89,28 +92,27 @@ export class Engine {
     ] as [Promise<Bundle>, Promise<Bytes>, ...Promise<Bytes>[]]);
     configure({ glue: new URL(runtime.glue, assets.base).href, wasm }, threads);
     const estimator = await Estimator.load(bundle, backend, options.mirror);
-    const detector = searched ? new MTCNN(await openAll(nets), options) : new Whole();
+    const detector = searched ? new MTCNN(await openAll(nets), detectorOptions(options)) : new Whole();
     const { models, version } = assets.manifest;
     const { config, ageChecks } = bundle;
     return new Engine({ config, ageChecks, models, version, backend, threads }, estimator, detector, options);
   }
 
-  /** Analyse one picture. */
-  async analyze(picture: Picture, choice: Choice = {}): Promise<Photo> {
+  /** Analyse one photo. */
+  async analyze(photo: OpenPhoto, choice: Choice = {}): Promise<Photo> {
     checkChoice(choice);
-    const draft = await this.#look(picture);
-    const estimates = await this.#estimator.estimate(draft.chips);
-    return this.#put(picture, draft, estimates, choice);
+    const draft = await this.#look(photo, choice.rotate);
+    return this.#put(draft, await this.#estimator.estimate(draft.chips), choice);
   }
 
   /** What the answer for one face rests on; 1 is the largest. */
-  async explain(picture: Picture, target: Target, number: number, choice: Choice = {}): Promise<Explained> {
+  async explain(opened: OpenPhoto, target: Target, number: number, choice: Choice = {}): Promise<Explained> {
     if (target !== "age" && target !== "gender") throw UsageError.unknown("target", target, ["age", "gender"]);
     checkChoice(choice);
-    const draft = await this.#look(picture);
+    const draft = await this.#look(opened, choice.rotate);
     const chip = draft.chips[number - 1];
     if (!chip) throw new UsageError(`face is ${number}, but the number of faces found is ${draft.chips.length}`);
-    const photo = this.#put(picture, draft, await this.#estimator.estimate(draft.chips), choice);
+    const photo = this.#put(draft, await this.#estimator.estimate(draft.chips), choice);
     return { photo, explanation: await explain(this.#estimator, chip, target), chip };
   }
 
@@ -126,11 +128,12 @@ export class Engine {
     return times.sort((a, b) => a - b)[(MEASURED - 1) / 2]!;
   }
 
-  async #look(picture: Picture): Promise<Draft> {
-    const { pixels } = picture;
+  async #look(photo: OpenPhoto, rotate: Rotation = this.#options.rotate): Promise<Draft> {
+    const { minFace, targetSide } = this.#options;
+    const { picture, turned, found, degrees } = await see(photo, this.#detector, { minFace, targetSide, rotate });
+    const { pixels } = turned;
     const { contract } = this.#estimator;
     const { aligned } = this.#detector;
-    const found = await this.#detector.detect(pixels);
     const chips = found.map((face) => (aligned ? resizeChip(pixels, contract) : align(pixels, face, contract)));
     const qualities = found.map(({ box, landmarks }, k) => {
       const eyes = aligned
@@ -138,29 +141,36 @@ export class Engine {
         : eyeDistance(landmarks ?? pointsInBox(box), contract);
       return judge(chips[k]!, eyes, landmarks && turn(landmarks));
     });
-    const scale = scaleOf(picture);
-    return { detections: found.map((face) => toPhoto(face, scale)), chips, qualities };
+    const scale = scaleOf(turned);
+    const { width, height } = picture;
+    const detections = found.map((face) => turnedBack(toPhoto(face, scale), degrees, width, height));
+    return { picture, turned: degrees, detections, chips, qualities };
   }
 
-  #put(picture: Picture, draft: Draft, estimates: Estimate[], choice: Choice): Photo {
+  #put(draft: Draft, estimates: Estimate[], choice: Choice): Photo {
     const { level = this.#options.level, abstain = this.#options.abstain, source = "picture" } = choice;
     const faces = draft.detections.map((found, k): Face => {
       const { pmf, female } = estimates[k]!;
       const quality = draft.qualities[k]!;
-      const [low, high] = interval(pmf, level, this.#estimator.calibration, quality.flags.length > 0);
+      const ends = (at: number) => interval(pmf, at, this.#estimator.calibration, quality.flags.length > 0);
+      const [low, high] = ends(level);
+      const [youngest, oldest] = ends(DEFAULTS.level);
       return {
         ...found,
         age: { years: expectation(pmf), median: median(pmf), low, high, level, pmf: [...pmf] },
         gender: genderFromFemale(female, abstain),
-        quality,
+        quality: marked(quality, oldest - youngest),
       };
     });
     return {
       schema_version: SCHEMA_VERSION,
       source,
       model: this.about.config.name,
-      width: picture.width,
-      height: picture.height,
+      width: draft.picture.width,
+      height: draft.picture.height,
+      scale: scaleOf(draft.picture),
+      turned: draft.turned,
+      incomplete: draft.picture.incomplete,
       faces,
       error: null,
     };

@@ -14,7 +14,8 @@ import type { About } from "./engine.js";
 import type { Explanation } from "./estimate/explain.js";
 import type { Target } from "./estimate/maps.js";
 import { UsageError } from "./errors.js";
-import { checkChoice, complete, type Choice, type Options } from "./options.js";
+import type { Rotation } from "./looking.js";
+import { checkChoice, complete, given, type Choice, type Options } from "./options.js";
 import { nameOf, toSent, type Input } from "./photos/input.js";
 import type { Photo } from "./results.js";
 import type { OnProgress } from "./runtime/assets.js";
@@ -62,9 +63,11 @@ export class Analyzer {
   /** What the model and the runtime say of themselves. */
   readonly about: About;
   readonly #client: Client;
+  readonly #options: Options;
 
-  constructor(client: Client, about: About) {
+  constructor(client: Client, about: About, options: Options) {
     this.#client = client;
+    this.#options = options;
     this.about = about;
   }
 
@@ -99,7 +102,8 @@ export class Analyzer {
 
   /** Faces followed from frame to frame, their ages and genders averaged, as `mien video` does. */
   follow(options: FollowOptions = {}): VideoAnalysis {
-    return new VideoAnalysis(this, options);
+    const { level, abstain, rotate } = this.#options;
+    return new VideoAnalysis(this, { level, abstain, ...given(options) }, rotate);
   }
 
   /** End the worker. */
@@ -112,18 +116,21 @@ export class Analyzer {
 export class VideoAnalysis {
   readonly #analyzer: Analyzer;
   readonly #follower: Follower;
-  readonly #level: number | undefined;
+  readonly #choice: Choice;
 
-  constructor(analyzer: Analyzer, options: FollowOptions) {
+  constructor(analyzer: Analyzer, options: FollowOptions, rotate: Rotation) {
     checkChoice(options);
     this.#analyzer = analyzer;
-    this.#level = options.level;
+    // Averages need each frame's probability, not a label "uncertain", which hides the likelier one. Frames without a
+    // face are the rule: turning each of them would take four times as long.
+    const { level } = options;
+    this.#choice = { abstain: 0.5, rotate: rotate === "auto" ? 0 : rotate, ...(level !== undefined && { level }) };
     this.#follower = new Follower(analyzer.about.config.calibration, options);
   }
 
   /** The next frame and its time in seconds, later than that of the one before. */
   async take(frame: Input, seconds: number, signal?: AbortSignal): Promise<TrackedFrame> {
-    const options: AnalyzeOptions = { abstain: 0.5, ...(this.#level && { level: this.#level }), ...(signal && { signal }) };
+    const options: AnalyzeOptions = { ...this.#choice, ...(signal && { signal }) };
     return this.#follower.take(await this.#analyzer.analyze(frame, options), seconds);
   }
 
@@ -134,8 +141,8 @@ export class VideoAnalysis {
 }
 
 /** An analyzer with a model. */
-export async function load(given: LoadOptions = {}): Promise<Analyzer> {
-  const { model = "mien-m", assets, backend = "auto", threads = 0, onProgress, ...options } = given;
+export async function load(wanted: LoadOptions = {}): Promise<Analyzer> {
+  const { model = "mien-m", assets, backend = "auto", threads = 0, onProgress, ...options } = wanted;
   if (!["auto", "wasm", "webgpu"].includes(backend)) {
     throw UsageError.unknown("backend", backend, ["auto", "wasm", "webgpu"]);
   }
@@ -146,7 +153,7 @@ export async function load(given: LoadOptions = {}): Promise<Analyzer> {
   const client = new Client(base, setup, onProgress);
   const about = await client.start();
   if (backend === "auto") void client.improve();
-  return new Analyzer(client, about);
+  return new Analyzer(client, about, setup.options);
 }
 
 export type { AgeCheck, AgeCheckOptions, FaceCheck } from "./ageCheck.js";
@@ -154,6 +161,7 @@ export type { About } from "./engine.js";
 export * from "./errors.js";
 export type { Outcome } from "./estimate/ageCheck.js";
 export type { Explanation, Region } from "./estimate/explain.js";
+export type { Rotation } from "./looking.js";
 export type { Options } from "./options.js";
 export type { Input } from "./photos/input.js";
 export type { Pixels } from "./photos/picture.js";

@@ -6,7 +6,7 @@ import { Engine, type About } from "./engine.js";
 import { ModelError, UsageError } from "./errors.js";
 import type { Explanation } from "./estimate/explain.js";
 import type { Target } from "./estimate/maps.js";
-import { complete, type Choice, type Options } from "./options.js";
+import { complete, given, type Choice, type Options } from "./options.js";
 import { fromPixels, type Pixels } from "./photos/picture.js";
 import type { Photo } from "./results.js";
 import { Assets, type Source } from "./runtime/assets.js";
@@ -35,25 +35,24 @@ const DISK: Source = {
 export class Analyzer {
   readonly about: About;
   readonly #engine: Engine;
-  readonly #targetSide: number | null;
+  readonly #options: Options;
   #turn: Promise<unknown> = Promise.resolve();
 
-  constructor(engine: Engine, targetSide: number | null) {
+  constructor(engine: Engine, options: Options) {
     this.#engine = engine;
     this.about = engine.about;
-    this.#targetSide = targetSide;
+    this.#options = options;
   }
 
   /** Analyse upright RGB or RGBA pixels. */
   analyze(pixels: Pixels, choice: Choice = {}): Promise<Photo> {
-    return this.#queue(() => this.#engine.analyze(fromPixels(pixels, this.#targetSide), choice));
+    return this.#queue(() => this.#engine.analyze(fromPixels(pixels), choice));
   }
 
   /** What the answer for one face rests on: its class activation map. */
   explain(pixels: Pixels, { target = "age" as Target, face = 1 } = {}): Promise<{ photo: Photo; explanation: Explanation }> {
     return this.#queue(async () => {
-      const picture = fromPixels(pixels, this.#targetSide);
-      const { photo, explanation } = await this.#engine.explain(picture, target, face);
+      const { photo, explanation } = await this.#engine.explain(fromPixels(pixels), target, face);
       return { photo, explanation };
     });
   }
@@ -63,9 +62,10 @@ export class Analyzer {
     return checkAge(photo, this.about.ageChecks, options);
   }
 
-  /** Follows faces through photos that were analysed with abstain 0.5. */
+  /** Follows faces through photos that were analysed with `abstain: 0.5` and `rotate: 0`. */
   follow(options: FollowOptions = {}): Follower {
-    return new Follower(this.about.config.calibration, options);
+    const { level, abstain } = this.#options;
+    return new Follower(this.about.config.calibration, { level, abstain, ...given(options) });
   }
 
   #queue<T>(task: () => Promise<T>): Promise<T> {
@@ -84,7 +84,7 @@ export async function load({ model = "mien-m", assets, ...options }: LoadOptions
   const setup = { model, backend: "wasm", threads: 1, options: all } as const;
   const paths = { glue: RUNTIME_GLUE, wasm: RUNTIME_WASM };
   const engine = await Engine.start(await Assets.open(base, DISK), setup, paths, () => undefined);
-  return new Analyzer(engine, all.targetSide);
+  return new Analyzer(engine, all);
 }
 
 export type { AgeCheck, AgeCheckOptions, FaceCheck } from "./ageCheck.js";

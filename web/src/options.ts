@@ -1,7 +1,8 @@
 /** How photos are analysed: the options of Python's `mien.analyzer.Options` that a browser has a use for. */
 
 import { UsageError } from "./errors.js";
-import { checkDetector } from "./faces/detection.js";
+import { checkDetector, LEAST_FACE, type DetectorOptions } from "./faces/detection.js";
+import { checkRotation, type Rotation } from "./looking.js";
 import { checkDecode, DECODE_DEFAULTS, type DecodeOptions } from "./photos/picture.js";
 
 export type DetectorName = "mtcnn" | "whole";
@@ -9,9 +10,16 @@ export type DetectorName = "mtcnn" | "whole";
 export interface Options extends DecodeOptions {
   /** "whole": each picture is an aligned chip already. */
   readonly detector: DetectorName;
-  readonly minFace: number;
+  /**
+   * Smallest face to look for, as the longer side of its box in pixels of the photo as given; null for 30, or an 80th
+   * of the photo's longer side where that is more.
+   */
+  readonly minFace: number | null;
+  /** Least score of a face, 0 to 1; null for the detector's own. */
   readonly threshold: number | null;
+  /** Keep only so many, the largest; null for all. */
   readonly maxFaces: number | null;
+  readonly rotate: Rotation;
   /** Share of true ages that the age intervals are to hold. */
   readonly level: number;
   /** Call a gender "uncertain" where its probability is below this. */
@@ -22,9 +30,10 @@ export interface Options extends DecodeOptions {
 
 export const DEFAULTS: Options = {
   detector: "mtcnn",
-  minFace: 30,
+  minFace: null,
   threshold: null,
   maxFaces: null,
+  rotate: "auto",
   level: 0.9,
   abstain: 0.6,
   mirror: false,
@@ -35,28 +44,39 @@ export const DEFAULTS: Options = {
 export interface Choice {
   readonly level?: number;
   readonly abstain?: number;
+  readonly rotate?: Rotation;
   /** The photo's name in its record. */
   readonly source?: string;
 }
 
 /** All options, from some; refuses unknown and impossible ones. */
-export function complete(given: Partial<Options>): Options {
-  for (const name of Object.keys(given)) {
+export function complete(wanted: Partial<Options>): Options {
+  for (const name of Object.keys(wanted)) {
     if (!(name in DEFAULTS)) throw UsageError.unknown("option", name, Object.keys(DEFAULTS));
   }
-  const set = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
-  const options: Options = { ...DEFAULTS, ...set };
+  const options: Options = { ...DEFAULTS, ...given(wanted) };
   if (!["mtcnn", "whole"].includes(options.detector)) {
     throw UsageError.unknown("detector", options.detector, ["mtcnn", "whole"]);
   }
-  checkDetector(options);
+  checkDetector(detectorOptions(options));
   checkDecode({ maxPixels: options.maxPixels, maxBytes: options.maxBytes, targetSide: options.targetSide });
   checkChoice(options);
   return options;
 }
 
-/** Refuse what is no level of intervals, or no probability of the likelier of two. */
-export function checkChoice({ level, abstain }: { level?: number; abstain?: number }): void {
+/** Without what is undefined, which would hide a default. */
+export function given<Some extends object>(some: Some): Some {
+  return Object.fromEntries(Object.entries(some).filter(([, value]) => value !== undefined)) as Some;
+}
+
+/** What of the options is the detector's. */
+export function detectorOptions({ minFace, threshold, maxFaces }: Options): DetectorOptions {
+  return { minFace: minFace ?? LEAST_FACE, threshold, maxFaces };
+}
+
+/** Refuse what is no level of intervals, no probability of the likelier of two, or no turn. */
+export function checkChoice({ level, abstain, rotate }: Pick<Choice, "level" | "abstain" | "rotate">): void {
+  if (rotate !== undefined) checkRotation(rotate);
   if (level !== undefined && !(level > 0 && level < 1)) {
     throw new UsageError(`the level of age intervals must lie between 0 and 1, not ${level}`);
   }

@@ -40,7 +40,11 @@ export interface Gender {
   readonly probability: number;
 }
 
-export type Flag = "small" | "blurred" | "turned";
+/** "vague": the 90 % age interval is wider than 60 years; the model cannot tell, and perhaps this is no face. */
+export type Flag = "small" | "blurred" | "turned" | "vague";
+
+/** Degrees clockwise. */
+export type Turn = 0 | 90 | 180 | 270;
 
 /** How good a view of the face the model had. */
 export interface Quality {
@@ -78,6 +82,12 @@ export interface Photo {
   readonly model: string;
   readonly width: number | null;
   readonly height: number | null;
+  /** Size of the picture in which faces were looked for, relative to the photo: below 1 where a big one was reduced. */
+  readonly scale: number | null;
+  /** By how much the photo was turned to see its faces upright; boxes and landmarks are those of the photo as given. */
+  readonly turned: Turn;
+  /** Whether the file ends before all of the picture has come. */
+  readonly incomplete: boolean;
   /** In descending order of box area. */
   readonly faces: readonly Face[];
   readonly error: Failure | null;
@@ -89,8 +99,8 @@ export function genderFromFemale(female: number, abstain = 0.5): Gender {
   return { label: probability < abstain ? "uncertain" : label, probability };
 }
 
-/** Rounds to so many decimal places, ties to the even digit, as Python's `round` does. */
-export function round(value: number, digits: number): number {
+/** Rounds to so many decimal places, or to a whole number, ties to the even digit, as Python's `round` does. */
+export function round(value: number, digits = 0): number {
   const scaled = value * 10 ** digits;
   const below = Math.floor(scaled);
   if (scaled - below === 0.5 && scaled / 10 ** digits === value && Number.isInteger(value * 2 ** 10)) {
@@ -101,7 +111,12 @@ export function round(value: number, digits: number): number {
 
 /** Numbers rounded as in Python's `Photo.to_dict()`; the distribution only when it is asked for. */
 export function toRecord(photo: Photo, options: { pmf?: boolean } = {}): Photo {
-  return { ...photo, faces: photo.faces.map((face) => faceRecord(face, options)) };
+  const { scale, faces } = photo;
+  return {
+    ...photo,
+    scale: scale === null ? null : round(scale, 4),
+    faces: faces.map((face) => faceRecord(face, options)),
+  };
 }
 
 /** One face, rounded. */

@@ -1,10 +1,10 @@
 /** The worker: one engine, one question at a time, so that the page's thread never waits. */
 
 import { Engine, type Explained } from "./engine.js";
-import { Aborted, MienError, toErrorRecord } from "./errors.js";
+import { MienError, toErrorRecord } from "./errors.js";
 import { heat } from "./overlay.js";
 import { decode, fromBitmap } from "./photos/decode.js";
-import { fromPixels, type Picture } from "./photos/picture.js";
+import { fromPixels, type OpenPhoto } from "./photos/picture.js";
 import type { Ask, Calls, FromWorker, Sent, ToWorker } from "./protocol.js";
 import type { Options } from "./options.js";
 import { Assets, NETWORK } from "./runtime/assets.js";
@@ -36,7 +36,10 @@ async function work(): Promise<void> {
   busy = true;
   for (let ask = waiting.shift(); ask; ask = waiting.shift()) {
     try {
-      if (dropped.delete(ask.id)) throw new Aborted("the analysis was given up");
+      if (dropped.delete(ask.id)) {
+        if ("photo" in ask.ask && "bitmap" in ask.ask.photo) ask.ask.photo.bitmap.close();
+        continue;
+      }
       post({ id: ask.id, answer: await answer(ask) });
     } catch (error) {
       post({ id: ask.id, error: toErrorRecord(error) });
@@ -49,12 +52,16 @@ async function answer(ask: Ask): Promise<unknown> {
   if (ask.name === "start") return start(ask.ask);
   if (!engine) throw new MienError("the worker was asked before it was started");
   if (ask.name === "measure") return engine.measure();
-  const picture = await open(ask.ask.photo);
-  if (ask.name === "analyze") return engine.analyze(picture, ask.ask.choice);
-  const { target, face, choice, overlay } = ask.ask;
-  const explained = await engine.explain(picture, target, face, choice);
-  const { photo, explanation } = explained;
-  return { photo, explanation, overlay: overlay === null ? null : await draw(explained, overlay) };
+  const opened = await open(ask.ask.photo);
+  try {
+    if (ask.name === "analyze") return await engine.analyze(opened, ask.ask.choice);
+    const { target, face, choice, overlay } = ask.ask;
+    const explained = await engine.explain(opened, target, face, choice);
+    const { photo, explanation } = explained;
+    return { photo, explanation, overlay: overlay === null ? null : await draw(explained, overlay) };
+  } finally {
+    opened.close();
+  }
 }
 
 async function start({ base, setup }: Calls["start"]["ask"]): Promise<Calls["start"]["answer"]> {
@@ -69,14 +76,9 @@ async function start({ base, setup }: Calls["start"]["ask"]): Promise<Calls["sta
   return engine.about;
 }
 
-async function open(photo: Sent): Promise<Picture> {
+async function open(photo: Sent): Promise<OpenPhoto> {
   if ("blob" in photo) return decode(photo.blob, options);
-  if ("pixels" in photo) return fromPixels(photo.pixels, options.targetSide);
-  try {
-    return fromBitmap(photo.bitmap, options);
-  } finally {
-    photo.bitmap.close();
-  }
+  return "pixels" in photo ? fromPixels(photo.pixels) : fromBitmap(photo.bitmap);
 }
 
 /** The map over the face as a data: URL. */

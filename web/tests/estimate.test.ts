@@ -5,7 +5,7 @@ import { readAgeChecks } from "../src/estimate/ageCheck.js";
 import { checkAge } from "../src/ageCheck.js";
 import { ModelError, UsageError } from "../src/errors.js";
 import type { Face } from "../src/results.js";
-import { golden, near, unpack } from "./golden.js";
+import { emptyPhoto, golden, near, unpack } from "./golden.js";
 
 const AGES = 117;
 const all = Float32Array.from(unpack(golden.distributions.pmf));
@@ -38,13 +38,13 @@ test("a calibration that cannot be is refused", () => {
 });
 
 test("age checks decide as in Python, and refuse in its words", () => {
-  const flags = [[], ["small"], ["blurred", "turned"]] as const;
+  const flags = [[], ["small"], ["blurred", "turned"], ["vague"], ["small", "vague"]] as const;
   for (const { limit, passes, fails, checks, told, refusal } of golden.checks) {
     const known = readAgeChecks(checks);
     const check = (k: number) => {
       const age = { years: 40, median: 40, low: 30, high: 50, level: 0.9, pmf: [...pmfs[k]!] };
-      const face = { age, quality: { flags: flags[k % 3]! } } as unknown as Face;
-      const photo = { schema_version: 1, source: "a", model: "b", width: 1, height: 1, faces: [face], error: null };
+      const face = { age, quality: { flags: flags[k % 5]! } } as unknown as Face;
+      const photo = emptyPhoto({ faces: [face] });
       return checkAge(photo, known, { minAge: limit, maxFalsePass: passes, maxFalseFail: fails });
     };
     if (refusal) {
@@ -62,7 +62,7 @@ test("age checks decide as in Python, and refuse in its words", () => {
 
 test("an age check of several faces, or none, is unsure", () => {
   const known = readAgeChecks(golden.checks[0].checks);
-  const photo = { schema_version: 1, source: "a", model: "b", width: 1, height: 1, faces: [], error: null };
+  const photo = emptyPhoto();
   assert.equal(checkAge(photo, known).reason, "no face was found");
   assert.throws(() => checkAge(photo, null), ModelError);
   assert.throws(() => checkAge(photo, known, { maxFalsePass: 0 }), UsageError);

@@ -25,13 +25,14 @@ from mien.estimate.explain import explain
 from mien.estimate.maps import pixels as laid_out
 from mien.estimate.maps import veiled
 from mien.estimate.quality import eye_distance, sharpness, turn
-from mien.faces import Detection
+from mien.faces import BELOW, Detection
 from mien.faces.align import CropContract, align, points_in_box, resize_chip, similarity
 from mien.faces.mtcnn import _propose
 from mien.faces.nms import suppress
 from mien.faces.pyramid import Pyramid
 from mien.faces.regions import regions
-from mien.photos.decode import decode
+from mien.looking import Rotation, see, turned_back
+from mien.photos.decode import DecodeOptions, Fit, Picture, decode
 from mien.photos.formats import rejection, sniff
 from mien.photos.pixels import average, fitted, shrink
 from mien.results import Age, Box, Face, Gender, Quality
@@ -210,7 +211,10 @@ def checks(pmf: NDArray[np.float32]) -> list[dict[str, Any]]:
             continue
         analyzer = Analyzer(name, Options(threads=1))
         faces = [
-            _face(row, flags) for row, flags in zip(pmf, [(), ("small",), ("blurred", "turned")] * 9, strict=False)
+            _face(row, flags)
+            for row, flags in zip(
+                pmf, [(), ("small",), ("blurred", "turned"), ("vague",), ("small", "vague")] * 9, strict=False
+            )
         ]
         for limit, passes, fails in [
             (18, 0.01, 0.01),
@@ -366,6 +370,74 @@ def reductions() -> list[dict[str, Any]]:
     return [*cases, {"source": pack(source), "side": 130, "out": pack(small)}]
 
 
+class Scripted:
+    """A detector that finds given faces where they are large enough, the surer the more upright they stand."""
+
+    name, sure = "scripted", 0.95
+
+    def __init__(self, faces: list[dict[str, Any]], longer: int, *, aligned: bool) -> None:
+        self.aligned, self._faces, self._longer = aligned, faces, longer
+        self.asked: list[list[float | None]] = []
+
+    def detect(self, pixels: NDArray[np.uint8], min_face: float | None = None) -> list[Detection]:
+        """See `mien.faces.Detector`."""
+        height, width = pixels.shape[:2]
+        self.asked.append([width, height, min_face])
+        corners = [pixels[0, 0, 0], pixels[0, -1, 0], pixels[-1, -1, 0], pixels[-1, 0, 0]]
+        degrees = 90 * int(np.argmax(corners))  # the marked corner goes around with the picture
+        scale = max(width, height) / self._longer
+        least = 30.0 if min_face is None else BELOW * min_face
+        return [
+            Detection(Box(1.0, 2.0, 1 + face["side"] * scale, 2 + face["side"] * scale), score, ((3.0, 4.0),) * 5)
+            for face in self._faces
+            for score in [face["scores"][degrees // 90]]
+            if face["side"] * scale >= least and score >= 0.8
+        ]
+
+
+def looking(rng: np.random.Generator) -> list[dict[str, Any]]:
+    """At which sizes and in which turns photos are searched, and what of it is told."""
+    cases = []
+    for number in range(150):
+        longer = int(rng.choice([500, 1500, 2047, 2048, 2300, 3000, 4032, 6000, 9000]))
+        size = [longer, max(1, int(longer * rng.uniform(0.3, 1)))][:: int(rng.choice([-1, 1]))]
+        upright = int(rng.choice([0, 0, 0, 90, 180, 270]))
+        faces = [
+            {
+                "side": longer * float(np.exp(rng.uniform(np.log(1 / 150), np.log(1 / 6)))),
+                "scores": [
+                    float(rng.uniform(0.7, 1) if 90 * k == upright else rng.uniform(0.5, 0.96)) for k in range(4)
+                ],
+            }
+            for _ in range(rng.integers(0, 4))
+        ]
+        min_face = [None, None, 12, 30, 64, 200][rng.integers(6)]
+        side: Any = ["auto", "auto", "auto", None, 1000][rng.integers(5)]
+        rotate: Rotation = ("auto", "auto", "auto", 0, 90, 270)[rng.integers(6)]  # type: ignore[assignment]
+        detector = Scripted(faces, longer, aligned=number % 10 == 9)
+
+        def open_at(fit: Fit, size: list[int] = size) -> Picture:
+            wide, high = fitted((size[0], size[1]), fit(max(size)))
+            pixels = np.zeros((high, wide, 3), np.uint8)
+            pixels[0, 0] = 255
+            return Picture(pixels, *size)
+
+        limits = DecodeOptions(target_side=side)
+        picture, turned, found, degrees = see(open_at, detector, min_face, limits, rotate)
+        back = [turned_back(face, degrees, *size) for face in found]
+        cases.append(
+            {"size": size, "faces": faces, "aligned": detector.aligned, "minFace": min_face, "targetSide": side}
+            | {"rotate": rotate, "asked": detector.asked, "degrees": degrees, "scale": picture.scale}
+            | {"turned": [turned.width, turned.height], "boxes": [_corners(face.box) for face in back]}
+            | {"points": [list(face.landmarks[0]) for face in back if face.landmarks]}
+        )
+    return cases
+
+
+def _corners(box: Box) -> list[float]:
+    return [box.left, box.top, box.right, box.bottom]
+
+
 def sizes() -> dict[str, dict[str, int]]:
     """Stored sizes of small pictures."""
     from PIL import Image
@@ -404,6 +476,7 @@ def main(target: Path) -> None:
         "files": files(),
         "reductions": reductions(),
         "sizes": sizes(),
+        "looking": looking(rng),
     }
     target.write_text(json.dumps(record), encoding="utf-8")
 

@@ -3,6 +3,7 @@
 import { readFileSync } from "node:fs";
 import assert from "node:assert/strict";
 import type { Raster } from "../src/cv/raster.js";
+import type { Photo } from "../src/results.js";
 
 export interface Packed {
   shape: number[];
@@ -27,6 +28,12 @@ export function floats(packed: Packed): Float32Array {
 
 export function raster(packed: Packed): Raster {
   return { height: packed.shape[0]!, width: packed.shape[1]!, data: unpack(packed) as Uint8Array };
+}
+
+/** An answer without faces, but for what is given. */
+export function emptyPhoto(some: Partial<Photo> = {}): Photo {
+  const size = { width: 99, height: 99, scale: 1, turned: 0, incomplete: false } as const;
+  return { schema_version: 1, source: "a", model: "b", ...size, faces: [], error: null, ...some };
 }
 
 /** Numbers that may differ by so much. */

@@ -6,7 +6,7 @@ import { fromPixels } from "../src/photos/picture.js";
 import { sha256, slowSha256 } from "../src/runtime/sha256.js";
 import { round, toRecord } from "../src/results.js";
 import { NotAnImage, fromErrorRecord, PhotoTooLarge, toErrorRecord } from "../src/errors.js";
-import { golden } from "./golden.js";
+import { emptyPhoto, golden } from "./golden.js";
 
 const root = process.env.MIEN_ROOT!;
 
@@ -37,8 +37,8 @@ test("a file that breaks off is told from a whole one", () => {
 });
 
 test("pixels must be as many as their size says, and transparency is laid on white", () => {
-  assert.throws(() => fromPixels({ data: new Uint8Array(10), width: 2, height: 2 }, null), NotAnImage);
-  const clear = fromPixels({ data: new Uint8Array([0, 0, 0, 0, 9, 9, 9, 255]), width: 2, height: 1 }, null);
+  assert.throws(() => fromPixels({ data: new Uint8Array(10), width: 2, height: 2 }), NotAnImage);
+  const clear = fromPixels({ data: new Uint8Array([0, 0, 0, 0, 9, 9, 9, 255]), width: 2, height: 1 }).at({ side: null, share: 0 });
   assert.deepEqual([...clear.pixels.data], [255, 255, 255, 9, 9, 9]);
 });
 
@@ -53,8 +53,8 @@ test("numbers are rounded as Python rounds them", () => {
   for (const [value, digits, expected] of [[0.25, 1, 0.2], [0.35, 1, 0.3], [2.675, 2, 2.67], [1234.5678, 3, 1234.568], [-0.25, 1, -0.2], [7, 1, 7]] as const) {
     assert.equal(round(value, digits), expected, `${value}`);
   }
-  const photo = { schema_version: 1, source: "", model: "", width: 1, height: 1, faces: [], error: null };
-  assert.deepEqual(toRecord(photo), photo);
+  const photo = emptyPhoto({ scale: 0.123456 });
+  assert.deepEqual(toRecord(photo), { ...photo, scale: 0.1235 });
 });
 
 test("errors keep their class between threads", () => {

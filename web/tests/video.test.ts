@@ -5,7 +5,7 @@ import { Average, weightOf } from "../src/video/smooth.js";
 import { Follower } from "../src/video/follow.js";
 import { readCalibration } from "../src/estimate/calibrate.js";
 import type { Face, Photo } from "../src/results.js";
-import { golden, near, type Golden } from "./golden.js";
+import { emptyPhoto, golden, near, type Golden } from "./golden.js";
 
 const box = ([left, top, right, bottom]: number[]) => ({ left: left!, top: top!, right: right!, bottom: bottom! });
 
@@ -40,7 +40,7 @@ test("a follower forgets what has gone", () => {
     gender: { label: "male", probability: 0.75 },
     quality: { eyes: 50, sharpness: 0.4, turn: 0, flags: [] },
   } as unknown as Face;
-  const photo = (faces: Face[]): Photo => ({ schema_version: 1, source: "", model: "", width: 99, height: 99, faces, error: null });
+  const photo = (faces: Face[]): Photo => emptyPhoto({ faces });
   assert.equal(follower.take(photo([face]), 0).faces[0]!.track, null);
   const second = follower.take(photo([face]), 0.1).faces[0]!;
   assert.equal(second.track, 1);

@@ -67,6 +67,25 @@ export function mirror(source: Raster): Raster {
   return out;
 }
 
+/** The picture turned clockwise by quarters. */
+export function turned({ width, height, data }: Raster, degrees: 90 | 180 | 270): Raster {
+  const out = degrees === 180 ? blank(width, height) : blank(height, width);
+  // Where the pixel at the source's left upper corner goes, and how far the next across and down lie from it.
+  const [start, across, down] = {
+    90: [out.width - 1, out.width, -1] as const,
+    180: [width * height - 1, -1, -width] as const,
+    270: [out.width * (out.height - 1), -out.width, 1] as const,
+  }[degrees];
+  for (let y = 0, from = 0; y < height; y += 1) {
+    for (let x = 0, to = 3 * (start + y * down); x < width; x += 1, from += 3, to += 3 * across) {
+      out.data[to] = data[from]!;
+      out.data[to + 1] = data[from + 1]!;
+      out.data[to + 2] = data[from + 2]!;
+    }
+  }
+  return out;
+}
+
 /** Luma of each pixel, 0 to 255, with OpenCV's weights for RGB. */
 export function grey({ width, height, data }: Raster): Uint8Array {
   const out = new Uint8Array(width * height);

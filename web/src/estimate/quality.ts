@@ -8,6 +8,8 @@ import type { Flag, Point, Quality } from "../results.js";
 export const SMALLEST = 16;
 export const DULLEST = 0.14;
 export const MOST_TURNED = 35;
+/** Years that the 90 % interval of a face has at most, lest it be "vague". */
+const WIDEST = 60;
 const NOSE_DEPTH = 0.6;
 
 /** Quality of one face, from its chip, the pixels between its eyes and its degrees of turn. */
@@ -19,6 +21,11 @@ export function judge(chip: Raster, eyes: number, turned: number | null): Qualit
     ["turned", turned !== null && Math.abs(turned) > MOST_TURNED],
   ];
   return { eyes, sharpness: sharp, turn: turned, flags: found.filter(([, holds]) => holds).map(([flag]) => flag) };
+}
+
+/** The quality with the flag "vague" where the 90 % interval is so many years wide. */
+export function marked(quality: Quality, width: number): Quality {
+  return width > WIDEST ? { ...quality, flags: [...quality.flags, "vague"] } : quality;
 }
 
 /** Pixels between the eyes that this face would have if it looked at the camera. */

@@ -4,6 +4,12 @@ import { UsageError } from "../errors.js";
 import type { Raster } from "../cv/raster.js";
 import type { Box, Point } from "../results.js";
 
+/** Pixels of the smallest face that is looked for without another wish. */
+export const LEAST_FACE = 30;
+
+/** Share of the smallest face wanted of a picture down to which smaller ones are told. */
+const BELOW = 0.7;
+
 export interface Detection {
   readonly box: Box;
   readonly score: number | null;
@@ -12,7 +18,7 @@ export interface Detection {
 
 /** What every detector understands. */
 export interface DetectorOptions {
-  /** Smallest face wanted, in pixels of the decoded picture. */
+  /** Smallest face wanted, in pixels of the picture given. */
   readonly minFace: number;
   /** Least score of a face, 0 to 1; null for the detector's own. */
   readonly threshold: number | null;
@@ -23,8 +29,15 @@ export interface DetectorOptions {
 export interface Detector {
   /** Whether pictures are taken as aligned chips, to be resized rather than warped. */
   readonly aligned: boolean;
-  /** Faces of a picture, largest box first. */
-  detect(picture: Raster): Promise<Detection[]>;
+  /** Score from which on a face is hardly ever something else; null where photos are never turned unless asked. */
+  readonly sure: number | null;
+  /**
+   * Faces of a picture, largest box first.
+   *
+   * @param minFace smallest face to look for in this picture; of smaller ones those that turn up down to 0.7 of it are
+   *   told too. Without it the options' count, and no smaller ones.
+   */
+  detect(picture: Raster, minFace?: number): Promise<Detection[]>;
 }
 
 /** Boxes [N, 4], scores [N] and landmarks [N, 5, 2] in flat arrays. */
@@ -46,8 +59,13 @@ export function checkDetector({ minFace, threshold, maxFaces }: DetectorOptions)
 }
 
 /** A detector's arrays as detections: clipped to the picture, limits applied, largest first. */
-export function collect(options: DetectorOptions, picture: Raster, { boxes, scores, points }: Found): Detection[] {
-  const { width, height } = picture;
+export function collect(
+  options: DetectorOptions,
+  { width, height }: Raster,
+  { boxes, scores, points }: Found,
+  minFace?: number,
+): Detection[] {
+  const least = minFace === undefined ? options.minFace : BELOW * minFace;
   const all = Array.from(scores, (score, k) => {
     const [left, top, right, bottom] = boxes.subarray(4 * k, 4 * k + 4) as unknown as [number, number, number, number];
     const box = {
@@ -62,7 +80,7 @@ export function collect(options: DetectorOptions, picture: Raster, { boxes, scor
   });
   return all
     .sort((a, b) => b.area - a.area)
-    .filter(({ area, longer }) => longer >= options.minFace && area > 0)
+    .filter(({ area, longer }) => longer >= least && area > 0)
     .slice(0, options.maxFaces ?? undefined)
     .map(({ found }) => found);
 }

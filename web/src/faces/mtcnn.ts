@@ -41,6 +41,7 @@ interface Scan {
 
 export class MTCNN implements Detector {
   readonly aligned = false;
+  readonly sure = SURE;
   readonly #networks: Networks;
   readonly #options: DetectorOptions;
 
@@ -49,13 +50,13 @@ export class MTCNN implements Detector {
     this.#options = options;
   }
 
-  async detect(picture: Raster): Promise<Detection[]> {
+  async detect(picture: Raster, minFace?: number): Promise<Detection[]> {
     const [pNet, rNet, oNet] = this.#networks;
     const pyramid = new Pyramid(picture, R_SIDE);
-    const proposed = await propose(pNet, pyramid, this.#options.minFace);
+    const proposed = await propose(pNet, pyramid, Math.max(minFace ?? this.#options.minFace, CELL));
     const refined = await refine(rNet, pyramid, proposed);
     const found = await decide(oNet, pyramid, refined, this.#options.threshold ?? O_THRESHOLD);
-    return collect(this.#options, picture, found);
+    return collect(this.#options, picture, found, minFace);
   }
 }
 

@@ -3,6 +3,7 @@
 import { extend, type Raster } from "../cv/raster.js";
 import { averageSquares, resizeArea } from "../cv/resize.js";
 import { warp } from "../cv/warp.js";
+import { round } from "../results.js";
 
 /** Octave k is the picture averaged over squares of 2^k pixels. */
 export class Pyramid {
@@ -43,7 +44,7 @@ export class Pyramid {
       const left = squares[4 * k]!;
       const top = squares[4 * k + 1]!;
       const step = Math.max(squares[4 * k + 2]! - left, 1) / size;
-      const octave = Math.min(Math.max(halfEven(Math.log2(step)), 0), this.octaves.length - 1);
+      const octave = Math.min(Math.max(round(Math.log2(step)), 0), this.octaves.length - 1);
       const unit = 2 ** octave;
       const inverse = [
         step / unit,
@@ -57,11 +58,4 @@ export class Pyramid {
     }
     return crops;
   }
-}
-
-/** Python's `round`. */
-function halfEven(value: number): number {
-  const below = Math.floor(value);
-  if (value - below === 0.5) return below % 2 === 0 ? below : below + 1;
-  return Math.round(value);
 }

@@ -5,6 +5,7 @@ import type { Detection, Detector } from "./detection.js";
 
 export class Whole implements Detector {
   readonly aligned = true;
+  readonly sure = null;
 
   detect({ width, height }: Raster): Promise<Detection[]> {
     return Promise.resolve([

@@ -1,11 +1,11 @@
-/** Encoded photos and bitmaps -> pictures, by the browser's own decoders. */
+/** Encoded photos and bitmaps -> photos that can be read at any size, by the browser's own decoders. */
 
 import { BrowserError, PhotoEmpty, PhotoTooLarge, PhotoTruncated, PhotoUnsupported } from "../errors.js";
 import { isWhole, rejection, sniff, statedSize, type Format } from "./formats.js";
-import { reduce, reduction, type DecodeOptions, type Picture } from "./picture.js";
+import { reduce, reduction, sideFor, type DecodeOptions, type OpenPhoto, type Rows } from "./picture.js";
 
 /** Decode a photo: upright, transparency laid on white, colour profiles ignored, the first frame of an animation. */
-export async function decode(photo: Blob, options: DecodeOptions): Promise<Picture> {
+export async function decode(photo: Blob, options: DecodeOptions): Promise<OpenPhoto> {
   if (photo.size === 0) throw new PhotoEmpty("the photo is empty, it has no bytes: copy or download it again");
   if (photo.size > options.maxBytes) {
     throw new PhotoTooLarge(
@@ -23,33 +23,40 @@ export async function decode(photo: Blob, options: DecodeOptions): Promise<Pictu
   const bitmap = await openBitmap(new Blob([data]), format);
   try {
     checkPixels(bitmap.width, bitmap.height, options);
-    return fromBitmap(bitmap, options, format === "JPEG");
-  } finally {
+    return fromBitmap(bitmap, format === "JPEG");
+  } catch (error) {
     bitmap.close();
+    throw error;
   }
 }
 
-/** A bitmap of the caller as a picture. */
-export function fromBitmap(bitmap: ImageBitmap, { targetSide }: DecodeOptions, jpeg = false): Picture {
+/** A bitmap as a photo, which closes it. */
+export function fromBitmap(bitmap: ImageBitmap, jpeg = false): OpenPhoto {
   const { width, height } = bitmap;
   if (!(width && height)) throw new PhotoEmpty("the picture has no pixels");
-  const how = reduction(width, height, targetSide, jpeg);
-  let canvas: OffscreenCanvas | null = null;
-  const pixels = reduce(
-    (top, bottom) => {
-      if (canvas?.height !== bottom - top) canvas = new OffscreenCanvas(width, bottom - top);
-      const context = canvas.getContext("2d", { willReadFrequently: true, alpha: false });
-      if (!context) throw new BrowserError("this browser cannot read the pixels of a picture: update it");
-      context.fillStyle = "#fff";
-      context.fillRect(0, 0, width, bottom - top);
-      context.drawImage(bitmap, 0, top, width, bottom - top, 0, 0, width, bottom - top);
-      return context.getImageData(0, 0, width, bottom - top).data;
+  return {
+    at(fit) {
+      const how = reduction(width, height, sideFor(fit, Math.max(width, height)), jpeg);
+      return { pixels: reduce(rowsOf(bitmap), width, height, how), width, height, incomplete: false };
     },
-    width,
-    height,
-    how,
-  );
-  return { pixels, width, height };
+    close: () => bitmap.close(),
+  };
+}
+
+/** Rows of a bitmap laid on white, through a canvas no larger than what is asked for at once. */
+function rowsOf(bitmap: ImageBitmap): Rows {
+  const { width } = bitmap;
+  let canvas: OffscreenCanvas | null = null;
+  return (top, bottom) => {
+    const height = bottom - top;
+    if (canvas?.height !== height) canvas = new OffscreenCanvas(width, height);
+    const context = canvas.getContext("2d", { willReadFrequently: true, alpha: false });
+    if (!context) throw new BrowserError("this browser cannot read the pixels of a picture: update it");
+    context.fillStyle = "#fff";
+    context.fillRect(0, 0, width, height);
+    context.drawImage(bitmap, 0, top, width, height, 0, 0, width, height);
+    return context.getImageData(0, 0, width, height).data;
+  };
 }
 
 async function openBitmap(photo: Blob, format: Format): Promise<ImageBitmap> {

@@ -3,13 +3,34 @@
 import { NotAnImage, UsageError } from "../errors.js";
 import { blank, type Raster } from "../cv/raster.js";
 import { resizeArea } from "../cv/resize.js";
+import { round } from "../results.js";
 
 /** A decoded photo, of which `pixels` may be a reduction; `width` and `height` are those of the full size. */
 export interface Picture {
   readonly pixels: Raster;
   readonly width: number;
   readonly height: number;
+  /** Whether the file ends before all of the picture has come. */
+  readonly incomplete: boolean;
 }
+
+/** To which longer side a photo is reduced: null for full size, or `share` of its own longer side where that is more. */
+export interface Fit {
+  readonly side: number | null;
+  readonly share: number;
+}
+
+/** A photo that can be read at any size, and more than once, until it is closed. */
+export interface OpenPhoto {
+  at(fit: Fit): Picture;
+  close(): void;
+}
+
+/** Longer side that big photos are reduced to unless something else is asked for. */
+export const FIRST_SIDE = 2048;
+
+/** Longer side that photos are reduced to; null for full size; "auto": what the smallest face looked for needs. */
+export type TargetSide = number | null | "auto";
 
 /** Limits on photos. */
 export interface DecodeOptions {
@@ -17,11 +38,10 @@ export interface DecodeOptions {
   readonly maxPixels: number;
   /** Size of the encoded photo. */
   readonly maxBytes: number;
-  /** Photos with a longer side are reduced to it; null to keep the full size. */
-  readonly targetSide: number | null;
+  readonly targetSide: TargetSide;
 }
 
-export const DECODE_DEFAULTS: DecodeOptions = { maxPixels: 50_000_000, maxBytes: 64 * 2 ** 20, targetSide: 2048 };
+export const DECODE_DEFAULTS: DecodeOptions = { maxPixels: 50_000_000, maxBytes: 64 * 2 ** 20, targetSide: "auto" };
 
 /** Pixels of the caller: RGB or RGBA bytes, row by row. */
 export interface Pixels {
@@ -32,8 +52,8 @@ export interface Pixels {
 
 /** Refuse a limit below 1. */
 export function checkDecode(options: DecodeOptions): void {
-  for (const [name, value] of Object.entries(options) as [string, number | null][]) {
-    if (value !== null && !(value >= 1)) throw new UsageError(`${name} must be 1 or more, not ${value}`);
+  for (const [name, value] of Object.entries(options) as [string, TargetSide][]) {
+    if (value !== null && value !== "auto" && !(typeof value === "number" && value >= 1)) throw new UsageError(`${name} must be 1 or more, not ${value}`);
   }
 }
 
@@ -42,11 +62,16 @@ export function scaleOf({ pixels, width, height }: Picture): number {
   return Math.max(pixels.width, pixels.height) / Math.max(width, height);
 }
 
+/** The side that a photo is to be reduced to. */
+export function sideFor({ side, share }: Fit, longer: number): number | null {
+  return side === null ? null : Math.max(side, round(share * longer));
+}
+
 /** Width and height with the longer one at most `side`. */
 export function fitted(width: number, height: number, side: number | null): [number, number] {
   const longer = Math.max(width, height);
   if (side === null || longer <= side) return [width, height];
-  return [Math.max(1, Math.round((width * side) / longer)), Math.max(1, Math.round((height * side) / longer))];
+  return [Math.max(1, round((width * side) / longer)), Math.max(1, round((height * side) / longer))];
 }
 
 /** By which whole factor a photo is averaged at first, and its size in the end. */
@@ -63,7 +88,7 @@ const DRAFTS = [8, 4, 2];
 export function reduction(width: number, height: number, side: number | null, jpeg: boolean): Reduction {
   let draft = 1;
   if (jpeg && side !== null) {
-    const [wide, high] = fitted(width, height, Math.round(side * ENOUGH));
+    const [wide, high] = fitted(width, height, round(side * ENOUGH));
     const least = Math.min(Math.floor(width / wide), Math.floor(height / high));
     draft = DRAFTS.find((times) => least >= times) ?? 1;
   }
@@ -131,8 +156,8 @@ function withoutAlpha(rgba: Uint8Array | Uint8ClampedArray, out: Uint8Array, to:
   }
 }
 
-/** The caller's pixels as a picture; transparency is laid on white. */
-export function fromPixels({ data, width, height }: Pixels, targetSide: number | null): Picture {
+/** The caller's pixels as a photo; transparency is laid on white. */
+export function fromPixels({ data, width, height }: Pixels): OpenPhoto {
   const channels = data.length / (width * height);
   if (!(width >= 1 && height >= 1) || (channels !== 3 && channels !== 4)) {
     throw new NotAnImage(
@@ -143,7 +168,13 @@ export function fromPixels({ data, width, height }: Pixels, targetSide: number |
     const part = data.subarray(channels * width * top, channels * width * bottom);
     return channels === 4 ? onWhite(part) : withAlpha(part);
   };
-  return { pixels: reduce(rows, width, height, reduction(width, height, targetSide, false)), width, height };
+  return {
+    at(fit) {
+      const how = reduction(width, height, sideFor(fit, Math.max(width, height)), false);
+      return { pixels: reduce(rows, width, height, how), width, height, incomplete: false };
+    },
+    close() {},
+  };
 }
 
 function withAlpha(rgb: Uint8Array | Uint8ClampedArray): Uint8Array {

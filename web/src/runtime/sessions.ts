@@ -1,7 +1,7 @@
 /** ONNX Runtime: the only module that imports it. */
 
 import * as ort from "onnxruntime-web/wasm";
-import { BrowserError, ModelError } from "../errors.js";
+import { BrowserError, MienError, ModelError } from "../errors.js";
 import type { Bytes } from "./assets.js";
 
 export interface Tensor {
@@ -72,6 +72,7 @@ export async function open(
     throw new ModelError(`${what} cannot be loaded: ${told}`);
   }
   const [name] = session.inputNames as [string];
+  const lost = backend === "webgpu" ? loss() : null;
   return {
     inputs: session.inputNames,
     outputs: session.outputNames,
@@ -80,7 +81,8 @@ export async function open(
         input instanceof Uint8Array
           ? new ort.Tensor("uint8", input, dims)
           : new ort.Tensor("float32", input, dims);
-      const answers = await session.run({ [name]: tensor }, outputs);
+      const running = session.run({ [name]: tensor }, outputs);
+      const answers = await (lost ? Promise.race([lost, running]) : running);
       return outputs.map((output) => {
         const answer = answers[output]!;
         return { data: answer.data as Float32Array, dims: answer.dims };
@@ -88,4 +90,15 @@ export async function open(
     },
     release: () => session.release(),
   };
+}
+
+/** Rejects when the graphics card is lost: what runs on it then never ends, or ends with nonsense. */
+function loss(): Promise<never> {
+  type Device = { lost: Promise<{ message: string }> };
+  const device = Promise.resolve(ort.env.webgpu.device as Device | Promise<Device>); // its types say a promise
+  const lost = device.then((one) => one.lost).then(({ message }): never => {
+    throw new MienError(`the graphics card was lost: ${message}`);
+  });
+  lost.catch(() => undefined); // nothing may be running
+  return lost;
 }

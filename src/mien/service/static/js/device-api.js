@@ -134,7 +134,8 @@ function checked(analyzer, faces, { limit, rate }) {
 
 function failed(file, analyzer, { kind, message }) {
   const model = analyzer.about.config.name;
-  return { schema_version: 1, source: file.name, model, width: null, height: null, faces: [], error: { kind, message } };
+  const unseen = { width: null, height: null, scale: null, turned: 0, incomplete: false, faces: [] };
+  return { schema_version: 1, source: file.name, model, ...unseen, error: { kind, message } };
 }
 
 async function load(url) {
