@@ -14,6 +14,7 @@ from mien.cli.learn import needs_extra, read_faces
 from mien.cli.process import say
 from mien.errors import ModelError, PhotoError, UsageError
 from mien.plain import plain
+from mien.results import whole
 
 if TYPE_CHECKING:
     from mien.analyzer import Analyzer
@@ -239,7 +240,7 @@ def _name(photo: Photo, number: int) -> str:
 
 def _answer(face: Face, target: str) -> str:
     if target == "age":
-        return f"{face.age.years:.1f} years ({face.age.low:.0f} to {face.age.high:.0f})"
+        return f"{face.age.years:.1f} years ({whole(face.age.low)} to {whole(face.age.high)})"
     return f"{face.gender.label}, {face.gender.percent}"
 
 
