@@ -3,7 +3,7 @@
     python benchmarks/without_opencv.py examples/hopper.jpg examples/astronaut.jpg
 
 For each photo: what a photo costs, how far ages and boxes move, and how many pixels of the chips differ, where every
-warp and every resize of `faces/` is done by the other library. `--pair` gives the time of one warp and one resize alone.
+warp and every resize of `faces/` is done by the other library.
 """
 
 from __future__ import annotations

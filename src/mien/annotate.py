@@ -95,7 +95,8 @@ def _labels(
     heads: list[Line] = [()] * len(faces) if numbers is None else [((f"#{n}  ", GREY),) for n in numbers]
     for face, box, tint, head in zip(faces, boxes, tints, heads, strict=True):
         size = round(max(13.0, min((picture.width * picture.height) ** 0.5 / 38, box.width / 5.5)))
-        age: Line = (*head, (f"{whole(face.age.years)}", tint), (f"  ({whole(face.age.low)}-{whole(face.age.high)})", GREY))
+        years, low, high = (whole(age) for age in (face.age.years, face.age.low, face.age.high))
+        age: Line = (*head, (f"{years}", tint), (f"  ({low}-{high})", GREY))
         gender: Line = ((face.gender.label, WHITE), (f"  {face.gender.percent}", GREY))
         label = _Label((age, gender), _font(size), pad=round(size * 0.5), leading=round(size * 1.22))
         labels.append(label)

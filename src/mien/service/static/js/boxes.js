@@ -4,6 +4,7 @@ import { h, icon, place } from "./dom.js";
 import { places, shared } from "./plates.js";
 
 const GAP = 5; // pixels between a frame and its label
+const HIDDEN = 0.1; // the share of all faces that labels may cover before they are made smaller
 const ROOMS = ["", "tight", "numbers"]; // labels as they are, smaller, and with their numbers alone
 const frames = new WeakMap(); // element -> its box in shares of the picture
 const watched = new WeakSet();
@@ -65,13 +66,23 @@ function layOut(layer) {
     if (room) layer.classList.add(room);
     const labels = boxes.map(({ lastElementChild: tag }) => [tag.offsetWidth, tag.offsetHeight]);
     taken = places(labels, rectangles, size, GAP);
-    if (!taken.some((one, index) => taken.slice(0, index).some((other) => shared(one, other) > 0))) break;
+    if (!crowded(taken, rectangles)) break;
   }
   boxes.forEach((box, index) => {
     const tag = box.lastElementChild; // it is placed from inside the frame's line
     tag.style.left = `${taken[index].left - rectangles[index].left - box.clientLeft}px`;
     tag.style.top = `${taken[index].top - rectangles[index].top - box.clientTop}px`;
   });
+}
+
+/** Whether labels cover one another, or too much of the faces. */
+function crowded(labels, faces) {
+  const covered = faces.reduce((sum, face) => sum + labels.reduce((own, label) => own + shared(face, label), 0), 0);
+  const all = faces.reduce((sum, face) => sum + shared(face, face), 0);
+  return (
+    covered > HIDDEN * all ||
+    labels.some((one, index) => labels.slice(0, index).some((other) => shared(one, other) > 0))
+  );
 }
 
 function inPixels({ left, top, width, height }, [across, down]) {

@@ -32,6 +32,7 @@ export function faceRow(face, about) {
   const id = `${heading}-face-${number}`;
   const [low, high] = ends(face.age);
   const { label, probability } = face.gender;
+  const named = label === "uncertain" ? "gender uncertain" : `${label} ${surely(probability)}`;
   const flags = flagged(face.quality.flags);
   const summary = h(
     "summary",
@@ -43,14 +44,16 @@ export function faceRow(face, about) {
       { class: "row-said" },
       h("span", {}, h("span", { class: "hidden-text" }, ": about "), h("strong", {}, String(years(face.age))), " years"),
       h("span", { class: "row-range" }, `${low} to ${high}`),
-      h("span", { class: "row-gender" }, label === "uncertain" ? "gender uncertain" : `${label} ${surely(probability)}`),
+      check ? null : h("span", { class: "row-gender" }, named),
       flags ? h("span", { class: "row-doubt" }, icon("warning"), flags) : null,
     ),
     check ? h("span", { class: `row-outcome is-${check.outcome}` }, icon(check.outcome), outcome(check.outcome)) : null,
     icon("chevron"),
   );
   const row = h("details", { class: "card row", tabindex: "-1", "aria-labelledby": id, "data-face": number }, summary);
-  row.addEventListener("toggle", () => row.open && row.children.length === 1 && row.append(...blocks(face, about)));
+  row.addEventListener("toggle", () => {
+    if (row.open && row.children.length === 1) row.append(h("div", { class: "row-body" }, ...blocks(face, about)));
+  });
   return row;
 }
 

@@ -69,8 +69,8 @@ async function drawn(file, options, degrees = 0) {
 }
 
 /** A record of a picture that was made smaller, in pixels of the picture that was given. */
-export function enlarged(record, scale) {
-  if (scale === 1 || !record) return record;
+export function enlarged(record, { from, scale }) {
+  if (from === null) return record;
   const tenth = (value) => Math.round(10 * scale * value) / 10;
   const face = (one) => ({
     ...one,
@@ -78,7 +78,7 @@ export function enlarged(record, scale) {
     landmarks: one.landmarks?.map((point) => point.map(tenth)) ?? null,
   });
   const faces = record.faces.map((one) => (one.face ? { ...one, face: face(one.face) } : face(one)));
-  const whole = record.width ? { width: Math.round(scale * record.width), height: Math.round(scale * record.height) } : {};
+  const whole = record.width ? from : {}; // checks have no size
   const share = typeof record.scale === "number" ? { scale: Math.round((1e4 * record.scale) / scale) / 1e4 } : {};
   return { ...record, ...whole, faces, ...share };
 }

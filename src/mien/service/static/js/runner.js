@@ -187,7 +187,7 @@ export class Runner extends EventTarget {
         this.#fail(entry, new Problem(answer.error.kind, answer.error.message));
         return;
       }
-      const whole = enlarged(answer, entry.fit?.scale ?? 1);
+      const whole = enlarged(answer, entry.fit);
       if (kind === "predict") Object.assign(entry, { record: whole, predictedWith: predictKey });
       else Object.assign(entry, { check: whole, checkProblem: null, checkedWith: checkKey });
       this.#set(entry, this.#need(entry) === null ? "done" : "working");
