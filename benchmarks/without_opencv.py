@@ -25,25 +25,36 @@ import mien
 from mien.faces import Detection, align, mtcnn, pyramid
 
 Pixels = NDArray[np.uint8]
-CHIP, SIDE = 192, 1024
+CHIP, SIDE, FRAME = 192, 1024, 96
 
 
 def by_numpy_warp(
-    pixels: Pixels, matrix: NDArray[np.float64], size: tuple[int, int], dst: Any = None, flags: int = 0, **_: Any
+    pixels: Pixels,
+    matrix: NDArray[np.float64],
+    size: tuple[int, int],
+    *,
+    dst: Pixels | None = None,
+    flags: int = 0,
+    borderMode: int = cv2.BORDER_CONSTANT,  # noqa: N803
 ) -> Pixels:
-    """Bilinear samples, the border repeated."""
+    """Bilinear samples; the border is black or repeated."""
     inverse = matrix if flags & cv2.WARP_INVERSE_MAP else cv2.invertAffineTransform(matrix)
+    pixels = _framed(pixels, borderMode)
     column, row = np.meshgrid(np.arange(size[0], dtype=np.float32), np.arange(size[1], dtype=np.float32))
-    x, y = (np.float32(a) * column + np.float32(b) * row + np.float32(c) for a, b, c in inverse)
+    x, y = (np.float32(a) * column + np.float32(b) * row + np.float32(c + FRAME) for a, b, c in inverse)
     left, top = np.floor(x).astype(np.intp), np.floor(y).astype(np.intp)
     right_share, lower_share = (x - left)[..., None], (y - top)[..., None]
     columns = [np.clip(left + step, 0, pixels.shape[1] - 1) for step in (0, 1)]
     rows = [np.clip(top + step, 0, pixels.shape[0] - 1) for step in (0, 1)]
     upper, lower = (pixels[at, columns[0]] * (1 - right_share) + pixels[at, columns[1]] * right_share for at in rows)
-    found = np.rint(upper * (1 - lower_share) + lower * lower_share).astype(np.uint8)
+    found = np.asarray(np.rint(upper * (1 - lower_share) + lower * lower_share), np.uint8)
     if dst is not None:
         dst[...] = found
     return found
+
+
+def _framed(pixels: Pixels, border: int) -> Pixels:
+    return np.asarray(cv2.copyMakeBorder(pixels, FRAME, FRAME, FRAME, FRAME, border), np.uint8)
 
 
 def by_numpy_resize(pixels: Pixels, size: tuple[int, int], interpolation: int = 0) -> Pixels:
@@ -52,7 +63,7 @@ def by_numpy_resize(pixels: Pixels, size: tuple[int, int], interpolation: int = 
     if halves:
         wide = pixels.astype(np.uint16)
         return np.asarray((wide[::2, ::2] + wide[1::2, ::2] + wide[::2, 1::2] + wide[1::2, 1::2] + 2) >> 2, np.uint8)
-    return np.rint(_along(_along(pixels.astype(np.float32), size[1], 0), size[0], 1)).astype(np.uint8)
+    return np.asarray(np.rint(_along(_along(pixels.astype(np.float32), size[1], 0), size[0], 1)), np.uint8)
 
 
 def _along(values: NDArray[np.float32], length: int, axis: int) -> NDArray[np.float32]:
@@ -74,13 +85,21 @@ def _along(values: NDArray[np.float32], length: int, axis: int) -> NDArray[np.fl
 
 
 def by_pillow_warp(
-    pixels: Pixels, matrix: NDArray[np.float64], size: tuple[int, int], dst: Any = None, flags: int = 0, **_: Any
+    pixels: Pixels,
+    matrix: NDArray[np.float64],
+    size: tuple[int, int],
+    *,
+    dst: Pixels | None = None,
+    flags: int = 0,
+    borderMode: int = cv2.BORDER_CONSTANT,  # noqa: N803
 ) -> Pixels:
-    """`Image.transform`, bilinear; outside of the picture it is black."""
-    a, b, c, d, e, f = (matrix if flags & cv2.WARP_INVERSE_MAP else cv2.invertAffineTransform(matrix)).ravel()
-    moved = (a, b, c + 0.5 - (a + b) / 2, d, e, f + 0.5 - (d + e) / 2)  # Pillow counts from corners
-    way = Image.Transform.AFFINE, moved, Image.Resampling.BILINEAR
-    found = np.asarray(Image.fromarray(pixels).transform(size, *way))
+    """`Image.transform`, bilinear, of the picture with a frame, since Pillow has none."""
+    inverse = matrix if flags & cv2.WARP_INVERSE_MAP else cv2.invertAffineTransform(matrix)
+    a, b, c, d, e, f = np.asarray(inverse, np.float64).ravel().tolist()
+    half = FRAME + 0.5  # Pillow counts from corners, OpenCV from the middle of the first pixel
+    moved = (a, b, c + half - (a + b) / 2, d, e, f + half - (d + e) / 2)
+    framed = Image.fromarray(_framed(pixels, borderMode))
+    found = np.asarray(framed.transform(size, Image.Transform.AFFINE, moved, Image.Resampling.BILINEAR))
     if dst is not None:
         dst[...] = found
     return found
