@@ -19,6 +19,10 @@ def test_tables_are_those_of_the_results() -> None:
     assert (done.returncode, done.stdout) == (0, "as in the files\n"), done.stderr
 
 
+def test_the_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").split()) <= 900
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_to_files(page: Path) -> None:
     text = page.read_text(encoding="utf-8")

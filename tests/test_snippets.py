@@ -45,10 +45,10 @@ NOT_RUN = {
 
 PYTHON_NOT_RUN = {"models/separate": "wants networks that are trained first"}
 
-FOREIGN = {"--data-binary", "--cpu", "--num_processes"}
-"""Options of other programs, curl and accelerate, that the text speaks of."""
+FOREIGN = {"--data-binary", "--cpu", "--num_processes", "--no-compile"}
+"""Options of other programs, curl, accelerate and pip, that the text speaks of."""
 
-OTHERS = {"git", "cd", "python3", "pip", "make", "docker", "curl", "python", "head", "uv"}
+OTHERS = {"git", "cd", "python3", "pip", "make", "docker", "curl", "python", "head", "uv", "du", "sort"}
 
 
 @dataclass(frozen=True)

@@ -57,11 +57,9 @@ class Explained(TyperCommand):
 class ExplainedGroup(TyperGroup):
     """The same for a group of commands."""
 
-    def __init__(self, *arguments: Any, **settings: Any) -> None:
-        """As every group is made."""
-        super().__init__(*arguments, **settings)
-        for option in self.params:
-            _hush_flag(option)
+    def get_params(self, ctx: Any) -> Any:
+        """All options, also those of shell completion, which typer adds last."""
+        return [_hush_flag(option) for option in super().get_params(ctx)]
 
     def get_help_option(self, ctx: Any) -> Any:
         """As every group has it, and as the other flags are."""

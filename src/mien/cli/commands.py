@@ -7,6 +7,7 @@ extra, 6 data, 7 database, 130 interrupted.
 from __future__ import annotations
 
 import errno
+import traceback
 from typing import Annotated, Any
 
 import typer
@@ -36,7 +37,7 @@ from mien.cli.video import video
 from mien.cli.web import web
 from mien.errors import MienError
 from mien.names import printable
-from mien.plain import plain
+from mien.plain import plain, plain_lines
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF, errno.EROFS}
 """What a disk says that takes no more, and what becomes of a stream that was closed."""
@@ -49,6 +50,8 @@ class _Edge(ExplainedGroup):
         try:
             return super().invoke(ctx)
         except MienError as error:
+            if ctx.params.get("verbose"):
+                typer.echo(plain_lines("".join(traceback.format_exception(error))), err=True, nl=False)
             say(as_typed(error, self))
             raise typer.Exit(error.exit_code) from error
         except KeyboardInterrupt as error:
@@ -75,7 +78,7 @@ app = typer.Typer(
     cls=_Edge,
     help="Age and gender from photographs of faces, on a plain CPU and offline.",
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -92,6 +95,9 @@ def _version(asked: bool) -> None:
 def _root(
     _version: Annotated[
         bool, typer.Option("--version", "-V", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Where a command fails, show too where in the code that was.")
     ] = False,
 ) -> None:
     pass
