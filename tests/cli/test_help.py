@@ -85,3 +85,43 @@ def test_verbose_shows_where(tmp_path: Path) -> None:
 def test_a_shell_can_learn_the_commands() -> None:
     done = CliRunner().invoke(app, ["--show-completion", "bash"])
     assert "complete" in done.output or done.exit_code == 0
+
+
+WITHOUT_OUTPUT = {"serve", "web", "count", "card", "calibrate", "score"}
+"""Those that answer to who asks, or write to a place that is their argument."""
+
+
+@pytest.mark.parametrize("name", [name for name in LEAVES if name not in WITHOUT_OUTPUT])
+def test_output_is_o_everywhere(name: str) -> None:
+    names = {opt for option in ALL[name].params for opt in option.opts}
+    assert {"--output", "-o"} <= names
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        (["check-age", "{photo}", "--detector", "whole"], '"outcome"'),
+        (["models"], "mien-m"),
+        (["models", "--format", "json"], '"name"'),
+    ],
+)
+def test_what_is_printed_goes_to_a_file(command: list[str], told: str, tmp_path: Path, examples: Path) -> None:
+    run = [word.format(photo=examples / "hopper.jpg") for word in command]
+    target = tmp_path / "answers.txt"
+    done = CliRunner().invoke(app, [*run, "-o", str(target)])
+    assert (done.exit_code, done.stdout) == (0, ""), done.output
+    assert told in target.read_text(encoding="utf-8")
+    assert f"-> {target}, " in done.stderr
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_file_that_cannot_be_or_is_not_whole_is_not_left(tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["models", "-o", str(tmp_path / "nowhere" / "x.txt")])
+    assert done.exit_code == 2
+    assert "cannot write to" in done.stderr
+    done = CliRunner().invoke(app, ["check-age", "x.jpg", "--min-age", "0", "-o", str(tmp_path / "x.jsonl")])
+    assert done.exit_code == 2
+    assert list(tmp_path.iterdir()) == []
+    done = CliRunner().invoke(app, ["check-age", "x.jpg", "-o", str(tmp_path / "x.jsonl")])
+    assert done.exit_code == 3
+    assert '"error"' in (tmp_path / "x.jsonl").read_text(encoding="utf-8")  # rows that say why are an answer

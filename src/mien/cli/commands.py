@@ -33,6 +33,7 @@ from mien.cli.process import drop_output, say
 from mien.cli.report import report
 from mien.cli.runs import combine, crossfit, score, slim, split
 from mien.cli.serve import serve
+from mien.cli.to_file import Printing
 from mien.cli.video import video
 from mien.cli.web import web
 from mien.errors import MienError
@@ -133,5 +134,9 @@ app.command(rich_help_panel="Compare", no_args_is_help=True)(figures)
 app.command(rich_help_panel="Trust", no_args_is_help=True)(report)
 app.add_typer(audit, rich_help_panel="Trust")
 
+_PRINTING = {"check-age", "models", "bench", "doctor", "systems", "explanations", "robustness", "age-checks"}
+
 for _command in (*app.registered_commands, *audit.registered_commands):
     _command.cls = Explained if _command.callback is serve else Closed  # serve ends when somebody stops it
+    if (_command.name or getattr(_command.callback, "__name__", "")) in _PRINTING:
+        _command.cls = Printing
