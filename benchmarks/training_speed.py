@@ -22,11 +22,11 @@ import numpy as np
 import torch
 
 from mien.faces.align import CropContract, resize_chip
-from mien.learn.manifest import read
-from mien.learn.predictions import each_picture
+from mien.learn.comparison.score import RunEstimator, device
+from mien.learn.data.manifest import read
+from mien.learn.data.predictions import each_picture
 from mien.learn.recipe import load_recipe
-from mien.learn.score import RunEstimator, device
-from mien.learn.train import run
+from mien.learn.training.loop import run
 
 MEMBER = re.compile(r"(?P<recipe>[^@+]+)@(?P<side>\d+)")
 ASKED = 64

@@ -217,8 +217,8 @@ def collect(shared: Path | None, scenes: int) -> tuple[dict[str, bytes], dict[st
 
 def _scenes(data: Path, count: int) -> dict[str, bytes]:
     """Chips of the test fold, each in a picture of twice its side."""
-    from mien.learn import manifest
-    from mien.learn.padded import pad
+    from mien.learn.data import manifest
+    from mien.learn.evaluation.through_detector import pad
 
     labels = manifest.read(data / "images", data / "splits.csv").select(fold="test").present()
     rng = np.random.default_rng(26)

@@ -2,10 +2,11 @@
 
     .venv/bin/python -m benchmarks.peers.abroad --output docs/results/peers-abroad.json
 
-Every tool finds the faces by itself. Chips are first put into larger pictures (`mien.learn.padded`), whole photographs
-are taken as they are. Answers are kept in .peers/answers, a file for each tool and collection, and asked for again only
-where the tool or the pictures have changed; a run that was stopped goes on where it was. So with new weights only mien
-has to answer. Peers are installed only if an answer of theirs is lacking; one that cannot be is a row that says why.
+Every tool finds the faces by itself. Chips are first put into larger pictures
+(`mien.learn.evaluation.through_detector`), whole photographs are taken as they are. Answers are kept in .peers/answers,
+a file for each tool and collection, and asked for again only where the tool or the pictures have changed; a run that
+was stopped goes on where it was. So with new weights only mien has to answer. Peers are installed only if an answer of
+theirs is lacking; one that cannot be is a row that says why.
 """
 
 from __future__ import annotations
@@ -35,11 +36,11 @@ from benchmarks.peers.photos import Chips
 
 from mien.analyzer import Analyzer, Options
 from mien.estimate import bundle
-from mien.learn import collection
-from mien.learn.collection import Part
-from mien.learn.manifest import Manifest
-from mien.learn.padded import pad
-from mien.learn.robustness import stratified
+from mien.learn.audits.robustness.robustness_audit import stratified
+from mien.learn.data.manifest import Manifest
+from mien.learn.evaluation import collection
+from mien.learn.evaluation.collection import Part
+from mien.learn.evaluation.through_detector import pad
 from mien.photos.decode import decode
 from mien.photos.item import read_file
 from mien.photos.sources import Item

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mien.learn import manifest
-from mien.learn.manifest import Manifest
-from mien.learn.padded import pad
+from mien.learn.data import manifest
+from mien.learn.data.manifest import Manifest
+from mien.learn.evaluation.through_detector import pad
 from mien.results import Box
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"

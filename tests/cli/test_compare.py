@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 from mien.cli.compare import compare, systems
 from mien.errors import DataError, MissingExtra, UsageError
 from mien.estimate.calibrate import AGES
-from mien.learn.predictions import Predictions
+from mien.learn.data.predictions import Predictions
 
 FILES = [f"{20 + at}_{at % 2}_0_{at}.jpg.chip.jpg" for at in range(60)]
 
@@ -100,7 +100,7 @@ def test_faults_are_told(runs: list[Path], arguments: tuple[str, ...], error: ty
 
 
 def test_a_missing_package_names_the_extra(runs: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in sys.modules if name.startswith("mien.learn.report")]:
+    for name in [name for name in sys.modules if name.startswith("mien.learn.comparison")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "jinja2", None)
     done = run("compare", *runs)

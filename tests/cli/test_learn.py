@@ -17,7 +17,7 @@ from mien.errors import ModelError
 from mien.estimate import bundle
 from mien.faces import create
 from mien.faces.align import CropContract, align
-from mien.learn.predictions import Predictions
+from mien.learn.data.predictions import Predictions
 from mien.photos.decode import decode
 
 
@@ -277,9 +277,9 @@ def test_faults_of_learning_are_a_sentence_and_a_code(arguments: list[str], code
 @pytest.mark.parametrize(
     ("arguments", "module", "absent"),
     [
-        (["train", "mien-m"], "mien.learn.train", "torch"),
+        (["train", "mien-m"], "mien.learn.training.loop", "torch"),
         (["train", "mien-m"], "mien.learn.recipe", "yaml"),
-        (["export", "x", "--output", "y"], "mien.learn.export", "onnx"),
+        (["export", "x", "--output", "y"], "mien.learn.export.bundle", "onnx"),
     ],
 )
 def test_the_missing_extra_is_named(

@@ -14,7 +14,7 @@ from mien.cli import app
 from mien.cli.report import PARTS
 from mien.estimate import bundle
 from mien.estimate.age_check import AgeChecks
-from mien.learn.audit.trust import Detail
+from mien.learn.audits.trust_page import Detail
 
 FOLD = 60
 

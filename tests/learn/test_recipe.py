@@ -5,7 +5,7 @@ import pytest
 import yaml
 
 from mien.errors import UsageError
-from mien.learn.network import build_empty
+from mien.learn.networks.build import build_empty
 from mien.learn.recipe import Recipe, load_recipe, recipe_names
 
 

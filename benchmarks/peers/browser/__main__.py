@@ -30,8 +30,8 @@ from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 
 from mien.faces import Detection
-from mien.learn import manifest
-from mien.learn.padded import matching, pad
+from mien.learn.data import manifest
+from mien.learn.evaluation.through_detector import matching, pad
 from mien.results import Box
 from mien.web import assets
 

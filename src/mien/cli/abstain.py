@@ -46,7 +46,7 @@ def abstain(
     if output is not None and not output.parent.is_dir():
         raise UsageError(f"there is no folder {output.parent} to save {output.name} in")
     with needs_extra("auditing"):
-        from mien.learn.audit.abstain import measure
+        from mien.learn.audits.calibration.abstain import measure
     _, found, faces = answers(model, data, folds, fold, saved=predictions, threads=threads, quiet=quiet)
     report = measure(found, faces, at=at)
     write(encode(report.to_dict()).decode() if form == "json" else report.to_markdown(), output)

@@ -39,7 +39,7 @@ def age_checks(
     if plot is not None and not plot.parent.is_dir():
         raise UsageError(f"there is no folder {plot.parent} to save {plot.name} in")
     with needs_extra("auditing"):
-        from mien.learn.audit.age_checks import LIMITS, measure
+        from mien.learn.audits.age_checks.age_check_audit import LIMITS, measure
     from mien.estimate import bundle
     from mien.sinks.records import encode
 
@@ -50,6 +50,6 @@ def age_checks(
     )
     if plot is not None:
         with needs_extra("drawing"):
-            from mien.learn.audit.age_check_plots import plot as draw
+            from mien.learn.audits.age_checks.age_check_plots import plot as draw
         draw(report).savefig(plot, dpi=110)
     typer.echo(encode(report.to_dict()).decode() if form == "json" else report.to_markdown())

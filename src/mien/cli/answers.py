@@ -10,8 +10,8 @@ from mien.errors import DataError
 
 if TYPE_CHECKING:
     from mien.estimate.bundle import Bundle
-    from mien.learn.manifest import Manifest
-    from mien.learn.predictions import Predictions
+    from mien.learn.data.manifest import Manifest
+    from mien.learn.data.predictions import Predictions
 
 
 def answers(
@@ -44,7 +44,7 @@ def answers(
     from mien.cores import physical_cores
     from mien.estimate import bundle
     from mien.estimate.estimator import Estimator
-    from mien.learn.predictions import Predictions, predict
+    from mien.learn.data.predictions import Predictions, predict
 
     found = bundle.read(bundle.find(model))
     name = found.config.name

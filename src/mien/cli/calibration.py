@@ -15,8 +15,8 @@ from mien.cli.written import write
 from mien.errors import DataError, MissingExtra, UsageError
 
 if TYPE_CHECKING:
-    from mien.learn.audit.calibration_report import CalibrationReport
-    from mien.learn.manifest import Manifest
+    from mien.learn.audits.calibration.calibration_report import CalibrationReport
+    from mien.learn.data.manifest import Manifest
 
 FORMATS = ("table", "json", "html")
 
@@ -56,7 +56,7 @@ def calibration(
 ) -> None:
     """Hold a model's age intervals and its gender's probability against labels that it did not learn from."""
     from mien.estimate import bundle
-    from mien.learn.audit.calibration import ConstantWidth, measure
+    from mien.learn.audits.calibration.calibration_audit import ConstantWidth, measure
 
     if form not in FORMATS:
         raise UsageError.unknown("format", form, FORMATS)
@@ -91,8 +91,8 @@ def _reference_fold(
     data: Path, folds: Path | None, fold: str | None, asked: str | None, saved: Path | None
 ) -> str | None:
     """The fold to learn a constant width from; None: there is none, and none was asked for."""
-    from mien.learn.folds import ALL
-    from mien.learn.manifest import read
+    from mien.learn.data.folds import ALL
+    from mien.learn.data.manifest import read
 
     if asked is None:
         there = set(read(data, folds).fold.tolist())
@@ -123,7 +123,7 @@ def _text(report: CalibrationReport, model: str, told: Mapping[str, object], for
         record["settings"] |= {name.replace("-", "_"): value and str(value) for name, value in told.items()}
         return encode(record).decode()
     try:
-        from mien.learn.audit.calibration_page import to_html
+        from mien.learn.audits.calibration.calibration_page import to_html
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in {"matplotlib", "jinja2"}:
             raise

@@ -42,10 +42,11 @@ def compare(
     if chosen not in FORMATS:
         raise UsageError.unknown("format", chosen, FORMATS)
     try:
-        from mien.learn.compare import compare as measure
-        from mien.learn.labels import read_labels
-        from mien.learn.report import to_html, to_markdown
-        from mien.learn.runs import read_run
+        from mien.learn.comparison.compare import compare as measure
+        from mien.learn.comparison.markdown import to_markdown
+        from mien.learn.comparison.page import to_html
+        from mien.learn.comparison.picture_labels import read_labels
+        from mien.learn.comparison.scored_runs import read_run
         from mien.sinks.records import encode
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in PACKAGES:
@@ -68,7 +69,7 @@ def systems(form: Annotated[str, typer.Option("--format", help="table or json.")
     from rich.console import Console
     from rich.table import Table
 
-    from mien.learn.systems.catalogue import SYSTEMS
+    from mien.learn.comparison.claims import SYSTEMS
     from mien.sinks.records import encode
 
     if form not in ("table", "json"):

@@ -17,11 +17,11 @@ from mien.errors import UsageError
 if TYPE_CHECKING:
     from mien.analyzer import Analyzer
     from mien.estimate.bundle import Bundle
-    from mien.learn.abroad import Abroad
-    from mien.learn.evaluate import Point
-    from mien.learn.manifest import Manifest
-    from mien.learn.padded import ThroughReport
-    from mien.learn.predictions import Predictions
+    from mien.learn.data.manifest import Manifest
+    from mien.learn.data.predictions import Predictions
+    from mien.learn.evaluation.evaluate import Point
+    from mien.learn.evaluation.home_and_abroad import Abroad
+    from mien.learn.evaluation.through_detector import ThroughReport
 
 POINTS: dict[str, Literal["expectation", "median"]] = {"mean": "expectation", "median": "median"}
 FORMATS = ("table", "markdown", "json", "html")
@@ -99,9 +99,9 @@ def evaluate(
 ) -> None:
     """Measure a model on labelled chips or photographs, with bootstrap intervals."""
     from mien.estimate import bundle
-    from mien.learn.against import against as compared
-    from mien.learn.evaluate import evaluate as measure
-    from mien.learn.predictions import Predictions
+    from mien.learn.data.predictions import Predictions
+    from mien.learn.evaluation.evaluate import evaluate as measure
+    from mien.learn.evaluation.paired import against as compared
     from mien.sinks.records import encode
 
     if point not in POINTS:
@@ -166,7 +166,7 @@ class How:
     def analyzer(self, kind: str) -> Analyzer:
         """For "photos" behind the detector, for "chips" without one."""
         from mien.analyzer import Analyzer, Options
-        from mien.learn.predictions import INTERVAL_LEVEL
+        from mien.learn.data.predictions import INTERVAL_LEVEL
 
         options = Options(
             detector="whole" if kind == "chips" else self.detector,
@@ -182,7 +182,7 @@ class How:
     def photographs(self, faces: Manifest) -> Predictions:
         """Answers for whole photographs."""
         from mien.cli.progress import ProgressBar
-        from mien.learn.photographs import predict_photographs
+        from mien.learn.evaluation.photographs import predict_photographs
 
         with ProgressBar(len(faces) - faces.missing, quiet=self.quiet) as bar:
             return predict_photographs(self.analyzer("photos"), faces, progress=bar.advance)
@@ -193,8 +193,8 @@ class How:
         from mien.cores import physical_cores
         from mien.estimate.estimator import Estimator
         from mien.faces import DetectorOptions, create
-        from mien.learn.padded import predict_through
-        from mien.learn.predictions import predict
+        from mien.learn.data.predictions import predict
+        from mien.learn.evaluation.through_detector import predict_through
 
         cores = self.threads or physical_cores()
         estimator = Estimator(self.model, threads=cores, mirror=self.mirror)
@@ -228,7 +228,7 @@ class How:
             DataError: a collection is not there, or none of its faces can be evaluated.
         """
         from mien.cli.progress import ProgressBar
-        from mien.learn import abroad, collection
+        from mien.learn.evaluation import collection, home_and_abroad
 
         stated = collection.load(file)
         for name in names:
@@ -248,7 +248,7 @@ class How:
         kinds: set[str] = {part.collection.kind for part in parts}
         analyzers = {kind: self.analyzer(kind) for kind in sorted(kinds)}
         with ProgressBar(sum(len(part.faces) - part.faces.missing for part in parts), quiet=self.quiet) as bar:
-            return abroad.measure(analyzers, parts, point=point, progress=bar.advance, keep=keep)
+            return home_and_abroad.measure(analyzers, parts, point=point, progress=bar.advance, keep=keep)
 
 
 def _check_what(single: Mapping[str, object], several: Mapping[str, object], collections: Path | None) -> None:
@@ -285,6 +285,6 @@ def _text(several: Abroad, form: str) -> str:
 
 
 def _page(several: Abroad, file: Path) -> str:
-    from mien.learn.audit.abroad_section import page
+    from mien.learn.audits.abroad_section import page
 
     return page(several, file.name)

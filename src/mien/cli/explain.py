@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from mien.analyzer import Analyzer
     from mien.estimate.explain import Explanation
     from mien.estimate.maps import Chips, MapMaker
-    from mien.learn.explain import TorchModel
-    from mien.learn.predictions import ChipEstimator
+    from mien.learn.audits.explanations.gradients import TorchModel
+    from mien.learn.data.predictions import ChipEstimator
     from mien.photos.decode import Picture
     from mien.results import Face, Photo
 
@@ -123,14 +123,14 @@ def explanations(
     from mien.cli.robustness import open_model
     from mien.cores import physical_cores
     from mien.estimate.maps import check_target
-    from mien.learn.robustness import stratified
+    from mien.learn.audits.robustness.robustness_audit import stratified
     from mien.sinks.records import encode
 
     with needs_extra("the audit of explanations"):
         import torch
 
-        from mien.learn.audit.explanations import measure
-        from mien.learn.audit.explanations_plots import plot as draw
+        from mien.learn.audits.explanations.explanation_audit import measure
+        from mien.learn.audits.explanations.explanation_plots import plot as draw
     wanted = list(dict.fromkeys(name.strip() for text in methods or ["cam,occlusion"] for name in text.split(",")))
     check_target(target)
     for name in wanted:
@@ -175,7 +175,7 @@ def _maker(analyzer: Analyzer, method: str) -> MapMaker:
     if method in explain.METHODS:
         return explain.make(analyzer.estimator, method, analyzer.threads)
     with needs_extra(f"the method {method}"):
-        from mien.learn.explain import make, of_model
+        from mien.learn.audits.explanations.gradients import make, of_model
     return make(of_model(analyzer.estimator), method)
 
 
@@ -185,9 +185,9 @@ def _makers(
     """The methods for a model or a run, and for its network with shuffled weights if that can be had in torch."""
     from mien.estimate import explain
     from mien.estimate.estimator import Estimator
-    from mien.learn.explain import METHODS as GRADIENT_METHODS
-    from mien.learn.explain import TorchModel, make, of_model
-    from mien.learn.score import RunEstimator
+    from mien.learn.audits.explanations.gradients import METHODS as GRADIENT_METHODS
+    from mien.learn.audits.explanations.gradients import TorchModel, make, of_model
+    from mien.learn.comparison.score import RunEstimator
 
     network: TorchModel | None = None
     if isinstance(estimator, RunEstimator):

@@ -13,7 +13,7 @@ from mien.cli.written import write
 from mien.errors import UsageError
 
 if TYPE_CHECKING:
-    from mien.learn.audit.fairness_report import FairnessReport
+    from mien.learn.audits.fairness.fairness_report import FairnessReport
 
 FORMATS = ("table", "json")
 SUFFIXES = {".md": "table", ".json": "json"}
@@ -49,9 +49,9 @@ def fairness(
 ) -> None:
     """Measure a model on each group of faces, as they are and at equal ages, and the largest gaps between groups."""
     from mien.estimate import bundle
-    from mien.learn.audit.fairness import measure
-    from mien.learn.audit.groups import named, stated
-    from mien.learn.manifest import read
+    from mien.learn.audits.fairness.fairness_audit import measure
+    from mien.learn.audits.groups import named, stated
+    from mien.learn.data.manifest import read
 
     chosen_form = _form(form, output)
     if not 0 < level < 1:
@@ -66,7 +66,7 @@ def fairness(
     report = measure(given, faces, by=groups, calibration=calibration, interval_level=level, min_faces=min_faces)
     if plot is not None:
         with needs_extra("drawing"):
-            from mien.learn.audit.fairness_plots import plot as draw
+            from mien.learn.audits.fairness.fairness_plots import plot as draw
         draw(report).savefig(plot, dpi=150)
     told = {"data": data, "folds": folds, "fold": fold, "predictions": predictions}
     write(_text(report, chosen_form, told), output)

@@ -27,5 +27,5 @@ def figures(
 ) -> None:
     """Draw the papers' figures for every system: from a photo to the network's input, and the network's layers."""
     with needs_extra("drawing"):
-        from mien.learn.figures import write_figures
+        from mien.learn.figures.paper_figures import write_figures
     write_figures(output, recipes, settings=settings or (), photos=photos or (), form=form, report=typer.echo)

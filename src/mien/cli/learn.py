@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from mien.learn.held_out import Learned
-    from mien.learn.manifest import Manifest
+    from mien.learn.data.manifest import Manifest
+    from mien.learn.evaluation.held_out import Learned
 
 TRAIN_PACKAGES = frozenset(
     {
@@ -66,7 +66,7 @@ def train(
     """Train a model as a recipe says; progress goes to standard error."""
     with needs_extra("training"):
         from mien.learn.recipe import load_recipe
-        from mien.learn.train import is_main, run
+        from mien.learn.training.loop import is_main, run
     plan = load_recipe(recipe, settings or [])
     if init is not None:
         plan = plan.model_copy(update={"model": plan.model.model_copy(update={"init": init})})
@@ -89,7 +89,7 @@ def average(
 ) -> None:
     """Average the weights of runs: part of an ensemble's accuracy at the cost of one network."""
     with needs_extra("averaging"):
-        from mien.learn.soup import average_runs
+        from mien.learn.training.average import average_runs
     typer.echo(str(average_runs(runs, output, size=size)))
 
 
@@ -103,7 +103,7 @@ def export(
 ) -> None:
     """Turn a training run into a model that [b]mien predict --model FOLDER[/b] can use."""
     with needs_extra("exporting"):
-        from mien.learn.export import DTYPES, export_run
+        from mien.learn.export.bundle import DTYPES, export_run
     if stored not in DTYPES:
         raise UsageError.unknown("type", stored, DTYPES)
     typer.echo(str(export_run(run, output, name, dtype=stored)))
@@ -160,7 +160,7 @@ def calibrate(
     from mien.cores import physical_cores
     from mien.estimate import bundle
     from mien.estimate.estimator import Estimator
-    from mien.learn import age_checks, held_out
+    from mien.learn.evaluation import age_check_thresholds, held_out
 
     found = bundle.read(bundle.find(model))
     cores = threads or physical_cores()
@@ -178,7 +178,7 @@ def calibrate(
     if checking:
         try:
             pmf, ages, source = _checked_on(learned, cross_fitted, data, folds, collections)
-            checks = age_checks.fit(pmf, ages, source=source)
+            checks = age_check_thresholds.fit(pmf, ages, source=source)
         except DataError as error:
             typer.echo(
                 f"mien: no age checks: {error}. Give more faces, or the training faces by --cross-fitted (mien "
@@ -202,7 +202,7 @@ def _to_calibrate_on(
         raise UsageError("give the faces to learn from by --data or by --collections, one of them")
     if data is not None:
         return {"": read_faces(data, folds, fold, "val")}
-    from mien.learn.collection import load, parts
+    from mien.learn.evaluation.collection import load, parts
 
     assert collections is not None
     chosen = [part for part in parts(load(collections), choosing=True) if part.collection.kind == "chips"]
@@ -215,11 +215,11 @@ def _checked_on(
     learned: Learned, cross_fitted: Path | None, data: Path | None, folds: Path | None, collections: Path | None
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], str]:
     """Calibrated age distributions, ages, and in words what they are: what age checks are learned from."""
-    from mien.learn import held_out
-    from mien.learn.calibration import fit
-    from mien.learn.collection import load
-    from mien.learn.manifest import read
-    from mien.learn.predictions import Predictions
+    from mien.learn.data.manifest import read
+    from mien.learn.data.predictions import Predictions
+    from mien.learn.evaluation import held_out
+    from mien.learn.evaluation.calibration import fit
+    from mien.learn.evaluation.collection import load
 
     if cross_fitted is None:
         faces, calibration, source = learned.answered, learned.calibration, "held-out faces"
@@ -249,13 +249,13 @@ def card(
 ) -> None:
     """Write the model's card, README.md in its folder, and its chief figures from an evaluation."""
     from mien.estimate import bundle
-    from mien.learn.card import write_card
+    from mien.learn.audits.card import write_card
 
     folder = bundle.find(model)
     more = None
     if collections is not None:
         with needs_extra("collections"):
-            from mien.learn.abroad import saved
+            from mien.learn.evaluation.home_and_abroad import saved
         more = {"Home and abroad": saved(collections, bundle.read(folder).config.name).for_card()}
     try:
         report = json.loads(evaluation.read_text(encoding="utf-8"))
@@ -280,8 +280,8 @@ def read_faces(
     Raises:
         UsageError: there is no such fold or source, or a table of folds lacks the usual fold.
     """
-    from mien.learn.folds import usual_fold
-    from mien.learn.manifest import read
+    from mien.learn.data.folds import usual_fold
+    from mien.learn.data.manifest import read
 
     faces = read(data, folds)
     if only is not None:

@@ -15,11 +15,11 @@ from mien.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from mien.estimate.bundle import Bundle
-    from mien.learn.abroad import Abroad
-    from mien.learn.audit.explanations_report import ExplanationReport
-    from mien.learn.audit.trust import Section
-    from mien.learn.manifest import Manifest
-    from mien.learn.robustness_report import RobustnessReport
+    from mien.learn.audits.explanations.explanation_report import ExplanationReport
+    from mien.learn.audits.robustness.robustness_report import RobustnessReport
+    from mien.learn.audits.trust_page import Section
+    from mien.learn.data.manifest import Manifest
+    from mien.learn.evaluation.home_and_abroad import Abroad
 
 PARTS = ("accuracy", "calibration", "age-checks", "fairness", "robustness", "explanations", "speed")
 
@@ -82,9 +82,9 @@ def report(
 ) -> None:
     """Write one self-contained page on how far a model can be trusted, for people who are no experts."""
     with needs_extra("the report"):
-        from mien.learn.audit.everything import Everything, groups_to_tell, lacking
-        from mien.learn.audit.explanations_report import ExplanationReport
-        from mien.learn.robustness_report import RobustnessReport
+        from mien.learn.audits.all_audits import Everything, groups_to_tell, lacking
+        from mien.learn.audits.explanations.explanation_report import ExplanationReport
+        from mien.learn.audits.robustness.robustness_report import RobustnessReport
     from mien.cores import physical_cores
     from mien.estimate import bundle
 
@@ -152,7 +152,7 @@ def _check(
 
 def _reference_fold(data: Path, folds: Path | None, faces: Manifest, asked: str | None) -> str | None:
     """The fold that intervals of constant width are learned from; None where the data have none for it."""
-    from mien.learn.manifest import read
+    from mien.learn.data.manifest import read
 
     if asked is not None or folds is not None:
         return asked or "val"
@@ -163,7 +163,7 @@ def _reference_fold(data: Path, folds: Path | None, faces: Manifest, asked: str 
 def _abroad(model: Bundle, file: Path, threads: int, quiet: bool) -> Abroad:
     """Figures of several collections, measured now or before."""
     from mien.cli.evaluate import How
-    from mien.learn.abroad import saved
+    from mien.learn.evaluation.home_and_abroad import saved
 
     if file.suffix.lower() in {".yaml", ".yml"}:
         return How(model, threads=threads, quiet=quiet).several(file)

@@ -11,9 +11,9 @@ from mien.cli.learn import needs_extra, read_faces
 from mien.errors import UsageError
 
 if TYPE_CHECKING:
-    from mien.learn.manifest import Manifest
-    from mien.learn.predictions import ChipEstimator
-    from mien.learn.robustness import Prepare
+    from mien.learn.audits.robustness.robustness_audit import Prepare
+    from mien.learn.data.manifest import Manifest
+    from mien.learn.data.predictions import ChipEstimator
 
 FORMATS = ("table", "json")
 
@@ -47,8 +47,8 @@ def robustness(
     """Measure a model on corrupted chips, five severities each, beside the same chips as they are."""
     from mien.cli.progress import ProgressBar
     from mien.cores import physical_cores
-    from mien.learn.corruptions import chosen
-    from mien.learn.robustness import chips, measure, stratified
+    from mien.learn.audits.robustness.robustness_audit import chips, measure, stratified
+    from mien.learn.data.corruptions import chosen
     from mien.sinks.records import encode
 
     if form not in FORMATS:
@@ -69,7 +69,7 @@ def robustness(
         )
     if plot is not None:
         with needs_extra("drawing"):
-            from mien.learn.robustness_plots import heat_map
+            from mien.learn.audits.robustness.robustness_plots import heat_map
         heat_map(report).savefig(plot, dpi=150)
     if form == "json":
         chosen_by = {"data": str(data), "folds": folds and str(folds), "fold": fold, "full": full}
@@ -98,8 +98,8 @@ def open_model(name_or_path: str, faces: Manifest) -> tuple[ChipEstimator, str, 
         model = bundle.read(bundle.find(name_or_path))
         return Estimator(model, threads=1), model.config.name, lambda file, pixels: pixels
     with needs_extra("reading a run"):
-        from mien.learn.dataset import View
-        from mien.learn.score import RunEstimator
+        from mien.learn.comparison.score import RunEstimator
+        from mien.learn.data.dataset import View
     run = RunEstimator(folder)
     return run, run.recipe.name, View.of(run.recipe.data, (faces,), _tell)
 
@@ -110,7 +110,7 @@ def _tell(line: str) -> None:
 
 def _save_grid(file: Path, photo: Path | None, names: list[str], seed: int) -> None:
     with needs_extra("drawing"):
-        from mien.learn import samples
-        from mien.learn.robustness_plots import grid
+        from mien.learn.audits.robustness.robustness_plots import grid
+        from mien.learn.data import samples
     chip = samples.chip(samples.photo(photo))
     grid(chip, names, seed).savefig(file, dpi=150)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from mien.learn.manifest import Manifest
+    from mien.learn.data.manifest import Manifest
 
 Threads = Annotated[int, typer.Option(min=0, help="Cores to use; 0 for all.")]
 
@@ -37,8 +37,8 @@ def score(
     Of other folds than test the record is called run-FOLD.json; [b]compare[/b] reads that of test.
     """
     with needs_extra("scoring"):
-        from mien.learn.score import record_of, retime
-        from mien.learn.score import score as score_run
+        from mien.learn.comparison.score import record_of, retime
+        from mien.learn.comparison.score import score as score_run
     for run in runs:
         if time_only:
             typer.echo(f"{run}: {retime(run):.2f} ms")
@@ -56,8 +56,8 @@ def combine(
 ) -> None:
     """Make one network of several trained ones: one for each task, experts behind a gate, or an ensemble's mean."""
     with needs_extra("combining"):
-        from mien.learn.combine import combine_runs
-        from mien.learn.systems.combination import ROLES
+        from mien.learn.networks.published.combination import ROLES
+        from mien.learn.training.combine import combine_runs
     if mode not in ROLES:
         raise UsageError.unknown("mode", mode, ROLES)
     roles = ROLES[mode] or tuple(f"member{number}" for number in range(1, len(runs) + 1))
@@ -78,7 +78,7 @@ def split(
     seed: Annotated[int, typer.Option(help="Another seed, another cut.")] = 0,
 ) -> None:
     """Cut labelled faces into folds at random, pictures of one group ("twins") always together."""
-    from mien.learn.folds import cut, write
+    from mien.learn.data.folds import cut, write
 
     shares: dict[str, float] = {}
     for part in into:
@@ -123,14 +123,14 @@ def crossfit(
 ) -> None:
     """Answer for training faces by heads on frozen features that did not see them: a teacher, or a check of labels."""
     with needs_extra("cross-fitting"):
-        from mien.learn import crossfit as fitting
-        from mien.learn.heads import AgeGenderNet
-        from mien.learn.network import build
+        from mien.learn.comparison.score import summary
+        from mien.learn.data.selection import each_once
+        from mien.learn.networks.build import build
+        from mien.learn.networks.heads import AgeGenderNet
         from mien.learn.recipe import Model, load_recipe
-        from mien.learn.score import summary
-        from mien.learn.selection import each_once
+        from mien.learn.training import crossfit as fitting
     from mien.cores import physical_cores
-    from mien.learn.manifest import Manifest
+    from mien.learn.data.manifest import Manifest
 
     if (data is None) == (recipe is None):
         raise UsageError("give the faces to answer for by --data or by --recipe, one of them")
@@ -173,10 +173,10 @@ def slim(
         import torch
         from safetensors.torch import save_file
 
-        from mien.learn.heads import AgeGenderNet
-        from mien.learn.network import build, build_empty
+        from mien.learn.networks.build import build, build_empty
+        from mien.learn.networks.heads import AgeGenderNet
+        from mien.learn.networks.low_rank import slim as slim_network
         from mien.learn.recipe import Model, load_recipe
-        from mien.learn.slim import slim as slim_network
     from mien.cores import physical_cores
 
     model = load_recipe(recipe).model
@@ -202,7 +202,7 @@ def _chips(manifest: Manifest, faces: int, size: int, threads: int) -> NDArray[n
     import numpy as np
 
     from mien.faces.align import CropContract, resize_chip
-    from mien.learn.predictions import each_picture
+    from mien.learn.data.predictions import each_picture
 
     contract = CropContract.utkface(size)
     present = manifest.present()

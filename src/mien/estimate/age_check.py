@@ -3,7 +3,7 @@
 What is compared is P(age >= limit). A threshold belongs to a limit and to a rate of false passes: the share of people
 of up to eight years below the limit who may pass. It plays the part of the "challenge age" of shops, who ask anyone
 that looks under 25 for a proof of being 18; see NIST IR 8525, "Face Analysis Technology Evaluation: Age Estimation and
-Verification" (2024). `mien.learn.age_checks` learns the thresholds, and says how sure they are.
+Verification" (2024). `mien.learn.evaluation.age_check_thresholds` learns the thresholds, and says how sure they are.
 """
 
 from __future__ import annotations

@@ -66,8 +66,8 @@ class BundleConfig:
         files: SHA-256 of each file of the bundle, checked by `mien doctor`.
         figures: measured figures, e.g. {"all_mae": 4.4}, for `mien models`.
         made: where the model comes from: recipe, versions, date.
-        architecture: the "network" of `mien.learn.network` and its "options", for those who need it in torch; empty
-            where a model does not say, as those exported before 2026-12.
+        architecture: the "network" of `mien.learn.networks.build` and its "options", for those who need it in torch;
+            empty where a model does not say, as those exported before 2026-12.
     """
 
     name: str

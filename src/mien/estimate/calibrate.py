@@ -8,7 +8,7 @@ prediction (Lei et al., "Distribution-Free Predictive Inference for Regression",
 ages first, which makes them the shortest ones (highest density regions: Hyndman, The American Statistician, 1996): the
 score of an age is the mass of the likelier ages and half its own. They are Mondrian (Vovk et al., "Algorithmic Learning
 in a Random World", 2005, 4.5): each band of estimated ages has its own masses, and so have faces that are too small,
-blurred or turned. `mien.learn.calibration` learns all of it.
+blurred or turned. `mien.learn.evaluation.calibration` learns all of it.
 """
 
 from __future__ import annotations

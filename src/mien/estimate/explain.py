@@ -5,7 +5,7 @@
 - `occlusion`: patches of the chip are veiled one after the other, see `mien.estimate.occlusion`. For any model; 50
   passes.
 
-The gradient methods are in `mien.learn.explain` and need torch.
+The gradient methods are in `mien.learn.audits.explanations.gradients` and need torch.
 """
 
 from __future__ import annotations
@@ -163,7 +163,7 @@ def explain(model: ChipModel, chips: Chips, target: str = "age", method: str | M
         model: an `Estimator`, or anything that answers like it.
         chips: uint8 [N, S, S, 3], RGB, cut to the model's contract.
         target: "age" or "gender".
-        method: "cam" or "occlusion"; or a maker of maps, e.g. of `mien.learn.explain`.
+        method: "cam" or "occlusion"; or a maker of maps, e.g. of `mien.learn.audits.explanations.gradients`.
 
     Returns:
         One explanation a chip.

@@ -15,9 +15,9 @@ from mien.learn.baselines.lbp import LbpSvm
 from mien.learn.baselines.method import Method
 from mien.learn.baselines.mlp import MlpPixels
 from mien.learn.baselines.subspace import Eigenface, Fisherface
-from mien.learn.manifest import Manifest
-from mien.learn.outputs import age_pmf
-from mien.learn.systems import catalogue
+from mien.learn.comparison import claims
+from mien.learn.data.manifest import Manifest
+from mien.learn.networks.answer_kinds import age_pmf
 
 SMALL: dict[str, Method] = {
     "lbp-svm": LbpSvm(size=40, cells=4, costs=(0.01, 0.1), penalties=(1e-2, 1e-3), epochs=25),
@@ -49,7 +49,7 @@ def without(manifest: Manifest, label: str) -> Manifest:
 
 def test_every_baseline_is_covered_here_and_in_the_catalogue() -> None:
     assert SMALL.keys() == baselines.BASELINES.keys()
-    system = catalogue.find("baseline")
+    system = claims.find("baseline")
     assert system is not None
     for name in baselines.BASELINES:
         row = system.row(name)

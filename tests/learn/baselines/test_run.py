@@ -11,8 +11,8 @@ from typer.testing import CliRunner, Result
 
 from mien.cli.baselines import baseline
 from mien.errors import DataError, MissingExtra, UsageError
-from mien.learn.predictions import Predictions
-from mien.learn.runs import read_run
+from mien.learn.comparison.scored_runs import read_run
+from mien.learn.data.predictions import Predictions
 
 app = typer.Typer()
 app.command()(baseline)

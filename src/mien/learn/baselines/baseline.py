@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 
 from mien.errors import DataError
 from mien.estimate.calibrate import AGES, expectation
-from mien.learn import metrics
 from mien.learn.baselines.chips import Faces, read_grey
 from mien.learn.baselines.method import Classifier, Floats, Grey, Labels, Method, Task
-from mien.learn.compare import DECADE_YEARS, likeliest
-from mien.learn.manifest import Manifest
-from mien.learn.outputs import CLASS_YEARS
-from mien.learn.predictions import Predictions
+from mien.learn.comparison.compare import DECADE_YEARS, likeliest
+from mien.learn.data.manifest import Manifest
+from mien.learn.data.predictions import Predictions
+from mien.learn.evaluation import metrics
+from mien.learn.networks.answer_kinds import CLASS_YEARS
 
 TASKS: tuple[Task, ...] = ("gender", "age")
 TEMPERATURES = np.geomspace(0.01, 100, 41)
@@ -150,7 +150,7 @@ class Baseline:
             self._choose(task, features[known], labels, val_features[told], judged.manifest.take(told))
 
     def predict(self, manifest: Manifest, name: str = "") -> Predictions:
-        """Answer for the pictures of a manifest, as `mien.learn.predictions.predict` does."""
+        """Answer for the pictures of a manifest, as `mien.learn.data.predictions.predict` does."""
         faces = read_grey(manifest, self.method.size)
         parts = [self.answer(faces.grey[start : start + AT_ONCE]) for start in range(0, len(faces.grey), AT_ONCE)]
         pmf, female = (np.concatenate(answers) for answers in zip(*parts, strict=True))

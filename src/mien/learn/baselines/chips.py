@@ -10,8 +10,8 @@ import numpy as np
 from mien.errors import DataError, PhotoError
 from mien.faces.align import CropContract, resize_chip
 from mien.learn.baselines.method import Floats, Grey
-from mien.learn.manifest import Manifest
-from mien.learn.predictions import each_picture
+from mien.learn.data.manifest import Manifest
+from mien.learn.data.predictions import each_picture
 
 FLAT = 1.0
 """Standard deviation, in grey levels, below which a chip counts as flat: noise is not blown up beyond this."""

@@ -17,9 +17,9 @@ from threadpoolctl import threadpool_limits
 from mien.errors import DataError
 from mien.learn.baselines import create
 from mien.learn.baselines.baseline import TASKS, Baseline
-from mien.learn.manifest import Manifest, read
-from mien.learn.predictions import Predictions
-from mien.learn.score import device, summary
+from mien.learn.comparison.score import device, summary
+from mien.learn.data.manifest import Manifest, read
+from mien.learn.data.predictions import Predictions
 
 TIMED = 40
 """Chips that are answered one by one to measure how long one takes."""
@@ -27,7 +27,7 @@ TIMED = 40
 
 @dataclass(frozen=True)
 class Source:
-    """Data of a run: what `mien.learn.manifest.read` takes, with folds called train, val and test.
+    """Data of a run: what `mien.learn.data.manifest.read` takes, with folds called train, val and test.
 
     Attributes:
         data: a folder or table of labelled chips.
