@@ -93,6 +93,8 @@ def commands(text: str) -> list[list[str]]:
                 next(words)
             elif not now and (set_ := re.fullmatch(r"([A-Z]\w*)=(.*)", word, re.DOTALL)):
                 known[set_[1]] = filled(set_[2], known)
+            elif not now and word == "export":  # sets variables, as without it
+                continue
             elif word.startswith("$") and word[1:] in known:  # a variable of its own falls into words
                 now += known[word[1:]].split()
             else:
