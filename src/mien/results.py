@@ -79,6 +79,15 @@ class Age:
         return record
 
 
+def whole(years: float) -> int:
+    """Years where there is room for whole ones only: from the unrounded number, and halves upwards, as on the page.
+
+    >>> whole(32.46), whole(32.5), whole(33.5)
+    (32, 33, 34)
+    """
+    return math.floor(years + 0.5)
+
+
 UNCERTAIN = "uncertain"
 """The gender label of a face where the model abstains."""
 
@@ -125,12 +134,15 @@ class Gender:
     def percent(self) -> str:
         """The probability in words: never a certainty, and with one more digit where nearly all faces lie.
 
+        It is that of the records, of four places, so that whoever has a record says the same.
+
         >>> Gender(1 - 0.614).percent, Gender(0.9938).percent, Gender(0.99997).percent
         ('61 %', '99.3 %', '99.9 %')
         """
-        if self.probability < SURE:
-            return f"{min(99, round(100 * self.probability))} %"
-        return f"{math.floor(1000 * min(self.probability, SUREST) + 1e-9) / 10:.1f} %"
+        told = round(self.probability, 4)
+        if told < SURE:
+            return f"{min(99, math.floor(100 * told + 0.5))} %"
+        return f"{math.floor(1000 * min(told, SUREST) + 1e-9) / 10:.1f} %"
 
     def to_dict(self) -> dict[str, Any]:
         """Label and probability, the latter to four places."""

@@ -13,7 +13,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-from mien.overlay import heat
 from numpy.typing import NDArray
 
 from mien.age_check import AgeChecker

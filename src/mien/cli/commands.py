@@ -7,6 +7,7 @@ extra, 6 data, 7 database, 130 interrupted.
 from __future__ import annotations
 
 import errno
+import traceback
 from typing import Annotated, Any
 
 import typer
@@ -30,9 +31,10 @@ from mien.cli.predict.serve import serve
 from mien.cli.predict.video import video
 from mien.cli.predict.web import web
 from mien.cli.process import drop_output, say
+from mien.cli.to_file import Printing
 from mien.errors import MienError
 from mien.names import printable
-from mien.plain import plain
+from mien.plain import plain, plain_lines
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF, errno.EROFS}
 """What a disk says that takes no more, and what becomes of a stream that was closed."""
@@ -52,6 +54,8 @@ class _Edge(ExplainedGroup):
         try:
             return super().invoke(ctx)
         except MienError as error:
+            if ctx.params.get("verbose"):
+                typer.echo(plain_lines("".join(traceback.format_exception(error))), err=True, nl=False)
             say(as_typed(error, self))
             raise typer.Exit(error.exit_code) from error
         except KeyboardInterrupt as error:
@@ -78,7 +82,7 @@ app = typer.Typer(
     cls=_Edge,
     help="Age and gender from photographs of faces, on a plain CPU and offline.",
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -96,6 +100,9 @@ def _root(
     _version: Annotated[
         bool, typer.Option("--version", "-V", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Where a command fails, show too where in the code that was.")
+    ] = False,
 ) -> None:
     pass
 
@@ -107,8 +114,11 @@ COMMANDS = {
 }
 WITHOUT_ARGUMENTS = (counts, serve, models, doctor)
 
+PRINTING = (check_age, models, bench, doctor)
+"""What prints, and writes with -o."""
+
 for _panel, _commands in COMMANDS.items():
     for _command in _commands:
-        _kind = Explained if _command is serve else Closed  # serve ends when somebody stops it
+        _kind = Explained if _command is serve else Printing if _command in PRINTING else Closed  # serve ends when stopped
         app.command(cls=_kind, rich_help_panel=_panel, no_args_is_help=_command not in WITHOUT_ARGUMENTS)(_command)
 register(app)

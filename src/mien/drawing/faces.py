@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from mien.results import Box, Face, Photo
+from mien.plates import places
+from mien.results import Box, Face, Photo, whole
 
 READABLE_SIDE = 360
 """A picture whose shorter side is below it is enlarged, for a label has no room on a stamp."""
@@ -94,7 +95,8 @@ def _labels(
     heads: list[Line] = [()] * len(faces) if numbers is None else [((f"#{n}  ", GREY),) for n in numbers]
     for face, box, tint, head in zip(faces, boxes, tints, heads, strict=True):
         size = round(max(13.0, min((picture.width * picture.height) ** 0.5 / 38, box.width / 5.5)))
-        age: Line = (*head, (f"{face.age.years:.0f}", tint), (f"  ({face.age.low:.0f}-{face.age.high:.0f})", GREY))
+        years, low, high = (whole(age) for age in (face.age.years, face.age.low, face.age.high))
+        age: Line = (*head, (f"{years}", tint), (f"  ({low}-{high})", GREY))
         gender: Line = ((face.gender.label, WHITE), (f"  {face.gender.percent}", GREY))
         label = _Label((age, gender), _font(size), pad=round(size * 0.5), leading=round(size * 1.22))
         labels.append(label)
@@ -108,34 +110,9 @@ def _font(size: int) -> Font:
 
 
 def _places(labels: list[_Label], boxes: list[Box], size: tuple[int, int], stroke: int) -> Iterator[tuple[int, int]]:
-    """Corner of each plate: above, below or inside its frame, wherever it covers least of others."""
-    placed: list[Box] = []
-    for mine, (label, box) in enumerate(zip(labels, boxes, strict=True)):
-        gap = 2 * stroke
-        columns = (box.left, (box.left + box.right - label.width) / 2, box.right - label.width)
-        rows = (box.top - label.height - gap, box.bottom + gap, box.bottom - label.height - gap, box.top + gap)
-        others = [other for index, other in enumerate(boxes) if index != mine]
-        best, least = (0, 0), float("inf")
-        for preference, (top, left) in enumerate((top, left) for top in rows for left in columns):
-            x, y = _inside(left, size[0] - label.width), _inside(top, size[1] - label.height)
-            plate = Box(x, y, x + label.width, y + label.height)
-            cost = 8 * sum(_shared(plate, other) for other in placed) + 2 * sum(_shared(plate, o) for o in others)
-            cost = (cost + _shared(plate, box)) / (label.width * label.height) + 0.01 * preference
-            if cost < least:
-                best, least = (x, y), cost
-        placed.append(Box(best[0], best[1], best[0] + label.width, best[1] + label.height))
-        yield best
-
-
-def _inside(value: float, largest: int) -> int:
-    return max(0, min(round(value), largest))
-
-
-def _shared(a: Box, b: Box) -> float:
-    """Area that two boxes have in common."""
-    width = min(a.right, b.right) - max(a.left, b.left)
-    height = min(a.bottom, b.bottom) - max(a.top, b.top)
-    return max(0.0, width) * max(0.0, height)
+    """Corner of each plate."""
+    for plate in places([(label.width, label.height) for label in labels], boxes, size, 2 * stroke):
+        yield round(plate.left), round(plate.top)
 
 
 def _frame(picture: Image.Image, box: Box, stroke: int, tint: Colour) -> None:

@@ -10,6 +10,7 @@ from mien.cli.audit.calibration import calibration
 from mien.cli.audit.explanations import explanations
 from mien.cli.audit.fairness import fairness
 from mien.cli.audit.robustness import robustness
+from mien.cli.to_file import Printing
 from mien.cli.closing import Closed, ExplainedGroup
 
 audit = typer.Typer(
@@ -21,8 +22,8 @@ audit = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 audit.command(cls=Closed, no_args_is_help=True)(abstain)
-audit.command(cls=Closed, name="age-checks", no_args_is_help=True)(age_checks)
+audit.command(cls=Printing, name="age-checks", no_args_is_help=True)(age_checks)
 audit.command(cls=Closed, no_args_is_help=True)(calibration)
-audit.command(cls=Closed, no_args_is_help=True)(robustness)
+audit.command(cls=Printing, no_args_is_help=True)(robustness)
 audit.command(cls=Closed, no_args_is_help=True)(fairness)
-audit.command(cls=Closed, no_args_is_help=True)(explanations)
+audit.command(cls=Printing, no_args_is_help=True)(explanations)

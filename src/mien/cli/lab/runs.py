@@ -96,7 +96,10 @@ def crossfit(
     start: Annotated[Path, typer.Argument(help="Weights of a backbone: a file, a model's folder, or its name.")],
     *,
     data: Annotated[
-        Path | None, typer.Option(help="Labelled chips to answer for: a folder or a CSV table.", show_default=False)
+        Path | None,
+        typer.Option(
+            help="Labelled chips to answer for: a folder or a CSV table; needed without --recipe.", show_default=False
+        ),
     ] = None,
     folds: Folds = None,
     fold: TrainFold = None,

@@ -111,7 +111,8 @@ def calibrate(
     model: Model,
     *,
     data: Annotated[
-        Path | None, typer.Option(help="Labelled chips: a folder or a CSV table.", show_default=False)
+        Path | None,
+        typer.Option(help="Labelled chips: a folder or a CSV table; needed without --collections.", show_default=False),
     ] = None,
     folds: Folds = None,
     fold: Annotated[

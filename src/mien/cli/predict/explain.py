@@ -13,14 +13,19 @@ from mien.cli.extras import needs_extra
 from mien.cli.options import (
     DetectorName,
     DetectorWeights,
+    MinFace,
     ModelName,
+    Rotate,
+    Side,
     TableOrJson,
     Threads,
+    analyzer_options,
 )
 from mien.cli.output import check_folders
 from mien.cli.process import say
 from mien.errors import UsageError
 from mien.plain import plain
+from mien.results import whole
 
 if TYPE_CHECKING:
     from mien.analyzer import Analyzer
@@ -51,13 +56,16 @@ def explain(
     model: ModelName = "mien-m",
     detector: DetectorName = "mtcnn",
     weights: DetectorWeights = None,
+    min_face: MinFace = None,
+    side: Side = "auto",
+    rotate: Rotate = "auto",
     threads: Threads = 0,
 ) -> None:
     """Tell which parts of a face its age or gender rests on.
 
     For each part: its share of the map, what it speaks for, and the answer when that part is blurred.
     """
-    from mien.analyzer import Analyzer, Options
+    from mien.analyzer import Analyzer
     from mien.estimate.maps import check_target
 
     check_target(target)
@@ -67,7 +75,10 @@ def explain(
     if output is not None:
         _check_output(output, photo)
     _check_one(photo)
-    analyzer = Analyzer(model, Options(detector=detector, weights=weights, threads=threads))
+    options = analyzer_options(
+        side=side, rotate=rotate, detector=detector, weights=weights, min_face=min_face, threads=threads
+    )
+    analyzer = Analyzer(model, options)
     told = analyzer.explain(photo, target=target, method=_method(analyzer, method), face=face)
     titles = [
         f"{_name(told.photo, number)}: {_answer(told.photo, number, target)}, by {method}" for number in told.numbers
@@ -122,7 +133,7 @@ def _name(photo: Photo, number: int) -> str:
 def _answer(photo: Photo, number: int, target: str) -> str:
     face = photo.faces[number - 1]
     if target == "age":
-        return f"{face.age.years:.1f} years ({face.age.low:.0f} to {face.age.high:.0f})"
+        return f"{face.age.years:.1f} years ({whole(face.age.low)} to {whole(face.age.high)})"
     return f"{face.gender.label}, {face.gender.percent}"
 
 

@@ -142,5 +142,5 @@ def _bias(found: Abroad) -> Figure:
     axis.set_xlabel("true age in years")
     axis.set_title("How much too old faces are taken for, years", loc="left", fontsize=10, color=INK)
     axis.spines[["top", "right"]].set_visible(False)
-    axis.legend(frameon=False, fontsize=9)
+    axis.legend(loc="upper right", frameon=False, fontsize=9)
     return figure

@@ -148,5 +148,8 @@ def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
                 if any(cells):
                     yield reader.line_num, [cell.strip().lower() if first else cell.strip() for cell in cells]
                     first = False
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path} cannot be read as a CSV table: {error}") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} cannot be read as a CSV table: it is no text in UTF-8") from error
+    except (OSError, csv.Error) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise DataError(f"{path} cannot be read as a CSV table: {why}") from error

@@ -71,4 +71,4 @@ def _price(axis: Axes, limit: int, one: LimitReport) -> None:
     axis.set_xlim(left=0)
     axis.set_ylim(bottom=-0.005)
     axis.spines[["top", "right"]].set_visible(False)
-    axis.legend(fontsize=8, frameon=False)
+    axis.legend(loc="upper right", fontsize=8, frameon=False)
