@@ -41,35 +41,56 @@ if TYPE_CHECKING:
 ENGINES = ("local", "ray")
 
 
+SourcesArgument = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="SOURCE...",
+        help="Folders, globs, tars (webdataset shards too), Parquet files with bytes or paths, lists of paths "
+        "(.txt, one a line), photos.",
+        show_default=False,
+    ),
+]
+OutputOption = Annotated[
+    Path, typer.Option("--output", "-o", help="A folder for parts, or a file that ends in .parquet.")
+]
+ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on with a run that was begun, or begin it.")]
+EngineOption = Annotated[str, typer.Option(help="local: processes of this machine; ray: a Ray cluster.")]
+AddressOption = Annotated[str | None, typer.Option(help="Of the Ray cluster.", show_default="one of its own")]
+ProcessesOption = Annotated[int, typer.Option(min=0, help="Processes, each with one core; 0 for one a core.")]
+ShardOption = Annotated[
+    str | None,
+    typer.Option(metavar="I/N", help="Do every Nth chunk from the Ith on, I from 0: for plain clusters."),
+]
+ChunkOption = Annotated[
+    int,
+    typer.Option(min=1, help="Most photos of one part, which is done again after a kill; the first parts are smaller."),
+]
+ColumnOption = Annotated[str | None, typer.Option(help="Column of Parquet files.", show_default="by name")]
+MaxSecondsOption = Annotated[
+    float | None,
+    typer.Option(
+        help="Time to decode a photo, in a process of its own that ends then: for strangers' photos.",
+        show_default="no limit",
+    ),
+]
+MaxMemoryOption = Annotated[
+    float | None,
+    typer.Option(help="Megabytes (MiB) that decoding a photo may take.", show_default="no limit"),
+]
+AnnotateOption = Annotated[Path | None, typer.Option(help="Folder for annotated pictures, one folder a part.")]
+
+
 def batch(
-    sources: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="SOURCE...",
-            help="Folders, globs, tars (webdataset shards too), Parquet files with bytes or paths, lists of paths "
-            "(.txt, one a line), photos.",
-            show_default=False,
-        ),
-    ],
+    sources: SourcesArgument,
     *,
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="A folder for parts, or a file that ends in .parquet.")
-    ],
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was begun, or begin it.")] = False,
-    engine: Annotated[str, typer.Option(help="local: processes of this machine; ray: a Ray cluster.")] = "local",
-    address: Annotated[str | None, typer.Option(help="Of the Ray cluster.", show_default="one of its own")] = None,
-    processes: Annotated[int, typer.Option(min=0, help="Processes, each with one core; 0 for one a core.")] = 0,
-    shard: Annotated[
-        str | None,
-        typer.Option(metavar="I/N", help="Do every Nth chunk from the Ith on, I from 0: for plain clusters."),
-    ] = None,
-    chunk: Annotated[
-        int,
-        typer.Option(
-            min=1, help="Most photos of one part, which is done again after a kill; the first parts are smaller."
-        ),
-    ] = 500,
-    column: Annotated[str | None, typer.Option(help="Column of Parquet files.", show_default="by name")] = None,
+    output: OutputOption,
+    resume: ResumeOption = False,
+    engine: EngineOption = "local",
+    address: AddressOption = None,
+    processes: ProcessesOption = 0,
+    shard: ShardOption = None,
+    chunk: ChunkOption = 500,
+    column: ColumnOption = None,
     model: ModelName = "mien-m",
     detector: DetectorName = "mtcnn",
     weights: DetectorWeights = None,
@@ -81,19 +102,10 @@ def batch(
     level: Level = 0.9,
     abstain: Abstain = ABSTAIN,
     mirror: Mirror = False,
-    max_seconds: Annotated[
-        float | None,
-        typer.Option(
-            help="Time to decode a photo, in a process of its own that ends then: for strangers' photos.",
-            show_default="no limit",
-        ),
-    ] = None,
-    max_memory: Annotated[
-        float | None,
-        typer.Option(help="Megabytes (MiB) that decoding a photo may take.", show_default="no limit"),
-    ] = None,
+    max_seconds: MaxSecondsOption = None,
+    max_memory: MaxMemoryOption = None,
     pmf: Pmf = False,
-    annotate: Annotated[Path | None, typer.Option(help="Folder for annotated pictures, one folder a part.")] = None,
+    annotate: AnnotateOption = None,
     quiet: Quiet = False,
 ) -> None:
     """Estimate every face of whole archives, to Parquet, stopped and resumed at any moment.

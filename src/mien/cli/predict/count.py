@@ -43,27 +43,38 @@ FORMATS = ("table", "csv", "json")
 GENDERS = ("female", "male", "uncertain")
 
 
+SourceArgument = Annotated[Path | None, typer.Argument(metavar="[SOURCE]", help="A video file.")]
+DatabaseOption = Annotated[
+    str, typer.Option(help="sqlite:///FILE, postgresql://USER@HOST/NAME, or the path of an SQLite file.")
+]
+NameOption = Annotated[
+    str | None,
+    typer.Option(help="The source's name in the database. [dim]\\[default: the file's name, or camera:0]"),
+]
+IntervalOption = Annotated[int, typer.Option(metavar="SECONDS", help="Length of an interval.")]
+BandsOption = Annotated[str, typer.Option(help="Age bands, without gaps from 0.")]
+StartOption = Annotated[
+    datetime | None,
+    typer.Option(
+        formats=["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"],
+        help="When the file was recorded, UTC unless it says else; else intervals count from its beginning.",
+    ),
+]
+AbstainOption = Annotated[
+    float, typer.Option(metavar="P", help="Count a gender as 'uncertain' where its probability is below P.")
+]
+
+
 def count(
-    source: Annotated[Path | None, typer.Argument(metavar="[SOURCE]", help="A video file.")] = None,
+    source: SourceArgument = None,
     *,
     camera: CameraName = None,
     reconnect: Reconnect = 0.0,
-    database: Annotated[
-        str, typer.Option(help="sqlite:///FILE, postgresql://USER@HOST/NAME, or the path of an SQLite file.")
-    ] = DATABASE,
-    name: Annotated[
-        str | None,
-        typer.Option(help="The source's name in the database. [dim]\\[default: the file's name, or camera:0]"),
-    ] = None,
-    interval: Annotated[int, typer.Option(metavar="SECONDS", help="Length of an interval.")] = 60,
-    bands: Annotated[str, typer.Option(help="Age bands, without gaps from 0.")] = BANDS,
-    start: Annotated[
-        datetime | None,
-        typer.Option(
-            formats=["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"],
-            help="When the file was recorded, UTC unless it says else; else intervals count from its beginning.",
-        ),
-    ] = None,
+    database: DatabaseOption = DATABASE,
+    name: NameOption = None,
+    interval: IntervalOption = 60,
+    bands: BandsOption = BANDS,
+    start: StartOption = None,
     every: Every = 1,
     survive: Survive = 1.0,
     birth: Birth = 3,
@@ -72,9 +83,7 @@ def count(
     weights: DetectorWeights = None,
     min_face: MinFaceOfFrame = None,
     threshold: Threshold = None,
-    abstain: Annotated[
-        float, typer.Option(metavar="P", help="Count a gender as 'uncertain' where its probability is below P.")
-    ] = ABSTAIN,
+    abstain: AbstainOption = ABSTAIN,
     threads: AnalyzerThreads = 0,
     quiet: Quiet = False,
 ) -> None:

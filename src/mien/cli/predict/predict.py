@@ -6,9 +6,9 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -37,22 +37,42 @@ from mien.errors import UsageError
 from mien.results import ABSTAIN
 
 if TYPE_CHECKING:
-    from mien.analyzer import Analyzer
+    from mien.analyzer import Analyzer, Options
     from mien.photos.decode import Picture
     from mien.photos.sources import Item
     from mien.results import Photo
 
 
+InputsArgument = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="INPUTS...",
+        help="Photos: files, folders, globs, tar and zip archives, or '-' for standard input (a picture, or paths "
+        "line by line).",
+        show_default=False,
+    ),
+]
+BatchSizeOption = Annotated[int, typer.Option(help="Most faces that are in the network at once.")]
+FormOption = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        help="jsonl, json, csv, parquet or table. [dim]\\[default: by the suffix of --output; else table on a "
+        "terminal, jsonl in a pipe][/dim]",
+    ),
+]
+OutputOption = Annotated[
+    Path | None, typer.Option("--output", "-o", help="File to write.", show_default="standard output, -")
+]
+AnnotateOption = Annotated[Path | None, typer.Option(help="Folder for annotated pictures.", show_default="none")]
+CropsOption = Annotated[
+    Path | None,
+    typer.Option(help="Folder for the faces alone, aligned as the model sees them.", show_default="none"),
+]
+
+
 def predict(
-    inputs: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="INPUTS...",
-            help="Photos: files, folders, globs, tar and zip archives, or '-' for standard input (a picture, or paths "
-            "line by line).",
-            show_default=False,
-        ),
-    ],
+    inputs: InputsArgument,
     *,
     model: ModelName = "mien-m",
     detector: DetectorName = "mtcnn",
@@ -67,23 +87,11 @@ def predict(
     mirror: Mirror = False,
     pmf: Pmf = False,
     threads: AnalyzerThreads = 0,
-    batch_size: Annotated[int, typer.Option(help="Most faces that are in the network at once.")] = 8,
-    form: Annotated[
-        str | None,
-        typer.Option(
-            "--format",
-            help="jsonl, json, csv, parquet or table. [dim]\\[default: by the suffix of --output; else table on a "
-            "terminal, jsonl in a pipe][/dim]",
-        ),
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="File to write.", show_default="standard output, -")
-    ] = None,
-    annotate: Annotated[Path | None, typer.Option(help="Folder for annotated pictures.", show_default="none")] = None,
-    crops: Annotated[
-        Path | None,
-        typer.Option(help="Folder for the faces alone, aligned as the model sees them.", show_default="none"),
-    ] = None,
+    batch_size: BatchSizeOption = 8,
+    form: FormOption = None,
+    output: OutputOption = None,
+    annotate: AnnotateOption = None,
+    crops: CropsOption = None,
     safe_cells: SafeCells = False,
     quiet: Quiet = False,
 ) -> None:
@@ -91,71 +99,124 @@ def predict(
 
     Standard output carries data only. The exit code is 3 when some photo failed; its row says why.
     """
+    places = Places(None if output is None or str(output) == "-" else output, annotate, crops)
+    places.check(inputs)
+    found: dict[str, Any] = {"detector": detector, "weights": weights, "min_face": min_face, "threads": threads}
+    found |= {"threshold": threshold, "max_faces": max_faces, "side": side, "rotate": rotate}
+    told: dict[str, Any] = {"level": level, "abstain": abstain, "mirror": mirror, "batch_size": batch_size}
+    _write(inputs, model, analyzer_options(**found, **told), places, form, pmf=pmf, safe_cells=safe_cells, quiet=quiet)
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where the answers and the pictures go.
+
+    Attributes:
+        output: file of the answers; None for standard output.
+        annotate: folder of annotated pictures; None for none.
+        crops: folder of faces alone; likewise.
+    """
+
+    output: Path | None
+    annotate: Path | None
+    crops: Path | None
+
+    def check(self, inputs: list[str]) -> None:
+        """Refuse places that cannot be.
+
+        Raises:
+            UsageError: standard output is closed, or pictures would land among the photos, or both kinds in one folder.
+        """
+        if self.output is None:
+            check_output_is_open()
+        for option, target in (("--annotate", self.annotate), ("--crops", self.crops)):
+            if target is not None:
+                _check_apart(option, target, inputs)
+        if self.annotate is not None and self.crops is not None and self.annotate.resolve() == self.crops.resolve():
+            raise UsageError("--annotate and --crops name the same folder: choose two")
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns of the answers that name pictures."""
+        from mien.sinks.rows import PICTURES
+
+        return tuple(name for name, target in zip(PICTURES, (self.annotate, self.crops), strict=True) if target)
+
+    @property
+    def words(self) -> str:
+        """All places, with an arrow before them; empty where all goes to standard output."""
+        from mien.names import printable
+
+        named = [printable(str(place)) for place in (self.output, self.annotate, self.crops) if place is not None]
+        return f" -> {', '.join(named)}" if named else ""
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What became of the photos."""
+
+    photos: int = 0
+    faces: int = 0
+    vague: int = 0
+    failures: Counter[str] = field(default_factory=Counter)
+
+    def add(self, photo: Photo) -> None:
+        from mien.estimate.quality import VAGUE
+
+        self.photos += 1
+        self.faces += len(photo.faces)
+        self.vague += sum(VAGUE in face.quality.flags for face in photo.faces)
+        if photo.error is not None:
+            self.failures[photo.error.kind] += 1
+
+    def close(self, places: str) -> None:
+        from mien.estimate.quality import VAGUE_SENTENCE
+
+        kinds = ", ".join(f"{times} {kind}" for kind, times in self.failures.most_common())
+        close_with(
+            f"{number(self.photos, 'photo')}, {number(self.faces, 'face')}{places}",
+            self.vague and f"{number(self.vague, 'face')} with the flag vague: {VAGUE_SENTENCE}",
+            self.failures and f"{self.failures.total()} of {self.photos} photos failed ({kinds}); their rows say why",
+        )
+
+
+def _write(
+    inputs: list[str],
+    model: str,
+    options: Options,
+    places: Places,
+    form: str | None,
+    *,
+    pmf: bool,
+    safe_cells: bool,
+    quiet: bool,
+) -> None:
+    """Answer all photos; the exit code is 3 where some failed."""
     from mien import sinks
     from mien.analyzer import Analyzer
     from mien.cli.progress import ProgressBar
-    from mien.estimate.quality import VAGUE, VAGUE_SENTENCE
-    from mien.names import printable
     from mien.photos.sources import items
-    from mien.sinks.rows import PICTURES
 
-    if output is not None and str(output) == "-":
-        output = None
-    if output is None:
-        check_output_is_open()
-    for option, target in (("--annotate", annotate), ("--crops", crops)):
-        if target is not None:
-            _check_apart(option, target, inputs)
-    if annotate is not None and crops is not None and annotate.resolve() == crops.resolve():
-        raise UsageError("--annotate and --crops name the same folder: choose two")
-    chosen = sinks.choose_format(form, output, terminal=sys.stdout.isatty())
-    options = analyzer_options(
-        detector=detector,
-        min_face=min_face,
-        rotate=rotate,
-        side=side,
-        threshold=threshold,
-        max_faces=max_faces,
-        weights=weights,
-        level=level,
-        abstain=abstain,
-        mirror=mirror,
-        threads=threads,
-        batch_size=batch_size,
-    )
-    analyzer = Analyzer(model, options)
-    failures: Counter[str] = Counter()
-    count = faces = vague = 0
-    named = tuple(name for name, target in zip(PICTURES, (annotate, crops), strict=True) if target)
+    chosen = sinks.choose_format(form, places.output, terminal=sys.stdout.isatty())
+    analyzer, tally, named = Analyzer(model, options), _Tally(), places.columns
     try:
         with ExitStack() as stack:
-            stream = stack.enter_context(sinks.open_output(output))
+            stream = stack.enter_context(sinks.open_output(places.output))
             sink = stack.enter_context(sinks.create(chosen, stream, pmf=pmf, safe_cells=safe_cells, pictures=named))
-            keep = _keeper(analyzer, annotate, crops)
+            keep = _keeper(analyzer, places.annotate, places.crops)
             bar = stack.enter_context(ProgressBar(_total(inputs) if sys.stderr.isatty() else None, quiet=quiet))
             answers = stack.enter_context(closing(_answers(analyzer, items(inputs), pictures=bool(named))))
             for photo, picture in answers:
                 bar.clear()
                 sink.write(photo if picture is None else keep(photo, picture))
                 bar.advance()
-                count += 1
-                faces += len(photo.faces)
-                vague += sum(VAGUE in face.quality.flags for face in photo.faces)
-                if photo.error is not None:
-                    failures[photo.error.kind] += 1
+                tally.add(photo)
     except KeyboardInterrupt:
         if not quiet:
-            say(_interrupted(count, output))
+            say(_interrupted(tally.photos, places.output))
         raise typer.Exit(INTERRUPTED) from None
-    places = ", ".join(printable(str(place)) for place in (output, annotate, crops) if place is not None)
-    told = f"{number(count, 'photo')}, {number(faces, 'face')}" + (f" -> {places}" if places else "")
-    kinds = ", ".join(f"{times} {kind}" for kind, times in failures.most_common())
-    close_with(
-        told,
-        vague and f"{number(vague, 'face')} with the flag vague: {VAGUE_SENTENCE}",
-        failures and f"{failures.total()} of {count} photos failed ({kinds}); their rows say why",
-    )
-    if failures:
+    tally.close(places.words)
+    if tally.failures:
         raise typer.Exit(SOME_FAILED)
 
 

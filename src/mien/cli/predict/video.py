@@ -36,33 +36,41 @@ if TYPE_CHECKING:
     from mien.video.sinks import Rows
 
 
+SourceArgument = Annotated[
+    Path | None, typer.Argument(metavar="[IN]", help="A video file: MP4, MOV, MKV, WebM, AVI, ...")
+]
+OutputOption = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", help="Write the video with its faces marked: .mp4, .mov, .mkv, .webm or .avi."),
+]
+RecordsOption = Annotated[Path | None, typer.Option(help="File for the records.", show_default="standard output")]
+FormOption = Annotated[
+    str | None,
+    typer.Option("--format", help="jsonl, csv or parquet. [dim]\\[default: by the suffix of --records, or jsonl]"),
+]
+RowsOption = Annotated[
+    str | None,
+    typer.Option(
+        help="frames: a record for each face of each frame; tracks: one for each person followed; both. "
+        "[dim]\\[default: both; on a terminal tracks]"
+    ),
+]
+MaxFramesOption = Annotated[
+    int | None, typer.Option(help="End after so many frames of the source.", show_default="all")
+]
+
+
 def video(
-    source: Annotated[
-        Path | None, typer.Argument(metavar="[IN]", help="A video file: MP4, MOV, MKV, WebM, AVI, ...")
-    ] = None,
+    source: SourceArgument = None,
     *,
     camera: CameraName = None,
     reconnect: Reconnect = 0.0,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", help="Write the video with its faces marked: .mp4, .mov, .mkv, .webm or .avi."),
-    ] = None,
-    records: Annotated[Path | None, typer.Option(help="File for the records.", show_default="standard output")] = None,
-    form: Annotated[
-        str | None,
-        typer.Option("--format", help="jsonl, csv or parquet. [dim]\\[default: by the suffix of --records, or jsonl]"),
-    ] = None,
-    rows: Annotated[
-        str | None,
-        typer.Option(
-            help="frames: a record for each face of each frame; tracks: one for each person followed; both. "
-            "[dim]\\[default: both; on a terminal tracks]"
-        ),
-    ] = None,
+    output: OutputOption = None,
+    records: RecordsOption = None,
+    form: FormOption = None,
+    rows: RowsOption = None,
     every: Every = 1,
-    max_frames: Annotated[
-        int | None, typer.Option(help="End after so many frames of the source.", show_default="all")
-    ] = None,
+    max_frames: MaxFramesOption = None,
     survive: Survive = 1.0,
     birth: Birth = 3,
     model: ModelName = "mien-m",
