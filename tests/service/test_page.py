@@ -347,7 +347,7 @@ class TestWords:
     def test_page_and_picture_round_alike(self, page: Visit, masses: list[float], share: float) -> None:
         pmf = tuple(mass / sum(masses) for mass in masses)
         mean = sum(mass * year for year, mass in enumerate(pmf))
-        age, gender = Age(mean, mean, 3.0, mean, 0.9, pmf), Gender.from_female(share)
+        age, gender = Age(mean, mean, 3.0, mean, 0.9, pmf), Gender(share)
         record = age.to_dict(pmf=True)
         near_half = abs(mean % 1 - 0.5) < 1e-3  # the distribution itself is told in six places
         assert near_half or page.module("words", "years", record) == whole(mean)

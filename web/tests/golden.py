@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from mien.age_check import AgeChecker
 from mien.analyzer import Analyzer, Options
+from mien.drawing.maps import heat
 from mien.errors import UsageError
 from mien.estimate import bundle
 from mien.estimate.calibrate import Calibration, expectation, intervals, median

@@ -119,6 +119,8 @@ PRINTING = (check_age, models, bench, doctor)
 
 for _panel, _commands in COMMANDS.items():
     for _command in _commands:
-        _kind = Explained if _command is serve else Printing if _command in PRINTING else Closed  # serve ends when stopped
+        _kind = Printing if _command in PRINTING else Closed
+        if _command is serve:  # it ends when somebody stops it
+            _kind = Explained
         app.command(cls=_kind, rich_help_panel=_panel, no_args_is_help=_command not in WITHOUT_ARGUMENTS)(_command)
 register(app)

@@ -60,7 +60,9 @@ def register(app: typer.Typer) -> None:
     for panel, commands in COMMANDS.items():
         for command in commands:
             needs_words = command not in WITHOUT_ARGUMENTS
-            lab.command(cls=Printing if command is systems else Closed, rich_help_panel=panel, no_args_is_help=needs_words)(command)
+            lab.command(
+                cls=Printing if command is systems else Closed, rich_help_panel=panel, no_args_is_help=needs_words
+            )(command)
             app.command(cls=Moved, hidden=True, no_args_is_help=needs_words)(command)
     lab.add_typer(audit, rich_help_panel="Trust")
     app.add_typer(lab, rich_help_panel="For developers of models")
