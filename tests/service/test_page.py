@@ -28,7 +28,7 @@ from tests.service.browsing import ARGUMENTS, CHROMIUM, Visit, film, payload, ru
 
 import mien
 from mien import sinks
-from mien.plates import places
+from mien.drawing.plates import places
 from mien.results import Age, Box, Failure, Gender, Photo, whole
 
 HOPPER = 77  # years, when the portrait was taken

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from mien.plates import places
+from mien.drawing.plates import places
 from mien.results import Box, Face, Photo, whole
 
 READABLE_SIDE = 360

@@ -1,4 +1,4 @@
-/** Where the labels of boxes go, as on the pictures that `--annotate` draws: `mien/plates.py` does the same. */
+/** Where the labels of boxes go, as on the pictures that `--annotate` draws: `mien/drawing/plates.py` does the same. */
 
 const OVER_LABEL = 8;
 const OVER_FACE = 2;

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mien.plates import places, shared
+from mien.drawing.plates import places, shared
 from mien.results import Box
 
 
