@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 LOCK := UV_CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/uv pip compile --quiet --upgrade --generate-hashes --universal --python-version 3.13
 
-.PHONY: demo test format lint types tests lowest lock bench clean web web-modules
+.PHONY: demo test format lint types tests docs lowest release-check lock bench clean web web-modules
 
 demo: $(VENV)/.core  ## install the core, estimate the age of a sample portrait, and draw the answer
 	@echo "estimating the age of examples/hopper.jpg and drawing the answer"
@@ -18,6 +18,8 @@ test: lint types tests  ## everything that must hold before a change lands; the 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python tools/house.py
 
 types: $(VENV)/.dev
 	$(BIN)/mypy
@@ -42,6 +44,13 @@ web-modules: $(VENV)/.core  # what the tests of web/ need; they are skipped wher
 format: $(VENV)/.dev  ## mend what ruff can mend
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
+
+docs: $(VENV)/.dev  ## write the generated parts of the documentation anew: API reference, tables of figures
+	$(BIN)/python tools/api_reference.py
+	$(BIN)/python benchmarks/tables.py
+
+release-check: $(VENV)/.dev  ## build wheel and sdist, install each into an empty environment, run the main job there
+	$(BIN)/python tools/release_check.py
 
 lowest: $(VENV)/.dev  ## does the service work with the oldest versions that pyproject.toml allows?
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(VENV)/lowest
@@ -69,7 +78,7 @@ $(VENV)/.core: pyproject.toml | $(VENV)/bin/python
 	$(PIP) install -e .
 	@touch $@
 
-$(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
+$(VENV)/.dev: pyproject.toml .ci/constraints.txt | $(VENV)/bin/python
 	@echo "installing all extras, torch and Ray among them, into $(VENV): over 2 GB to download, minutes"
-	$(PIP) install -e '.[train,serve,scale,count,heif,imagenet,dev]'
+	$(PIP) install -c .ci/constraints.txt -e '.[train,serve,scale,count,heif,imagenet,dev]'
 	@touch $@ $(VENV)/.core

@@ -27,7 +27,7 @@ import numpy as np
 from PIL import Image
 
 import mien
-from mien.cores import physical_cores
+from mien.runtime.cores import physical_cores
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 LOOP_SECONDS = 30

@@ -25,10 +25,11 @@ from numpy.typing import NDArray
 
 from mien.estimate.calibrate import AGES
 from mien.estimate.estimator import Estimates
-from mien.learn.evaluate import CORAL_AGES
-from mien.learn.manifest import Manifest, read
-from mien.learn.predictions import Predictions, mean_answers, predict
-from mien.learn.score import RunEstimator
+from mien.learn.comparison.score import RunEstimator
+from mien.learn.data.manifest import Manifest
+from mien.learn.data.predictions import Predictions, mean_answers, predict
+from mien.learn.data.readers import read
+from mien.learn.evaluation.evaluate import CORAL_AGES
 
 ROOT = Path(__file__).resolve().parents[1]
 MEMBER = re.compile(r"(?P<run>[^@%~+]+)(@(?P<size>\d+))?(%(?P<detail>\d+))?(?P<mirror>~)?")

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from mien.faces import create
-from mien.learn.manifest import read
+from mien.learn.data.readers import read
 from mien.photos.decode import decode
 
 MIRRORED = (1, 0, 2, 4, 3)  # the left eye of a mirrored chip is the right one

@@ -24,8 +24,9 @@ from mien.estimate import bundle
 from mien.estimate.calibrate import AGES
 from mien.estimate.estimator import INPUT, OUTPUTS
 from mien.faces.align import CropContract, resize_chip
-from mien.learn.manifest import Manifest, read
-from mien.learn.predictions import each_picture
+from mien.learn.data.manifest import Manifest
+from mien.learn.data.predictions import each_picture
+from mien.learn.data.readers import read
 
 METHODS = {"least and largest": CalibrationMethod.MinMax, "percentile": CalibrationMethod.Percentile}
 BATCH = 10

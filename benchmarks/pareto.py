@@ -2,7 +2,7 @@
 
     .venv/bin/python benchmarks/pareto.py --output docs/images/pareto.png
 
-Ours are read from docs/results/systems.json (`mien compare`), all on the test fold of UTKFace. The others are those
+Ours are read from docs/results/systems.json (`mien lab compare`), all on the test fold of UTKFace. The others are those
 that the project's brief names for UTKFace, 0-116 years; their splits differ from ours and from each other, and their
 multiply-adds are the architectures' usual ones at 224 px. Needs the extra train.
 """

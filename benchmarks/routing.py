@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from mien.estimate.calibrate import expectation
-from mien.learn.evaluate import paired
-from mien.learn.manifest import read
-from mien.learn.predictions import Predictions
+from mien.learn.data.predictions import Predictions
+from mien.learn.data.readers import read
+from mien.learn.evaluation.evaluate import paired
 
 RUNS = Path(__file__).resolve().parents[1] / "docs" / "results" / "systems"
 

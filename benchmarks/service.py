@@ -29,7 +29,7 @@ from typing import Any
 from PIL import Image
 
 import mien
-from mien.cores import physical_cores
+from mien.runtime.cores import physical_cores
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 WARM_UP = 8

@@ -1,17 +1,18 @@
 #!/bin/sh
 # Trains, combines and scores every published system, one run at a time; stop it whenever you like and start it again.
-# Usage: benchmarks/systems.sh [RUN...]     without names: all. Needs the extra train and ../shared; runs/ holds the state.
+# Usage: benchmarks/systems.sh [RUN...]     without names: all. Needs the extra train and MIEN_DATA; runs/ holds the state.
 set -eu
 mien=${MIEN:-.venv/bin/mien}
+: "${MIEN_DATA:?names the folder that holds data/, see docs/training.md}"
 
 learn() { # a recipe: train what is left of it, and first the run that it starts from; then predict the test fold
     [ -f "runs/$1/test.parquet" ] && return
     case $1 in *-160) learn "${1%-160}" ;; *-whole) learn "${1%-whole}" ;; *-distribution) learn "${1%-distribution}" ;; esac
     "$mien" train "$1" --resume
-    "$mien" score "runs/$1"
+    "$mien" lab score "runs/$1"
 }
 
-baseline() { [ -f "runs/$1/test.parquet" ] || "$mien" baseline "$1" --output "runs/$1"; }
+baseline() { [ -f "runs/$1/test.parquet" ] || "$mien" lab baseline "$1" --output "runs/$1"; }
 
 join() { # mode, new run, title, members
     mode=$1 run=$2 title=$3
@@ -19,9 +20,9 @@ join() { # mode, new run, title, members
     for member; do learn "$member"; done
     [ -f "runs/$run/model.safetensors" ] || {
         for member; do set -- "$@" "runs/$member"; shift; done
-        "$mien" combine "$mode" "$@" --output "runs/$run" --title "$title"
+        "$mien" lab combine "$mode" "$@" --output "runs/$run" --title "$title"
     }
-    [ -f "runs/$run/test.parquet" ] || "$mien" score "runs/$run"
+    [ -f "runs/$run/test.parquet" ] || "$mien" lab score "runs/$run"
 }
 
 make_run() {

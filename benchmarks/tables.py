@@ -246,6 +246,23 @@ def fairness(model: str) -> Lines:
     return table(rows)
 
 
+def fairness_gaps(model: str) -> Lines:
+    """The largest gaps between groups at equal ages, and what chance would make of them."""
+    words = {"mae": ("MAE, years", 1), "bias": ("bias, years", 1), "accuracy": ("gender, points", 100)}
+    words["coverage"] = ("intervals hold, points", 100)
+    rows: Rows = [("largest gap at equal ages", "between", "difference", "by chance up to", "more than chance")]
+    for name, part in load(f"trust/{model}-fairness")["partitions"].items():
+        for metric, gap in part["gaps_at_equal_ages"].items():
+            if metric not in words or gap is None:
+                continue
+            told, factor = words[metric]
+            ends = f"{gap['highest']} and {gap['lowest']}"
+            chance = f"{gap['chance'] * factor:.2f}"
+            difference = cell(gap["difference"], factor=factor)
+            rows.append((f"{name}: {told}", ends, difference, chance, "yes" if gap["real"] else "no"))
+    return table(rows, left=2)
+
+
 def explanations(model: str) -> Lines:
     """Deletion and insertion curves against random and centre-blob maps."""
     deletion = ("deletion", "deletion_over_random", "deletion_over_blob")
@@ -374,6 +391,7 @@ TABLES: dict[str, Callable[..., Lines]] = {
     "abstain": abstain,
     "age-checks": age_checks,
     "fairness": fairness,
+    "fairness-gaps": fairness_gaps,
     "explanations": explanations,
     "robustness": robustness,
     "systems": systems,

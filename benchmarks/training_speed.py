@@ -22,11 +22,11 @@ import numpy as np
 import torch
 
 from mien.faces.align import CropContract, resize_chip
-from mien.learn.manifest import read
-from mien.learn.predictions import each_picture
+from mien.learn.comparison.score import RunEstimator, device
+from mien.learn.data.predictions import each_picture
+from mien.learn.data.readers import read
 from mien.learn.recipe import load_recipe
-from mien.learn.score import RunEstimator, device
-from mien.learn.train import run
+from mien.learn.training.loop import train
 
 MEMBER = re.compile(r"(?P<recipe>[^@+]+)@(?P<side>\d+)")
 ASKED = 64
@@ -76,7 +76,7 @@ def measure(recipe: str, side: int, data: Path, folds: Path, faces: int) -> tupl
     }
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder)
-        run(load_recipe(recipe, [f"{key}={value}" for key, value in changes.items()]), output)
+        train(load_recipe(recipe, [f"{key}={value}" for key, value in changes.items()]), output)
         with (output / "curves.csv").open(newline="", encoding="utf-8") as file:
             rate = float(list(csv.DictReader(file))[-1]["rate"])
         return rate, asked(RunEstimator(output, threads=1), side, data, folds)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import mien
-from mien.analyzer import Analyzer, Options
+from mien.analyzer import Analyzer, Options, PhotoRequest
 from mien.errors import NotAnImage, PhotoError, PhotoMissing, UsageError
 from mien.estimate import bundle
 from mien.estimate.calibrate import Calibration
@@ -389,8 +389,66 @@ def test_a_face_of_almost_any_age_is_flagged_whatever_level_is_asked_for(tiny_bu
     for level in (0.5, 0.9, 0.99):
         analyzer = mien.load(tiny_bundle, detector="whole", threads=1, level=level)
         assert "vague" not in analyzer(picture(40)).faces[0].quality.flags
-        draft = analyzer.look(picture(40), "x")
+        draft = analyzer.find_faces(picture(40), "x")
         flat = Estimates(np.full((1, 117), 1 / 117, np.float32), np.array([0.5], np.float32))
-        (photo,) = analyzer.put(flat, [draft])
+        (photo,) = analyzer.results(flat, [draft])
         assert photo.faces[0].quality.flags == (*draft.qualities[0].flags, "vague")
         assert photo.faces[0].gender.label == "uncertain"
+
+
+def test_a_photo_is_explained(tiny_bundle: Path) -> None:
+    analyzer = mien.load(tiny_bundle, detector="whole", threads=1)
+    told = analyzer.explain(picture(40), target="gender", face=1)
+    assert told.photo == analyzer(picture(40))
+    assert told.numbers == (1,)
+    assert told.faces == told.photo.faces
+    size = analyzer.config.contract.size
+    assert told.chips.shape == (1, size, size, 3)
+    assert told.chips.dtype == np.uint8
+    (why,) = told.explanations
+    assert (why.target, why.method) == ("gender", "occlusion")
+    assert 1 / (1 + np.exp(-why.value)) == pytest.approx(told.faces[0].gender.female, abs=1e-4)
+    (record,) = told.to_dict()["faces"]
+    assert record["number"] == 1
+    assert record["explanation"] == why.to_dict()
+
+
+def test_what_cannot_be_explained(tiny_bundle: Path) -> None:
+    analyzer = mien.load(tiny_bundle, detector="whole", threads=1)
+    for options, words in (({"face": 2}, "face is 2"), ({"target": "mood"}, "mood"), ({"method": "cramming"}, "cram")):
+        with pytest.raises(UsageError, match=words):
+            analyzer.explain(picture(40), **options)
+    with pytest.raises(NotAnImage):
+        analyzer.explain(b"no picture")
+    nothing = mien.load(tiny_bundle, threads=1).explain(picture(40))
+    assert (nothing.numbers, nothing.explanations, len(nothing.chips)) == ((), (), 0)
+
+
+def test_a_photo_is_annotated(examples: Path, tiny_bundle: Path) -> None:
+    analyzer = mien.load(tiny_bundle, threads=1)
+    photo, pixels = analyzer.annotate(examples / "hopper.jpg")
+    assert photo == analyzer(examples / "hopper.jpg")
+    assert pixels.dtype == np.uint8
+    assert pixels.shape == (photo.height, photo.width, 3)
+    with Image.open(examples / "hopper.jpg") as plain:
+        changed = (np.asarray(plain.convert("RGB")).astype(int) != pixels).any(axis=2)
+    box = photo.faces[0].box
+    assert changed[round(box.top) - 1 : round(box.bottom) + 1, round(box.left)].mean() > 0.5
+    with pytest.raises(PhotoError):
+        analyzer.annotate(examples / "none.jpg")
+    with pytest.raises(UsageError, match="one at a time"):
+        analyzer.annotate(examples)
+
+
+def test_one_photo_may_be_asked_for_less(tiny_bundle: Path, examples: Path) -> None:
+    analyzer = mien.load(tiny_bundle, threads=1, detector="whole")
+    request = PhotoRequest(level=0.5, abstain=1.0)
+    (narrow,) = analyzer.estimate([analyzer.find_faces(picture(40), "x", request=request)])
+    (usual,) = analyzer.estimate([analyzer.find_faces(picture(40), "x")])
+    assert (narrow.faces[0].age.level, usual.faces[0].age.level) == (0.5, 0.9)
+    assert narrow.faces[0].age.high < usual.faces[0].age.high
+    assert narrow.faces[0].gender.label == "uncertain"
+    assert narrow.faces[0].gender.female == usual.faces[0].gender.female
+    for wrong in ({"level": 1.0}, {"abstain": 0.4}, {"max_faces": 0}):
+        with pytest.raises(UsageError):
+            PhotoRequest(**wrong)

@@ -165,25 +165,50 @@ def test_the_default_detector_finds_a_portrait_in_any_turn(examples: Path, turn:
     assert picture.pixels.shape == pixels.shape
 
 
-def test_a_crowd_of_small_faces_in_a_big_photo(examples: Path) -> None:
-    """Known faces 50 pixels high in a photo of 4,000 x 1,200: the size that is promised."""
-    detector = create("mtcnn")
-    heads = []
-    for name in ("hopper.jpg", "astronaut.jpg"):
+def heads(examples: Path, side: int) -> tuple[list[Image.Image], Image.Image]:
+    """The two portraits' heads with faces of so many pixels, and one portrait whole."""
+    found = []
+    for name in ("astronaut.jpg", "hopper.jpg"):
         with Image.open(examples / name) as image:
             portrait = image.convert("RGB")
-        box = detector.detect(np.asarray(portrait))[0].box
-        side = max(box.width, box.height)
-        left, top = round(box.left - side / 2), round(box.top - side / 2)
-        around = portrait.crop((left, top, left + round(2 * side), top + round(2 * side)))
-        heads.append(around.resize((102, 102), Image.Resampling.LANCZOS))
+        box = create("mtcnn").detect(np.asarray(portrait))[0].box
+        longer = max(box.width, box.height)
+        left, top = round(box.left - longer / 2), round(box.top - longer / 2)
+        around = portrait.crop((left, top, left + round(2 * longer), top + round(2 * longer)))
+        found.append(around.resize((2 * side, 2 * side), Image.Resampling.LANCZOS))
+    return found, portrait
+
+
+def seen_in(photo: Image.Image) -> tuple[Picture, list[Detection]]:
+    pixels = np.asarray(photo)
+    picture, _, found, _ = see(
+        lambda reduce: from_array(pixels, reduce=reduce), create("mtcnn"), None, DecodeOptions(), "auto"
+    )
+    return picture, found
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_single_small_face_beside_a_large_one(examples: Path, which: int) -> None:
+    small, portrait = heads(examples, 51)
+    photo = Image.new("RGB", (4000, 3000), (110, 120, 130))
+    photo.paste(portrait.resize((1800, 2109)), (150, 600))
+    photo.paste(small[which], (3000, 1211))
+    picture, found = seen_in(photo)
+    assert picture.scale == 1
+    large, single = found
+    assert large.box.width > 500
+    assert (single.box.left + single.box.right) / 2 == pytest.approx(3051, abs=12)
+    assert (single.box.top + single.box.bottom) / 2 == pytest.approx(1262, abs=12)
+
+
+def test_a_crowd_of_small_faces_in_a_big_photo(examples: Path) -> None:
+    """Known faces 50 pixels high in a photo of 4,000 x 1,200: the size that is promised."""
+    small, _ = heads(examples, 51)
     crowd = Image.new("RGB", (4000, 1200), (110, 120, 130))
     places = [(x, y) for y in range(5, 1000, 200) for x in range(10, 3800, 160)]
     for number, place in enumerate(places):
-        crowd.paste(heads[number % 2], place)
-    picture, _, found, _ = see(
-        lambda reduce: from_array(np.asarray(crowd), reduce=reduce), detector, None, DecodeOptions(), "auto"
-    )
+        crowd.paste(small[number % 2], place)
+    picture, found = seen_in(crowd)
     seen = {(round(face.box.left - 10) // 160, round(face.box.top - 5) // 200) for face in found}
     assert picture.scale == 1
     assert len(seen) >= 0.95 * len(places)

@@ -101,7 +101,7 @@ def test_no_command_repeats_orders(words: list[str], tmp_path: Path, monkeypatch
 
 def test_counts_of_a_source_with_such_a_name(tmp_path: Path) -> None:
     pytest.importorskip("sqlalchemy", reason="needs the extra count")
-    from mien.cli.count import _csv, _table
+    from mien.cli.predict.count import _csv, _table
     from mien.count.store import Count
 
     row = Count(EVIL, "utc", 0, 60, "0-12", "female", 1)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mien import sinks, unfinished
-from mien.cli.written import write
+from mien.cli.output import write
 from mien.estimate import bundle
 from mien.estimate.age_check import AgeChecks
 from mien.results import Photo

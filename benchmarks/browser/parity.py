@@ -262,10 +262,10 @@ def lying(scenes: dict[str, Image.Image], count: int) -> dict[str, bytes]:
 
 def _scenes(data: Path, count: int) -> dict[str, Image.Image]:
     """Chips of the test fold, each in a picture of twice its side."""
-    from mien.learn import manifest
-    from mien.learn.padded import pad
+    from mien.learn.data import readers
+    from mien.learn.evaluation.through_detector import pad
 
-    labels = manifest.read(data / "images", data / "splits.csv").select(fold="test").present()
+    labels = readers.read(data / "images", data / "splits.csv").select(fold="test").present()
     rng = np.random.default_rng(26)
     found = {}
     for row in sorted(rng.choice(len(labels), min(count, len(labels)), replace=False)):

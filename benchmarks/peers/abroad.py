@@ -2,10 +2,11 @@
 
     .venv/bin/python -m benchmarks.peers.abroad --output docs/results/peers-abroad.json
 
-Every tool finds the faces by itself. Chips are first put into larger pictures (`mien.learn.padded`), whole photographs
-are taken as they are. Answers are kept in .peers/answers, a file for each tool and collection, and asked for again only
-where the tool or the pictures have changed; a run that was stopped goes on where it was. So with new weights only mien
-has to answer. Peers are installed only if an answer of theirs is lacking; one that cannot be is a row that says why.
+Every tool finds the faces by itself. Chips are first put into larger pictures
+(`mien.learn.evaluation.through_detector`), whole photographs are taken as they are. Answers are kept in .peers/answers,
+a file for each tool and collection, and asked for again only where the tool or the pictures have changed; a run that
+was stopped goes on where it was. So with new weights only mien has to answer. Peers are installed only if an answer of
+theirs is lacking; one that cannot be is a row that says why.
 """
 
 from __future__ import annotations
@@ -35,11 +36,11 @@ from benchmarks.peers.photos import Chips
 
 from mien.analyzer import Analyzer, Options
 from mien.estimate import bundle
-from mien.learn import collection
-from mien.learn.collection import Part
-from mien.learn.manifest import Manifest
-from mien.learn.padded import pad
-from mien.learn.robustness import stratified
+from mien.learn.audits.robustness.robustness_audit import stratified
+from mien.learn.data.manifest import Manifest
+from mien.learn.evaluation import collections_file
+from mien.learn.evaluation.collections_file import CollectionPart
+from mien.learn.evaluation.through_detector import pad
 from mien.photos.decode import decode
 from mien.photos.item import read_file
 from mien.photos.sources import Item
@@ -64,7 +65,7 @@ class Pictures:
         digest: changes with the pictures.
     """
 
-    part: Part
+    part: CollectionPart
     chips: Chips
     digest: str
 
@@ -72,11 +73,11 @@ class Pictures:
 def main() -> None:
     """Ask everyone, hold the answers against the labels, write."""
     options = arguments()
-    stated = collection.load(options.collections)
+    stated = collections_file.load_collections(options.collections)
     chosen = options.collection or [name for name in MEASURED if name in stated]
     if unknown := [name for name in chosen if name not in stated]:
         sys.exit(f"{options.collections} states no collection {unknown[0]!r}, but {', '.join(stated)}")
-    parts = collection.parts({name: stated[name] for name in chosen})
+    parts = collections_file.collection_parts({name: stated[name] for name in chosen})
     pictures = [gather(part, options) for part in parts]
     record: dict[str, Any] = {
         "command": shlex.join(["python", "-m", "benchmarks.peers.abroad", *sys.argv[1:]]),
@@ -143,7 +144,7 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def gather(part: Part, options: argparse.Namespace) -> Pictures:
+def gather(part: CollectionPart, options: argparse.Namespace) -> Pictures:
     """The pictures of a collection: chips in larger ones, made once and kept, photographs as they are."""
     labels = part.faces.present()
     labels = labels.take(labels.aged | (labels.female >= 0))

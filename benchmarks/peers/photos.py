@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mien.learn import manifest
-from mien.learn.manifest import Manifest
-from mien.learn.padded import pad
+from mien.learn.data import readers
+from mien.learn.data.manifest import Manifest
+from mien.learn.evaluation.through_detector import pad
 from mien.results import Box
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -90,7 +90,7 @@ def chips(data: Path, folder: Path, count: int | None, seed: int) -> Chips:
         count: how many; None for all.
         seed: of the choice, the sizes and the places.
     """
-    labels = manifest.read(data / "images", data / "splits.csv").select(fold="test").present()
+    labels = readers.read(data / "images", data / "splits.csv").select(fold="test").present()
     labels = labels.take(~np.isnan(labels.age) & (labels.female >= 0))
     labels = sample(labels, len(labels) if count is None else count, seed)
     files, places = [], []

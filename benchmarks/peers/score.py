@@ -13,10 +13,10 @@ from benchmarks.peers.photos import BANDS, Chips, in_band
 from numpy.typing import NDArray
 
 from mien.faces import Detection
-from mien.learn import metrics
-from mien.learn.evaluate import true_ages
-from mien.learn.manifest import Manifest
-from mien.learn.padded import matching
+from mien.learn.data.manifest import Manifest
+from mien.learn.evaluation import metrics
+from mien.learn.evaluation.evaluate import true_ages
+from mien.learn.evaluation.through_detector import matching
 from mien.results import Box
 
 RESAMPLES = 2000

@@ -11,8 +11,6 @@ Names are imported when they are first asked for, so `import mien` itself loads 
 
 from __future__ import annotations
 
-import os
-
 TYPE_CHECKING = False  # type checkers know the name; importing it from `typing` takes as long as all the rest here
 if TYPE_CHECKING:
     from typing import Any
@@ -24,10 +22,6 @@ if TYPE_CHECKING:
     from mien.results import Age, Box, Face, Failure, Gender, Photo, Quality
 
 __version__ = "0.1.0"
-
-# From 1.29 on, ONNX Runtime reports to its maker from every system unless this is set before it is imported, and keeps
-# an identifier on the disk. Nothing is to leave the machine.
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __all__ = [
     "Age",

@@ -31,7 +31,7 @@ class FaceCheck:
     face: Face
 
     def to_dict(self) -> dict[str, Any]:
-        """Native types only."""
+        """The JSON record of native types."""
         return {
             "outcome": self.outcome,
             "probability": round(self.probability, 6),
@@ -84,7 +84,7 @@ class AgeChecker:
         max_false_pass: float = 0.01,
         max_false_fail: float = 0.01,
     ) -> None:
-        """Look up the thresholds.
+        """Look up the thresholds for a limit and two rates.
 
         Args:
             analyzer: finds faces and estimates them; None: one with the default model.
@@ -153,7 +153,7 @@ class AgeChecker:
 
 
 def _undecided(limit: int, probability: float, pass_above: float, fail_below: float) -> str:
-    """What the probability is and what it would have to be, with as many digits as tell the two apart.
+    """The probability and the threshold in words, with as many digits as tell the two apart.
 
     >>> _undecided(18, 0.9951, 0.9968, 0.02)
     '18 or older with a probability of 99.5 %; a pass needs 99.7 %'
@@ -173,7 +173,7 @@ def _undecided(limit: int, probability: float, pass_above: float, fail_below: fl
 
 
 def _percent(share: float) -> str:
-    """Never a certainty.
+    """A probability in per cent, at most 99.9 %.
 
     >>> _percent(0.99996), _percent(0.5)
     ('99.9 %', '50.0 %')

@@ -27,7 +27,7 @@ SHOWN = 300
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the networks make of one picture.
+    """Answers of the networks for one picture.
 
     Attributes:
         years: estimated age.
@@ -53,7 +53,7 @@ def process_and_predict(
     Args:
         file: the picture, in any format that mien reads.
         model: a model's name or folder, such as the two separate networks of system (d) exported as one model
-            (`mien combine pair`, `mien export`); or an `Estimator`, which is not loaded again for the next picture.
+            (`mien lab combine pair`, `mien export`); or an `Estimator`, which is not loaded again for the next picture.
         stream: where two lines are written; standard output if None.
 
     Returns:
@@ -77,7 +77,7 @@ def load(model: str | Path) -> Estimator:
 
 
 def predict_centre(file: str | Path, estimator: Estimator) -> Answer:
-    """What `process_and_predict` does, without printing."""
+    """Age, gender and centre square of a picture; `process_and_predict` without printing."""
     pixels = decode(read_file(file), DecodeOptions(target_side=None)).pixels
     square = centre_square(Image.fromarray(pixels))
     side = estimator.contract.size  # 200 for the paper's networks
@@ -85,7 +85,7 @@ def predict_centre(file: str | Path, estimator: Estimator) -> Answer:
     estimates = estimator(chip[np.newaxis])
     return Answer(
         float(expectation(estimates.pmf)[0]),
-        Gender.from_female(float(estimates.female[0])),
+        Gender(float(estimates.female[0])),
         square.resize((SHOWN, SHOWN), Image.Resampling.LANCZOS),
     )
 

@@ -22,7 +22,7 @@ from typing import ClassVar
 
 
 def install(extra: str) -> str:
-    """How to install an extra, from an index and from a checkout, which needs none that holds mien."""
+    """The commands that install an extra, from an index and from a checkout."""
     return f"pip install 'mien[{extra}]', or in a checkout pip install -e '.[{extra}]'"
 
 
@@ -158,8 +158,8 @@ class MissingExtra(MienError):
     def named(cls, feature: str, extra: str) -> MissingExtra:
         """Sentence that names the extra to install.
 
-        >>> str(MissingExtra.named("Parquet output", "scale"))
-        "Parquet output needs the extra 'scale': pip install 'mien[scale]', or in a checkout pip install -e '.[scale]'"
+        >>> str(MissingExtra.named("the service", "serve"))
+        "the service needs the extra 'serve': pip install 'mien[serve]', or in a checkout pip install -e '.[serve]'"
         """
         return cls(f"{feature} needs the extra {extra!r}: {install(extra)}")
 

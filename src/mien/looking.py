@@ -1,7 +1,7 @@
 """How large a photo must be to see the faces wanted, and which way up: what `Analyzer.look` decides.
 
-A big photo is searched at a reduced size first. Only where small faces turn up there is it decoded anew and searched at
-a size that shows them well: portraits, the most frequent big photos, pay nothing for the crowds.
+A big photo is searched at a reduced size first. Only where small faces turn up there is it decoded anew and
+searched at a size that shows them well, once: portraits, the most frequent big photos, pay little for the crowds.
 """
 
 from __future__ import annotations
@@ -28,12 +28,11 @@ SHARE = 1 / 80
 """Without another wish, faces are looked for down to this share of a photo's longer side, but not below 30 pixels."""
 
 _FINEST = 25  # pixels of the smallest face in the first look
-_GLANCE = 1.15  # how much larger the faces are that this look is out for: of those below, most turn up anyway
 _CLEAR = 40  # a face of fewer pixels in the first look asks for a second one
 _SECOND = 50  # pixels of the smallest face in the second look
 _NEARLY = 0.8  # of a photo's size are no reason to reduce it
-_THOROUGH = 0.8  # how much smaller the faces are that this look is out for, so as to lose none of the smallest
-_SLACK = 0.9  # of the default's smallest face: boxes are that uncertain
+_THOROUGH = 0.7  # how much smaller the faces are that this look is out for, so as to lose none of the smallest
+_SLACK = 0.8  # of the default's smallest face: boxes of small faces are that uncertain
 _LEAST_SEEN = 12  # pixels; no detector sees smaller ones
 _TURNS = {90: 6, 180: 3, 270: 8}  # degrees clockwise -> EXIF's number for that
 
@@ -127,10 +126,9 @@ def _turned(
 
 
 def _detect(
-    detector: Detector, min_face: int | None, fixed: bool, picture: Picture, share: float | None = None
+    detector: Detector, min_face: int | None, fixed: bool, picture: Picture, share: float = 1.0
 ) -> list[Detection]:
-    """Faces of a picture; in a reduced one smaller ones than wanted too, as far as they turn up."""
-    share = share or (_GLANCE if picture.scale < 1 and not fixed else 1)
+    """Faces of a picture; `share`: how much smaller the faces are that are looked for than those wanted."""
     least = share * smallest(min_face, max(picture.width, picture.height)) * picture.scale
     if (fixed and min_face is None) or least == (min_face or LEAST_FACE):  # the detector's own
         return detector.detect(picture.pixels)
@@ -177,7 +175,7 @@ def turned_back(face: Detection, degrees: int, width: float, height: float) -> D
 
 
 def check_min_face(min_face: int | None) -> None:
-    """Refuse what no detector sees.
+    """Check the smallest face to look for, in pixels.
 
     Raises:
         UsageError: below 12 pixels.
@@ -187,7 +185,7 @@ def check_min_face(min_face: int | None) -> None:
 
 
 def check_rotation(rotate: object) -> None:
-    """Refuse what is no turn.
+    """Check a rotation.
 
     Raises:
         UsageError: neither "auto" nor a quarter turn.

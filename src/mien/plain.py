@@ -24,7 +24,7 @@ def plain(text: str, instead: str = "\ufffd") -> str:
 
 
 def plain_lines(text: str) -> str:
-    """The same for a text of several lines, which keeps them and their indentation."""
+    """`plain` for a text of several lines, which keeps its lines and indentation."""
     return _UNSEEN.sub(lambda found: found[0] if found[0] == "\n" else "\ufffd", text.expandtabs())
 
 

@@ -79,13 +79,22 @@ class Age:
         return record
 
 
+def whole(years: float) -> int:
+    """Years where there is room for whole ones only: from the unrounded number, and halves upwards, as on the page.
+
+    >>> whole(32.46), whole(32.5), whole(33.5)
+    (32, 33, 34)
+    """
+    return math.floor(years + 0.5)
+
+
 UNCERTAIN = "uncertain"
 """The gender label of a face where the model abstains."""
 
 ABSTAIN = 0.6
 """Probability of the likelier gender below which no gender is named, unless another is asked for.
 
-It is chosen on the validation fold from what `mien audit abstain` prints there: the highest threshold, in steps of
+It is chosen on the validation fold from what `mien lab audit abstain` prints there: the highest threshold, in steps of
 0.05, below which the likelier label is wrong for 44 % of the faces or more: hardly better than a coin's throw.
 Evaluations ask for a name always (0.5).
 """
@@ -98,36 +107,42 @@ SUREST, SURE = 0.999, 0.99
 class Gender:
     """Gender as labelled in the training data: "female" or "male", nothing more.
 
+    >>> Gender(0.25).label, Gender(0.25).probability, Gender(0.25, abstain=0.8).label
+    ('male', 0.75, 'uncertain')
+
     Attributes:
-        label: the likelier of the two, or "uncertain" where its probability is below the one that was asked for.
-        probability: probability of the likelier label, 0.5 to 1.
+        female: probability of "female", 0 to 1.
+        abstain: probability of the likelier label below which none is named; at 0.5 one is named always.
     """
 
-    label: str
-    probability: float
+    female: float
+    abstain: float = 0.5
 
-    @classmethod
-    def from_female(cls, probability: float, abstain: float = 0.5) -> Gender:
-        """The likelier label from the probability of "female"; "uncertain" if its probability is below `abstain`.
+    @property
+    def label(self) -> str:
+        """The likelier of the two, or "uncertain" where its probability is below `abstain`."""
+        if self.probability < self.abstain:
+            return UNCERTAIN
+        return "female" if self.female >= 0.5 else "male"
 
-        >>> Gender.from_female(0.25)
-        Gender(label='male', probability=0.75)
-        >>> Gender.from_female(0.25, abstain=0.8)
-        Gender(label='uncertain', probability=0.75)
-        """
-        label, likelier = ("female", probability) if probability >= 0.5 else ("male", 1.0 - probability)
-        return cls(UNCERTAIN if likelier < abstain else label, likelier)
+    @property
+    def probability(self) -> float:
+        """Probability of the likelier label, 0.5 to 1, whether it is named or not."""
+        return self.female if self.female >= 0.5 else 1.0 - self.female
 
     @property
     def percent(self) -> str:
         """The probability in words: never a certainty, and with one more digit where nearly all faces lie.
 
-        >>> Gender("male", 0.614).percent, Gender("female", 0.9938).percent, Gender("female", 0.99997).percent
+        It is that of the records, of four places, so that whoever has a record says the same.
+
+        >>> Gender(1 - 0.614).percent, Gender(0.9938).percent, Gender(0.99997).percent
         ('61 %', '99.3 %', '99.9 %')
         """
-        if self.probability < SURE:
-            return f"{min(99, round(100 * self.probability))} %"
-        return f"{math.floor(1000 * min(self.probability, SUREST) + 1e-9) / 10:.1f} %"
+        told = round(self.probability, 4)
+        if told < SURE:
+            return f"{min(99, math.floor(100 * told + 0.5))} %"
+        return f"{math.floor(1000 * min(told, SUREST) + 1e-9) / 10:.1f} %"
 
     def to_dict(self) -> dict[str, Any]:
         """Label and probability, the latter to four places."""
@@ -136,7 +151,7 @@ class Gender:
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """How good a view of the face the model had.
+    """Quality of the view of a face.
 
     Attributes:
         eyes: pixels between the eyes in the picture that the chip was cut from (a big photo is decoded at a reduced

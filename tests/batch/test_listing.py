@@ -151,6 +151,27 @@ class TestTables:
         with pytest.raises(UsageError, match="no files match"):
             listed(folder / "x*.parquet")
 
+    @pytest.mark.parametrize(
+        "kind",
+        [
+            pa.dictionary(pa.int32(), pa.binary()),
+            pa.binary(4),
+            pa.large_binary(),
+            pa.binary_view(),
+        ],
+        ids=str,
+    )
+    def test_bytes_of_other_kinds(self, tmp_path: Path, kind: pa.DataType) -> None:
+        values = [b"one1", b"two2", None, b"one1"]
+        if pa.types.is_dictionary(kind):
+            plain = pa.array(["one1", "two2"]).cast(kind.value_type)
+            cells = pa.DictionaryArray.from_arrays(pa.array([0, 1, None, 0], kind.index_type), plain)
+        else:
+            cells = pa.array(values, kind)
+        pq.write_table(pa.table({"image": cells}), tmp_path / "t.parquet", row_group_size=3)
+        assert pq.read_schema(tmp_path / "t.parquet").field("image").type == cells.type
+        assert [data for _, data in read(listed(tmp_path / "t.parquet"))] == [value or "empty" for value in values]
+
     def test_a_damaged_page_costs_its_own_rows_only(self, tmp_path: Path) -> None:
         path = tmp_path / "t.parquet"
         values = [bytes([row]) * 1000 for row in range(6)]

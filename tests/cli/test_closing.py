@@ -51,7 +51,7 @@ def test_the_help_shows_them() -> None:
     told = " ".join(CliRunner().invoke(app, ["predict", "--help"], env={"COLUMNS": "300"}).stdout.split())
     assert "Least score of a face, 0 to 1. [default: (the detector's own)]" in told
     assert "Folder for annotated pictures. [default: (none)]" in told
-    for words in (["predict"], [], ["audit"], ["serve"], ["train"]):
+    for words in (["predict"], [], ["lab"], ["lab", "audit"], ["serve"], ["train"]):
         told = CliRunner().invoke(app, [*words, "--help"], env={"COLUMNS": "300"}).stdout.lower()
         assert "--help" in told
         assert not re.search(r"\bbool", told)
@@ -104,8 +104,8 @@ def test_the_last_line(words: tuple[str, ...] | None, code: int, told: str) -> N
 
 def test_a_command_does_not_end_with_the_words_of_the_one_before(tiny_bundle: Path) -> None:
     assert "3 models" in CliRunner().invoke(app, ["models"]).stderr
-    done = CliRunner().invoke(app, ["systems", "--format", "json"])
-    assert re.fullmatch(r"mien: systems is done, \d+\.\d s\n", done.stderr)
+    done = CliRunner().invoke(app, ["lab", "systems", "--format", "json"])
+    assert re.fullmatch(r"mien: lab systems is done, \d+\.\d s\n", done.stderr)
     failed = CliRunner().invoke(app, ["models", "--format", "xml"])
     assert (failed.exit_code, failed.stderr.count("mien:")) == (2, 1)
 

@@ -10,10 +10,10 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from mien.cli.compare import compare, systems
+from mien.cli.lab.compare import compare, systems
 from mien.errors import DataError, MissingExtra, UsageError
 from mien.estimate.calibrate import AGES
-from mien.learn.predictions import Predictions
+from mien.learn.data.predictions import Predictions
 
 FILES = [f"{20 + at}_{at % 2}_0_{at}.jpg.chip.jpg" for at in range(60)]
 
@@ -63,7 +63,7 @@ def test_the_output_says_the_format(runs: list[Path], elsewhere: Path) -> None:
         text = (elsewhere / name).read_text(encoding="utf-8")
         assert text.startswith(begins)
         assert text.endswith("\n")
-    assert "mien compare runs/* --output page.html" in (elsewhere / "page.html").read_text(encoding="utf-8")
+    assert "mien lab compare runs/* --output page.html" in (elsewhere / "page.html").read_text(encoding="utf-8")
     assert json.loads((elsewhere / "page.json").read_text())["runs"][0]["figures"]["mae"]["value"] == 5
     assert json.loads(run("compare", *runs, "--format", "json").stdout)["faces"] == {"age": 60, "gender": 60}
 
@@ -100,7 +100,7 @@ def test_faults_are_told(runs: list[Path], arguments: tuple[str, ...], error: ty
 
 
 def test_a_missing_package_names_the_extra(runs: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in sys.modules if name.startswith("mien.learn.report")]:
+    for name in [name for name in sys.modules if name.startswith("mien.learn.comparison")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "jinja2", None)
     done = run("compare", *runs)
@@ -113,7 +113,7 @@ def test_systems_are_listed() -> None:
     assert done.exit_code == 0
     for word in ("compact", "hybrid-ensemble", "gender 94.5 %", "MAE 4.25 years", "paper (d)", "eigenface", "mien-m"):
         assert word in done.stdout
-    for name, command in (("hybrid-gru", "train"), ("lbp-svm", "baseline"), ("experts", "combine gated")):
+    for name, command in (("hybrid-gru", "train"), ("lbp-svm", "lab baseline"), ("experts", "lab combine gated")):
         assert re.search(rf"^{name} +mien {command} ", done.stdout, re.MULTILINE)
     record = json.loads(run("systems", "--format", "json").stdout)
     assert [system["key"] for system in record][:4] == ["compact", "regularised", "hybrid", "one-or-two"]

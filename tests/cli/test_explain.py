@@ -134,3 +134,12 @@ def test_a_portrait_by_the_shipped_model(examples: Path, tmp_path: Path) -> None
     total = sum(map(sum, face["explanation"]["map"]))
     assert total == pytest.approx(face["explanation"]["value"] - face["explanation"]["veiled"], abs=0.05)
     assert output.is_file()
+
+
+def test_size_and_turn_of_the_search_may_be_told(mien: Any, chip: Path) -> None:
+    done = mien(chip, "--format", "json", "--rotate", "90", "--side", "16", "--min-face", "20")
+    assert done.exit_code == 0, done.output
+    record = json.loads(done.stdout)
+    assert (record["turned"], record["scale"]) == (90, 0.5)
+    for option, word in (("--rotate", "45"), ("--side", "0"), ("--min-face", "5")):
+        assert mien(chip, option, word).exit_code == 2

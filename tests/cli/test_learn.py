@@ -17,7 +17,7 @@ from mien.errors import ModelError
 from mien.estimate import bundle
 from mien.faces import create
 from mien.faces.align import CropContract, align
-from mien.learn.predictions import Predictions
+from mien.learn.data.predictions import Predictions
 from mien.photos.decode import decode
 
 
@@ -263,7 +263,7 @@ def test_a_run_becomes_a_model_that_predicts(chips: Path, tmp_path: Path) -> Non
     [
         (["train", "mien-x"], 2, "unknown recipe 'mien-x'"),
         (["train", "mien-m", "--set", "optimiser.epoch=3"], 2, "does not fit"),
-        (["train", "lbp-svm"], 2, "mien baseline lbp-svm makes it"),
+        (["train", "lbp-svm"], 2, "mien lab baseline lbp-svm makes it"),
         (["export", "nowhere", "--output", "x"], 6, "not the folder of a run"),
         (["calibrate", "nobody", "--data", "x"], 2, "unknown model"),
     ],
@@ -277,15 +277,16 @@ def test_faults_of_learning_are_a_sentence_and_a_code(arguments: list[str], code
 @pytest.mark.parametrize(
     ("arguments", "module", "absent"),
     [
-        (["train", "mien-m"], "mien.learn.train", "torch"),
+        (["train", "mien-m"], "mien.learn.training.loop", "torch"),
         (["train", "mien-m"], "mien.learn.recipe", "yaml"),
-        (["export", "x", "--output", "y"], "mien.learn.export", "onnx"),
+        (["export", "x", "--output", "y"], "mien.learn.exporting.bundle", "onnx"),
     ],
 )
 def test_the_missing_extra_is_named(
     monkeypatch: pytest.MonkeyPatch, arguments: list[str], module: str, absent: str
 ) -> None:
-    monkeypatch.delitem(sys.modules, module, raising=False)
+    for name in [name for name in sys.modules if name.startswith(module)]:
+        monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, absent, None)
     done = run(*arguments)
     assert done.exit_code == 5

@@ -53,7 +53,7 @@ def test_the_doctor_examines_everything(models: Path) -> None:
     assert report["cores"] >= 1
     assert "CPUExecutionProvider" in report["providers"]
     assert all(report["packages"].values())
-    assert set(report["extras"]) == {"count", "heif", "scale", "serve", "train"}
+    assert set(report["extras"]) == {"count", "heif", "parquet", "scale", "serve", "train"}
     assert report["detectors"] == {"mtcnn": "ok", "haar": "ok"}
     assert report["models"]["tiny"]["state"] == "ok"
     assert report["models"]["tiny"]["ms_per_chip"]["1"] > 0

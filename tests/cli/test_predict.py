@@ -22,7 +22,7 @@ from typer.testing import CliRunner, Result
 
 from mien import __version__
 from mien.cli import app, main
-from mien.cli.predict import predict
+from mien.cli.predict.predict import predict
 
 MIEN = (sys.executable, "-m", "mien")
 

@@ -129,7 +129,7 @@ def tracked_frame() -> TrackedFrame:
 
 
 def test_a_table_on_a_read_only_file_system(tmp_path: Path, read_only: None) -> None:
-    from mien.cli.written import write
+    from mien.cli.output import write
 
     with pytest.raises(UsageError, match="Read-only file system"):
         write("text", tmp_path / "x.csv")
@@ -142,7 +142,7 @@ interruptible = pytest.mark.skipif(
 
 @interruptible
 @pytest.mark.parametrize("command", ["doctor", "models", "predict"])
-@pytest.mark.parametrize("after", [0.15, 0.3, 0.5])
+@pytest.mark.parametrize("after", [0.01, 0.05, 0.1, 0.2, 0.3, 0.5])
 def test_an_interrupt_at_the_start_is_one_line(tmp_path: Path, command: str, after: float) -> None:
     arguments = [command, *(["-", "--output", "x.csv"] if command == "predict" else [])]
     # The clock begins when the command does: how long Python itself takes to start is the machine's affair.
@@ -155,7 +155,8 @@ def test_an_interrupt_at_the_start_is_one_line(tmp_path: Path, command: str, aft
         time.sleep(after)
         running.send_signal(signal.SIGINT)
         _, errors = running.communicate(timeout=60)
-    assert running.returncode in {130, 0}  # some commands are quick
+    assert running.returncode in {130, 0, -signal.SIGINT}, errors  # some commands are quick, and over by then
+    assert b"Traceback" not in errors
     if running.returncode == 130:
         assert errors.startswith(b"mien: interrupted")
         assert errors.count(b"\n") == 1

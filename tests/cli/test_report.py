@@ -11,10 +11,10 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from mien.cli import app
-from mien.cli.report import PARTS
+from mien.cli.learn.report import PARTS
 from mien.estimate import bundle
 from mien.estimate.age_check import AgeChecks
-from mien.learn.audit.trust import Detail
+from mien.learn.audits.trust_page import Detail
 
 FOLD = 60
 

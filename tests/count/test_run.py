@@ -52,7 +52,7 @@ class Visits:
     def _track(self, way: Way) -> Track:
         place = int(way.centre[0] // 100)
         age = Age(7.0 * place, 0, 0, 0, 0.9, ())
-        return Track(way.number or 0, *way.first, *way.last, way.hits, age, Gender.from_female(place % 2), 1.0)
+        return Track(way.number or 0, *way.first, *way.last, way.hits, age, Gender(place % 2), 1.0)
 
 
 class Dying(Ledger):

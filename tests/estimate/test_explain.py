@@ -13,13 +13,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mien.arrays import Chips, Doubles
 from mien.errors import ModelError, UsageError
 from mien.estimate import bundle, class_activation
 from mien.estimate.calibrate import AGES, Calibration
 from mien.estimate.class_activation import ClassActivation, Heads, of_bundle, tensors
 from mien.estimate.estimator import Estimates, Estimator
 from mien.estimate.explain import Explanation, Region, explain, make
-from mien.estimate.maps import Chips, Doubles, pixels, values, veiled
+from mien.estimate.maps import pixels, values, veiled
 from mien.estimate.occlusion import GRID, Occlusion
 from mien.faces import DetectorOptions, create
 from mien.faces.align import CropContract, align
@@ -235,7 +236,7 @@ def test_unknown_names_and_no_chips(tiny: Estimator) -> None:
 
 
 def test_all_this_needs_no_torch() -> None:
-    code = "import sys, mien.estimate.explain, mien.overlay; sys.exit('torch' in sys.modules)"
+    code = "import sys, mien.estimate.explain, mien.drawing.maps; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -22,7 +22,7 @@ from mien.estimate.quality import (
     turn,
 )
 from mien.faces.align import CropContract
-from mien.learn.poor_views import TINIEST, poor_view
+from mien.learn.evaluation.poor_views import TINIEST, poor_view
 from mien.results import Point, Quality
 
 CONTRACT = CropContract.utkface(192)

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 
 import mien
-from mien.cli.models import models as list_models
+from mien.arrays import Chips
+from mien.cli.predict.models import models as list_models
 from mien.errors import ModelError
 from mien.estimate import bundle
 from mien.estimate.class_activation import of_bundle
 from mien.estimate.estimator import Estimator
-from mien.estimate.maps import Chips, values, veiled
+from mien.estimate.maps import values, veiled
 from mien.faces import DetectorOptions, create
 from mien.faces.align import align
 from mien.photos.decode import decode
@@ -50,7 +51,7 @@ def test_a_model_is_whole_and_says_what_it_may_be_used_for(name: str) -> None:
 def test_the_card_says_what_the_config_says(name: str) -> None:
     model = bundle.read(bundle.find(name))
     if not model.config.figures:
-        pytest.skip("its card is written with its figures, by mien card, and it has none yet")
+        pytest.skip("its card is written with its figures, by mien lab card, and it has none yet")
     card = (model.folder / "README.md").read_text(encoding="utf-8")
     copy = (REPO / "docs" / f"model-card-{name}.md").read_text(encoding="utf-8")
     for text in (card, copy):

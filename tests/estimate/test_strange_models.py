@@ -20,11 +20,11 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 from typer.testing import CliRunner
 
-from mien import external_data
 from mien.cli import app
 from mien.errors import ModelError
 from mien.estimate import bundle
 from mien.estimate.estimator import Estimator
+from mien.runtime import external_data
 
 
 @pytest.fixture

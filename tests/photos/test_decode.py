@@ -216,6 +216,25 @@ class TestWhereTheTurnIsTold:
             np.testing.assert_array_equal(from_pil(image).pixels, decode(data).pixels)
 
 
+@pytest.mark.parametrize("bits", [1, 2, 4, 8, 16])
+def test_the_transparent_grey_of_png_is_white_at_any_depth(bits: int) -> None:
+    full = (1 << bits) - 1
+    values = np.array([0, full, full // 3, full // 2 + 1, 0, full // 3, full, 0])
+    key = int(values[2])
+    row = np.packbits(((values[:, None] >> np.arange(bits)[::-1]) & 1).astype(np.uint8)).tobytes()
+    header = struct.pack(">IIBBBBB", len(values), 1, bits, 0, 0, 0, 0)
+    data = b"\x89PNG\r\n\x1a\n"
+    for name, body in (
+        (b"IHDR", header),
+        (b"tRNS", struct.pack(">H", key)),
+        (b"IDAT", zlib.compress(b"\0" + row)),
+        (b"IEND", b""),
+    ):
+        data += struct.pack(">I4s", len(body), name) + body + struct.pack(">I", zlib.crc32(name + body))
+    meant = np.where(values == key, 255, np.rint(values * 255 / full))
+    np.testing.assert_allclose(decode(data).pixels[0, :, 0], meant, atol=1)
+
+
 class TestNetpbm:
     @pytest.mark.parametrize(
         ("data", "pixels"),
@@ -463,6 +482,20 @@ class TestNoPhoto:
             decode(data)
         monkeypatch.setitem(Image.OPEN, "JXL", (lambda stream, name: Image.new("RGB", (3, 2), "red"), None))
         assert decode(data).pixels.shape == (2, 3, 3)
+
+    @pytest.mark.parametrize(("jpeg", "shape"), [(True, (3, 2, 3)), (False, (2, 3, 3))])
+    def test_exif_of_jpeg_xl_counts_for_a_jpeg_in_it_alone(
+        self, jpeg: bool, shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def opened(stream: Any, name: str) -> Image.Image:
+            image = Image.new("RGB", (3, 2), "red")
+            image.info["exif"] = exif(6)
+            image.jpeg, image.format = jpeg, "JXL"  # type: ignore[attr-defined]
+            return image
+
+        monkeypatch.setitem(Image.OPEN, "JXL", (opened, None))
+        assert decode(b"\xff\x0a\xfa\x1f").pixels.shape == shape
+        assert from_pil(opened(None, "")).pixels.shape == shape
 
     def test_camera_raw_is_not_taken_for_its_preview(self) -> None:
         preview = encode(Image.new("RGB", (16, 12)), "TIFF", tiffinfo={254: 1})

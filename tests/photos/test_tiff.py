@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +116,58 @@ def test_packed_samples(bits: int, order: str, white: bool) -> None:
     np.testing.assert_allclose(shown, 255 - meant if white else meant, atol=1)
 
 
+REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(
+    size=st.tuples(st.integers(1, 30), st.integers(1, 30)),
+    bits=st.integers(1, 16),
+    photometric=st.sampled_from([0, 1, 2, 5]),
+    planes=st.booleans(),
+    order=st.sampled_from("<>"),
+    packed=st.booleans(),
+    reverse=st.booleans(),
+    rows=st.integers(1, 40),
+    turn=st.sampled_from([1, 1, 6]),
+)
+def test_any_depth(  # noqa: PLR0917
+    size: tuple[int, int],
+    bits: int,
+    photometric: int,
+    planes: bool,
+    order: str,
+    packed: bool,
+    reverse: bool,
+    rows: int,
+    turn: int,
+) -> None:
+    """Depths that tifffile does not write, bit by bit."""
+    from mien.photos.tiff import plain
+
+    height, width = size
+    colours = {0: 1, 1: 1, 2: 3, 5: 4}[photometric]
+    values = RNG.integers(0, 1 << bits, (height, width, colours))
+
+    def stored_strip(part: NDArray[Any]) -> bytes:
+        if bits in {8, 16}:
+            data = part.astype(f"{order}u{bits // 8}").tobytes()
+        else:
+            lines = ((part.reshape(len(part), -1, 1) >> np.arange(bits)[::-1]) & 1).astype(np.uint8)
+            data = np.packbits(lines.reshape(len(part), -1), axis=1).tobytes()
+        data = zlib.compress(data) if packed else data
+        return data.translate(REVERSED) if reverse else data
+
+    parts = np.moveaxis(values, 2, 0)[..., None] if planes else values[None]
+    strips = [stored_strip(part[top : top + rows]) for part in parts for top in range(0, height, rows)]
+    tags = {256: width, 257: height, 258: bits, 259: 8 if packed else 1, 262: photometric, 266: 2 if reverse else 1}
+    tags |= {274: turn, 277: colours, 278: rows, 284: 2 if planes else 1}
+    shown = decode(plain(order, strips, tags), FULL).pixels
+    name = {0: "miniswhite", 1: "minisblack", 2: "rgb", 5: "separated"}[photometric]
+    meant = rgb_of(values / ((1 << bits) - 1), name)
+    np.testing.assert_allclose(shown, np.rot90(meant, -1) if turn == 6 else meant, atol=2)
+
+
 @pytest.mark.parametrize("compression", ["tiff_lzw", "packbits", "tiff_deflate"])
 def test_planes_and_depth_under_any_compression(compression: str) -> None:
     """Strips that Pillow has packed as grey bytes, put together as 16-bit planes."""
@@ -141,6 +194,26 @@ def test_floating_point_predictor(order: str) -> None:
     np.testing.assert_allclose(decode(out.getvalue()).pixels[..., 0], values * 255, atol=1)
     data = written(values, photometric="minisblack", byteorder=order, compression="zlib")
     np.testing.assert_allclose(decode(data).pixels[..., 0], values * 255, atol=1)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("unit", [1, 257])
+def test_palettes_of_8_and_of_16_bits(order: Any, unit: int) -> None:
+    colours, places = RNG.integers(0, 256, (3, 256)), RNG.integers(0, 256, (9, 12))
+    data = written(
+        places.astype(np.uint8), photometric="palette", colormap=(colours * unit).astype(np.uint16), byteorder=order
+    )
+    np.testing.assert_allclose(decode(data).pixels, colours.T[places], atol=1)
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("compression", [1, 32773])
+def test_a_predictor_that_readers_disagree_on_is_not_guessed_at(bits: int, compression: int) -> None:
+    from mien.photos.tiff import plain
+
+    tags = {256: 4, 257: 1, 258: bits, 259: compression, 262: 1, 277: 1, 278: 1, 317: 2}
+    with pytest.raises(PhotoUnsupported, match="predictor 2 without"):
+        decode(plain("<", [bytes(bits // 2)], tags))
 
 
 class TestPages:
@@ -197,6 +270,22 @@ def test_libtiff_is_silent(capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(PhotoTruncated):
         decode(bytes(data))
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("kind", ["i1", "i2", "<i4", "<u4"])
+def test_pil_images_of_signed_and_of_32_bit_numbers_are_refused(kind: str) -> None:
+    data = written(stored(RNG.random((20, 30)), kind), photometric="minisblack", byteorder="<")
+    with Image.open(io.BytesIO(data)) as image, pytest.raises(PhotoUnsupported, match="misreads"):
+        from_pil(image)
+
+
+@pytest.mark.parametrize("number", [2, 5, 6])
+def test_whole_numbers_that_are_signed_or_complex_are_refused(number: int) -> None:
+    from mien.photos.tiff import plain
+
+    tags = {256: 4, 257: 1, 258: 16, 259: 1, 262: 1, 277: 1, 278: 1, 339: number}
+    with pytest.raises(PhotoUnsupported, match=r"signed|complex"):
+        decode(plain("<", [bytes(8)], tags))
 
 
 def test_pil_images_that_pillow_has_misread_are_refused(tmp_path: Path) -> None:

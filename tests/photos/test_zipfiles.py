@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import struct
+import tracemalloc
 import zipfile
 from pathlib import Path
 
 import pytest
 
 from mien.batch.listing import Chunk, chunks
-from mien.errors import PhotoError
+from mien.errors import PhotoError, PhotoTooCostly
+from mien.photos import zipfiles
 from mien.photos.sources import items
 
 JPEG = b"\xff\xd8\xff one"
@@ -66,6 +69,40 @@ def test_damage_and_encryption_are_told(tmp_path: Path) -> None:
     archive(path, "notes.txt")
     assert kinds(path) == ["missing"]
     assert kinds(tmp_path / "absent.zip") == ["missing"]
+
+
+def directory(entries: int, claimed: int | None = None) -> bytes:
+    """An archive that is nothing but a directory, and claims one of so many bytes."""
+    entry = (
+        struct.pack("<4s4B4HL2L5H2L", b"PK\1\2", *(20, 3, 20, 0), *(0, 0, 0, 0), 0, 0, 0, 5, 0, 0, 0, 0, 0, 0)
+        + b"a.jpg"
+    )
+    listed = entry * entries
+    return listed + struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 0xFFFE, 0xFFFE, claimed or len(listed), 0, 0)
+
+
+def test_a_directory_without_end_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "x.zip"
+    path.write_bytes(directory(1000))
+    assert len(kinds(path)) == 1000
+    monkeypatch.setattr(zipfiles, "_MOST_MEMBERS", 999)
+    (item,) = items(path)
+    with pytest.raises(PhotoTooCostly, match=r"lists more than 999 members: unpack it"):
+        item.read()
+
+
+def test_nor_is_one_of_gigabytes(tmp_path: Path) -> None:
+    path = tmp_path / "x.zip"
+    with path.open("wb") as file:
+        file.truncate(3 << 30)  # takes no room on the disk
+        file.seek(0, 2)
+        file.write(directory(0, claimed=3 << 30))
+    tracemalloc.start()
+    try:
+        assert kinds(path) == ["too_costly"]
+        assert tracemalloc.get_traced_memory()[1] < 100 << 20
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_batch_finds_its_pictures_again(tmp_path: Path) -> None:

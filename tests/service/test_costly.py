@@ -12,7 +12,7 @@ import pytest
 from tests.photos import costly_files
 from tests.service.conftest import Serve, picture
 
-from mien.analyzer import Analyzer, Options
+from mien.analyzer import Analyzer, Options, PhotoRequest
 from mien.photos import DecodeOptions
 from mien.photos.decoders import Decoders
 from mien.photos.process import AVAILABLE
@@ -83,13 +83,13 @@ def test_readyz_fails_while_no_photo_is_finished(serve: Serve, monkeypatch: pyte
     client = serve(decode_seconds=0, work_seconds=0.2, workers=1)
     state = client.app.state.mien  # type: ignore[attr-defined]
     analyzer = state.analyzer(None)
-    look, go = analyzer.look, threading.Event()
+    look, go = analyzer.find_faces, threading.Event()
 
-    def stuck(photo: bytes, source: str) -> object:
+    def stuck(photo: bytes, source: str, *, request: PhotoRequest) -> object:
         assert go.wait(60)
-        return look(photo, source)
+        return look(photo, source, request=request)
 
-    monkeypatch.setattr(analyzer, "look", stuck)
+    monkeypatch.setattr(analyzer, "find_faces", stuck)
     assert client.get("/readyz").status_code == 200
     photos = [state.engine.analyse(Order(analyzer, picture(), name)) for name in ("works", "waits")]
     time.sleep(0.3)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.service.conftest import picture
 
-from mien.analyzer import Analyzer, Options
+from mien.analyzer import Analyzer, Options, PhotoRequest
 from mien.service.engine import Engine, Order
 
 
@@ -85,8 +85,8 @@ def test_faces_do_not_wait_for_ever_while_photos_keep_coming(analyzer: Analyzer)
 
 def test_each_photo_keeps_its_own_wishes(engine: Engine, analyzer: Analyzer) -> None:
     with Hold(engine):
-        wide = engine.analyse(Order(analyzer, picture(), "wide", level=0.99, abstain=0.5))
-        narrow = engine.analyse(Order(analyzer, picture(), "narrow", level=0.5, abstain=0.9))
+        wide = engine.analyse(Order(analyzer, picture(), "wide", PhotoRequest(level=0.99, abstain=0.5)))
+        narrow = engine.analyse(Order(analyzer, picture(), "narrow", PhotoRequest(level=0.5, abstain=0.9)))
         none = engine.analyse(Order(analyzer, b"", "none"))
     wider, narrower = (future.result(30)[0].faces[0] for future in (wide, narrow))
     assert (wider.age.level, narrower.age.level) == (0.99, 0.5)
@@ -118,14 +118,14 @@ def test_what_was_given_up_costs_nothing(engine: Engine, analyzer: Analyzer, bat
 def test_a_fault_of_one_photo_leaves_the_others(
     engine: Engine, analyzer: Analyzer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    look = analyzer.look
+    look = analyzer.find_faces
 
-    def faulty(photo: bytes, source: str) -> object:
+    def faulty(photo: bytes, source: str, *, request: PhotoRequest) -> object:
         if source == "bad":
             raise ZeroDivisionError
-        return look(photo, source)
+        return look(photo, source, request=request)
 
-    monkeypatch.setattr(analyzer, "look", faulty)
+    monkeypatch.setattr(analyzer, "find_faces", faulty)
     bad, good = (engine.analyse(Order(analyzer, picture(), name)) for name in ("bad", "good"))
     error = bad.result(30)[0].error
     assert error is not None
@@ -140,7 +140,7 @@ def test_a_fault_of_the_network_is_told_to_who_waits(
     def broken(drafts: object) -> object:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(analyzer, "answer", broken)
+    monkeypatch.setattr(analyzer, "estimate", broken)
     with pytest.raises(ZeroDivisionError):
         engine.analyse(Order(analyzer, picture(), "a")).result(30)
     monkeypatch.undo()

@@ -24,11 +24,12 @@ pytest.importorskip("axe_playwright_python", reason="needs axe-playwright-python
 
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import Browser, FilePayload, Locator, Page, Route, expect, sync_playwright
-from tests.service.browsing import ARGUMENTS, CHROMIUM, Visit, film, running, visit
+from tests.service.browsing import ARGUMENTS, CHROMIUM, Visit, film, payload, running, visit
 
 import mien
 from mien import sinks
-from mien.results import Failure, Photo
+from mien.drawing.plates import places
+from mien.results import Age, Box, Failure, Gender, Photo, whole
 
 HOPPER = 77  # years, when the portrait was taken
 LETTERS = st.characters(codec="utf-8", exclude_characters="\r")  # Python's writer leaves it bare, the page quotes it
@@ -233,6 +234,192 @@ class TestPictures:
         save(made, "CSV")
         made.page.wait_for_timeout(1200)
         assert made.page.evaluate("() => urls.size") == 0
+
+
+@pytest.fixture(scope="module")
+def crowd(examples: Path) -> FilePayload:
+    """A picture with fifteen faces in three rows."""
+    return group(examples, 15)
+
+
+def group(examples: Path, faces: int, columns: int = 5) -> FilePayload:
+    rows = -(-faces // columns)
+    whole = Image.new("RGB", (210 * columns, 230 * rows), (90, 90, 90))
+    for at in range(faces):
+        with Image.open(examples / ("hopper.jpg" if at % 2 else "astronaut.jpg")) as image:
+            left, top = (150, 60) if at % 2 else (120, 0)
+            part = image.crop((left, top, left + 250, top + 250)).resize((190, 190))
+        whole.paste(part, (210 * (at % columns) + 10, 230 * (at // columns) + 30))
+    stream = io.BytesIO()
+    whole.save(stream, "JPEG", quality=92)
+    return {"name": "crowd.jpg", "mimeType": "image/jpeg", "buffer": stream.getvalue()}
+
+
+def jpeg(image: Image.Image, name: str) -> FilePayload:
+    stream = io.BytesIO()
+    image.save(stream, "JPEG", quality=90)
+    return {"name": name, "mimeType": "image/jpeg", "buffer": stream.getvalue()}
+
+
+class TestGroups:
+    @pytest.mark.parametrize("width", [1280, 390])
+    def test_labels_neither_overlap_nor_leave_the_picture(
+        self, open_page: Open, crowd: FilePayload, width: int
+    ) -> None:
+        made = open_page(viewport={"width": width, "height": 900})
+        made.choose(crowd)
+        expect(made.photo().locator(".row")).to_have_count(15)
+        expect(made.page.locator(".tag")).to_have_count(15)
+        made.page.set_viewport_size({"width": width - 40, "height": 900})  # they are laid out anew
+        made.page.wait_for_timeout(200)
+        frame, *tags = made.page.evaluate(
+            """() => [...document.querySelectorAll(".photo .frame, .photo .tag")].map((one) => {
+                const { left, top, right, bottom } = one.getBoundingClientRect();
+                return [left, top, right, bottom];
+            })"""
+        )
+        for index, (left, top, right, bottom) in enumerate(tags):
+            assert left >= frame[0] - 1
+            assert top >= frame[1] - 1
+            assert right <= frame[2] + 1
+            assert bottom <= frame[3] + 1
+            for other in tags[:index]:
+                apart = left >= other[2] - 1 or other[0] >= right - 1 or top >= other[3] - 1 or other[1] >= bottom - 1
+                assert apart, (tags[index], other)
+
+    def test_rows_open_and_what_holds_for_all_is_said_once(self, page: Visit, crowd: FilePayload) -> None:
+        page.choose(crowd)
+        photo = page.photo()
+        assert page.page.evaluate("document.documentElement.scrollHeight") < 2000
+        expect(photo.get_by_text("hold the true age 9 times in 10")).to_have_count(1)
+        expect(photo.locator(".curve, .plot")).to_have_count(0)
+        row = photo.locator(".row").nth(3)
+        row.locator("summary").click()
+        expect(row.locator(".plot")).to_be_visible()
+        expect(photo.get_by_text("hold the true age 9 times in 10")).to_have_count(1)
+        photo.locator(".box").nth(6).click()
+        expect(photo.locator(".row").nth(6)).to_be_focused()
+        expect(photo.locator(".row").nth(6).locator(".plot")).to_be_visible()
+        page.page.get_by_role("radio", name="Old enough?").check()
+        expect(row.locator(".verdict")).to_be_visible()  # it is still open
+        expect(photo.locator(".row-outcome")).to_have_count(15)
+
+    def test_three_faces_use_the_width(self, page: Visit, examples: Path) -> None:
+        page.page.get_by_role("radio", name="Old enough?").check()
+        page.choose(group(examples, 3, 3))
+        cards = page.photo().locator(".card")
+        expect(cards).to_have_count(3)
+        boxes = [box for at in range(3) if (box := cards.nth(at).bounding_box())]
+        whole = page.photo().locator(".photo-body").bounding_box()
+        assert whole is not None
+        assert len({round(box["y"]) for box in boxes}) == 1
+        assert sum(box["width"] for box in boxes) > 0.9 * whole["width"]
+
+    def test_axe_finds_nothing_serious_in_a_group(self, open_page: Open, crowd: FilePayload) -> None:
+        made = open_page(viewport={"width": 390, "height": 800}, color_scheme="dark", reduced_motion="reduce")
+        made.page.get_by_role("radio", name="Old enough?").check()
+        made.choose(crowd)
+        made.photo().locator(".row summary").first.click()
+        look(made, "a group")
+
+    @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(
+        frames=st.lists(
+            st.tuples(*[st.integers(0, 300)] * 2, *[st.integers(10, 90)] * 2, st.integers(20, 90), st.integers(10, 40)),
+            max_size=14,
+        ),
+        gap=st.integers(0, 9),
+    )
+    def test_page_and_picture_lay_labels_out_alike(self, page: Visit, frames: list[tuple[int, ...]], gap: int) -> None:
+        boxes = [Box(left, top, left + wide, top + high) for left, top, wide, high, _, _ in frames]
+        labels = [(wide, high) for *_, wide, high in frames]
+        mine = places(labels, boxes, (360, 300), gap)
+        theirs = page.module("plates", "places", labels, [dataclasses.asdict(box) for box in boxes], [360, 300], gap)
+        assert [dataclasses.asdict(box) for box in mine] == theirs
+
+
+class TestWords:
+    @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(
+        masses=st.lists(st.floats(0.001, 1), min_size=117, max_size=117),
+        share=st.floats(0.5, 1, exclude_min=True),
+    )
+    def test_page_and_picture_round_alike(self, page: Visit, masses: list[float], share: float) -> None:
+        pmf = tuple(mass / sum(masses) for mass in masses)
+        mean = sum(mass * year for year, mass in enumerate(pmf))
+        age, gender = Age(mean, mean, 3.0, mean, 0.9, pmf), Gender(share)
+        record = age.to_dict(pmf=True)
+        near_half = abs(mean % 1 - 0.5) < 1e-3  # the distribution itself is told in six places
+        assert near_half or page.module("words", "years", record) == whole(mean)
+        assert near_half or page.module("words", "ends", record)[1] == whole(mean)
+        assert page.module("words", "surely", gender.to_dict()["probability"]) == gender.percent
+
+    def test_an_age_is_not_rounded_twice(self, page: Visit) -> None:
+        pmf = [0.0] * 117
+        pmf[32], pmf[33] = 0.54, 0.46  # 32.46 is 32.5 in records, and 32 to the whole year
+        record = Age(32.46, 32.0, 32.0, 33.0, 0.9, tuple(pmf)).to_dict(pmf=True)
+        assert record["years"] == 32.5
+        assert page.module("words", "years", record) == 32
+
+    def test_visitors_read_no_file_names_and_a_licence_in_words(self, page: Visit) -> None:
+        page.page.get_by_text("How far to trust the answers").click()
+        told = page.page.locator("footer").inner_text()
+        assert "It has learned from UTKFace" in told
+        assert "non-commercial research only" in page.page.locator("#model-line").inner_text()
+        assert not re.search(r"\.(csv|mat|parquet)\b|LicenseRef", told)
+
+
+class TestPhone:
+    def test_nothing_is_to_be_dropped_and_tools_are_low(self, open_page: Open, hopper: Path) -> None:
+        made = open_page(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+        expect(made.page.get_by_text("Drop pictures here")).to_be_hidden()
+        expect(made.page.get_by_text("or paste them")).to_be_hidden()
+        heights = [
+            box["height"] for at in range(2) if (box := made.page.locator(".switch span").nth(at).bounding_box())
+        ]
+        assert heights == [44, 44]  # one line each
+        made.choose(hopper)
+        made.photo()
+        tools = made.page.locator("#add").bounding_box()
+        assert tools is not None
+        assert tools["height"] < 140
+        assert tools["x"] + tools["width"] <= 390
+
+
+class TestOrder:
+    def test_new_pictures_come_on_top_and_in_view(self, page: Visit, crowd: FilePayload, hopper: Path) -> None:
+        page.choose(crowd)
+        page.photo().locator(".row summary").last.scroll_into_view_if_needed()
+        page.page.mouse.wheel(0, 9000)
+        page.page.evaluate("() => scrollTo(0, document.body.scrollHeight)")
+        page.page.locator("#files").set_input_files([payload(blank("one.png")), payload(hopper)])
+        expect(page.page.locator(".photo h3")).to_have_text(["one.png", "hopper.jpg", "crowd.jpg"])
+        expect(page.page.locator(".photo").first).to_be_in_viewport()
+
+    def test_a_picture_on_its_side_is_turned_when_asked(self, page: Visit, hopper: Path) -> None:
+        with Image.open(hopper) as image:
+            page.choose(hopper, jpeg(image.transpose(Image.Transpose.ROTATE_90), "side.jpg"))
+        expect(page.photo(1)).to_contain_text("The picture lies on its side")
+        expect(page.page.get_by_role("button", name="Rotate hopper.jpg")).to_be_hidden()
+        page.page.get_by_role("button", name="Rotate side.jpg").click()
+        expect(page.page.get_by_role("button", name="Rotate side.jpg")).to_be_hidden()
+        photo = page.photo(1)
+        expect(photo.locator(".told")).to_have_text("1 face")
+        assert photo.locator("img").evaluate("image => image.naturalWidth < image.naturalHeight")
+        upright, turned = (page.photo(at).locator(".figure strong").inner_text() for at in (0, 1))
+        assert abs(int(upright) - int(turned)) <= 3
+
+    def test_a_picture_of_108_megapixels_is_made_smaller_first(self, page: Visit, hopper: Path) -> None:
+        with Image.open(hopper) as image:
+            large = Image.new("RGB", (12_000, 9_000), (90, 120, 140))
+            large.paste(image.resize((5_120, 6_000)), (3_000, 1_500))
+        page.choose(jpeg(large, "large.jpg"))
+        expect(page.photo().locator(".told")).to_contain_text("Made smaller first, from 12000 × 9000 pixels")
+        (record,) = json.loads(save(page, "JSON"))
+        assert (record["width"], record["height"]) == (12_000, 9_000)
+        (face,) = record["faces"]
+        middle = (face["box"]["left"] + face["box"]["right"]) / 2
+        assert abs(middle - (3_000 + 263 * 10)) < 250  # as in the picture that was given
 
 
 class TestChoices:

@@ -110,7 +110,7 @@ def test_a_crowd_on_one_photo_lets_others_pass(tiny_bundle: Path, monkeypatch: p
     assert ended == ["one", "crowd"]
     assert len(photo.faces) == 400
     assert max(batches) <= 8
-    assert photo.faces == crowd.answer([crowd.look(picture(120), "crowd")])[0].faces
+    assert photo.faces == crowd.estimate([crowd.find_faces(picture(120), "crowd")])[0].faces
 
 
 def places(clock: Callable[[], float] | None = None, **settings: Any) -> Places:

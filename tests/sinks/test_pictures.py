@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mien.annotate import draw
+from mien.drawing.faces import draw
 from mien.errors import UsageError
 from mien.results import Photo
 from mien.sinks.pictures import AnnotatedFolder, CropFolder

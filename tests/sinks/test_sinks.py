@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from mien import sinks
 from mien.errors import MissingExtra, UsageError
 from mien.results import SCHEMA_VERSION, Age, Photo
-from mien.sinks.rows import COLUMNS, GROUP
+from mien.sinks.rows import COLUMNS
+from mien.sinks.writers import GROUP
 
 
 def written(form: str, photos: list[Photo], *, pmf: bool = False) -> bytes:
@@ -105,7 +106,7 @@ def test_parquet_without_a_photo_is_a_table(tmp_path: Path) -> None:
 
 def test_parquet_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
-    with pytest.raises(MissingExtra, match=r"mien\[scale\]"):
+    with pytest.raises(MissingExtra, match=r"mien\[parquet\]"):
         sinks.create("parquet", io.BytesIO())
 
 

@@ -87,7 +87,7 @@ def a_face(box: Box, years: float = 30.0, *, flags: tuple[str, ...] = (), female
     pmf = np.exp(-0.5 * ((np.arange(117) - years) / 4) ** 2)
     pmf /= pmf.sum()
     age = Age(years, years, years - 7, years + 7, 0.9, tuple(pmf.tolist()))
-    return Face(box, 0.99, None, age, Gender.from_female(female), Quality(40.0, 0.4, 0.0, flags))
+    return Face(box, 0.99, None, age, Gender(female), Quality(40.0, 0.4, 0.0, flags))
 
 
 @pytest.fixture
@@ -95,8 +95,8 @@ def tracked() -> TrackedFrame:
     """A frame with one face on a track and one that has none yet, in which another track ended."""
     face, other = a_face(Box(40, 30, 80, 80)), a_face(Box(100, 30, 130, 70), 50, flags=("small",))
     average = Age(33.0, 33.0, 25.0, 41.0, 0.9, face.age.pmf)
-    seen = Seen(3, face, average, Gender("female", 0.8))
-    ended = Track(2, 4, 0.16, 9, 0.36, 6, average, Gender("male", 0.7), 0.5)
+    seen = Seen(3, face, average, Gender(0.8))
+    ended = Track(2, 4, 0.16, 9, 0.36, 6, average, Gender(0.3), 0.5)
     pixels = np.full((120, 160, 3), 128, np.uint8)
     return TrackedFrame(
         12, 0.48, 160, 120, (seen, Seen(None, other, other.age, other.gender)), (ended,), quiet=False, pixels=pixels

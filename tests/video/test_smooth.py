@@ -19,13 +19,13 @@ POOR = Quality(10.0, 0.1, 50.0, ("small", "blurred", "turned"))
 def face(years: float, quality: Quality = GOOD, spread: float = 4.0) -> Face:
     pmf = np.exp(-0.5 * ((np.arange(117) - years) / spread) ** 2)
     age = Age(years, years, years, years, 0.9, tuple((pmf / pmf.sum()).tolist()))
-    return Face(Box(0, 0, 1, 1), None, None, age, Gender("male", 0.9), quality)
+    return Face(Box(0, 0, 1, 1), None, None, age, Gender(0.1), quality)
 
 
 def averaged(*views: tuple[Face, float]) -> Average:
     average = Average()
     for view, female in views:
-        average.add(view, female)
+        average.add(replace(view, gender=Gender(female)))
     return average
 
 

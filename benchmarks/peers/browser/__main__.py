@@ -30,8 +30,8 @@ from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 
 from mien.faces import Detection
-from mien.learn import manifest
-from mien.learn.padded import matching, pad
+from mien.learn.data import readers
+from mien.learn.evaluation.through_detector import matching, pad
 from mien.results import Box
 from mien.web import assets
 
@@ -93,7 +93,7 @@ def scene(path: Path, age: float, female: int | None) -> Scene:
 
 def utkface(data: Path, count: int) -> list[Scene]:
     """Of the test fold, at random."""
-    labels = manifest.read(data / "images", data / "splits.csv").select(fold="test").present()
+    labels = readers.read(data / "images", data / "splits.csv").select(fold="test").present()
     rows = np.random.default_rng(26).permutation(len(labels))[:count]
     return [scene(labels.paths[row], float(labels.age[row]), int(labels.female[row])) for row in sorted(rows)]
 

@@ -29,7 +29,7 @@ class Maker:
         self._worker = Worker(job)
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """The parts of some chunks.
+        """Tallies of the chunks whose parts were made.
 
         Args:
             batch: "chunk": their lines of the listing.

@@ -49,7 +49,7 @@ class Chunk:
 
     @classmethod
     def from_json(cls, line: str) -> Chunk:
-        """Reads what `to_json` wrote."""
+        """The chunk that a line of `to_json` describes."""
         record = json.loads(line)
         table = record.get("table")
         return cls(

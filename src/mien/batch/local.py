@@ -28,7 +28,7 @@ CONTEXT = multiprocessing.get_context("spawn")  # a forked process inherits the 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """News of a run.
+    """Progress of a run since the last message.
 
     Attributes:
         begun: photos that were begun since the last news.

@@ -40,7 +40,7 @@ SUCCESS = "_SUCCESS"
 
 
 @dataclass(frozen=True, slots=True)
-class Manifest:
+class BatchPlan:
     """What a run is made of; a resumed run must agree in all but the counts.
 
     Attributes:
@@ -72,7 +72,7 @@ class Manifest:
         return json.dumps({"format": FORMAT, **asdict(self)}, indent=1)
 
     @classmethod
-    def from_json(cls, text: str, path: Path) -> Manifest:
+    def from_json(cls, text: str, path: Path) -> BatchPlan:
         """Reads what `to_json` wrote to a file.
 
         Raises:
@@ -86,7 +86,7 @@ class Manifest:
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise UsageError(f"{path} cannot be read ({error}): begin anew in another folder") from error
 
-    def check(self, wanted: Manifest) -> None:
+    def check(self, wanted: BatchPlan) -> None:
         """Refuse to go on with other sources, options or weights.
 
         Raises:
@@ -118,18 +118,18 @@ class Output:
         self._manifest = self._inside / MANIFEST
         self._listing = self._inside / LISTING
 
-    def finished(self, manifest: Manifest) -> bool:
+    def finished(self, manifest: BatchPlan) -> bool:
         """Whether everything is done."""
         if self.single:
             return self.path.is_file()
         return (self.folder / SUCCESS).is_file() and not self.missing(manifest)
 
-    def missing(self, manifest: Manifest) -> list[int]:
+    def missing(self, manifest: BatchPlan) -> list[int]:
         """Numbers of the chunks whose parts are not there."""
         there = {path.name for path in self.folder.glob("part-*.parquet")}
         return [number for number in range(manifest.chunks) if part_name(number) not in there]
 
-    def begin(self, wanted: Manifest, list_chunks: Callable[[], Iterable[Chunk]], *, resume: bool) -> Manifest:
+    def begin(self, wanted: BatchPlan, list_chunks: Callable[[], Iterable[Chunk]], *, resume: bool) -> BatchPlan:
         """Make the folder and the listing, or go on with those that are there.
 
         Args:
@@ -171,7 +171,7 @@ class Output:
             total.update(read_tally(self.folder / part_name(number)))
         return total
 
-    def finish(self, manifest: Manifest) -> Tally | None:
+    def finish(self, manifest: BatchPlan) -> Tally | None:
         """Close the run if every part is there; a single file is put together then.
 
         Returns:
@@ -202,15 +202,15 @@ class Output:
             shutil.rmtree(self.folder, ignore_errors=True)
         return total
 
-    def _known(self) -> Manifest | None:
+    def _known(self) -> BatchPlan | None:
         """The manifest of the run that was begun or finished here."""
         if self.single and self.path.exists():
-            return Manifest.from_json(json.dumps(_described(self.path)["manifest"]), self.path)
+            return BatchPlan.from_json(json.dumps(_described(self.path)["manifest"]), self.path)
         if not self._manifest.is_file():
             return None
-        return Manifest.from_json(self._manifest.read_text(encoding="utf-8"), self._manifest)
+        return BatchPlan.from_json(self._manifest.read_text(encoding="utf-8"), self._manifest)
 
-    def _list(self, wanted: Manifest, chunks: Iterable[Chunk]) -> Manifest:
+    def _list(self, wanted: BatchPlan, chunks: Iterable[Chunk]) -> BatchPlan:
         """Write listing and manifest, both or neither. Where several machines do so at once, the first one's hold."""
         draft: Path | None = None
         try:
@@ -237,11 +237,11 @@ class Output:
         finally:
             if draft is not None:
                 shutil.rmtree(draft, ignore_errors=True)
-        found = Manifest.from_json(self._manifest.read_text(encoding="utf-8"), self._manifest)
+        found = BatchPlan.from_json(self._manifest.read_text(encoding="utf-8"), self._manifest)
         found.check(wanted)
         return found
 
-    def _join(self, manifest: Manifest, total: Tally) -> None:
+    def _join(self, manifest: BatchPlan, total: Tally) -> None:
         """One file of all parts, a row group a part."""
         import pyarrow.parquet as pq
 

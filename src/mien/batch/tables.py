@@ -57,7 +57,7 @@ def count(path: str, column: str | None) -> tuple[int, str]:
 
 
 def items(path: str, column: str, start: int, stop: int, max_bytes: int) -> Iterator[Item]:
-    """The photos of some rows.
+    """The photos in some rows of a table.
 
     Paths are taken as they stand, and those that are not absolute as relative to the Parquet file.
     """
@@ -154,7 +154,7 @@ def _opened(path: str) -> pq.ParquetFile:
         import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError as error:
-        raise MissingExtra.named("photos in Parquet files", "scale") from error
+        raise MissingExtra.named("photos in Parquet files", "parquet") from error
     try:
         with plain_name(path) as name:
             return pq.ParquetFile(name, pre_buffer=False, buffer_size=BUFFER)  # not whole columns at once

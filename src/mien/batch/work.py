@@ -33,7 +33,7 @@ METADATA = b"mien"
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What every worker of a run must know; it can be sent to other processes.
+    """Settings that every worker of a run needs; they can be sent to other processes.
 
     Attributes:
         model: folder of the model.
@@ -54,32 +54,32 @@ class Job:
 
 @dataclass(slots=True)
 class Tally:
-    """What became of some photos."""
+    """Counts of photos, faces and failures."""
 
     photos: int = 0
     faces: int = 0
     failures: Counter[str] = field(default_factory=Counter)
 
     def add(self, photo: Photo) -> None:
-        """Count one."""
+        """Count one photo."""
         self.photos += 1
         self.faces += len(photo.faces)
         if photo.error is not None:
             self.failures[photo.error.kind] += 1
 
     def update(self, other: Tally) -> None:
-        """Count all of another."""
+        """Add the counts of another tally."""
         self.photos += other.photos
         self.faces += other.faces
         self.failures.update(other.failures)
 
     @classmethod
     def from_dict(cls, record: dict[str, Any]) -> Tally:
-        """Reads what `to_dict` wrote."""
+        """The tally that a record of `to_dict` describes."""
         return cls(record["photos"], record["faces"], Counter(record["failures"]))
 
     def to_dict(self) -> dict[str, Any]:
-        """Native types."""
+        """A record of native types."""
         return {"photos": self.photos, "faces": self.faces, "failures": dict(sorted(self.failures.items()))}
 
 
@@ -109,7 +109,7 @@ class Worker:
         try:
             import pyarrow as pa
         except ImportError as error:
-            raise MissingExtra.named("batch", "scale") from error
+            raise MissingExtra.named("batch", "parquet") from error
         kinds = {int: pa.int32(), float: pa.float32(), str: pa.string(), bool: pa.bool_()}
         fields = [(name, kinds[kind]) for name, kind in COLUMNS.items()]
         self._pictures = () if job.annotate is None else ("annotated",)

@@ -16,9 +16,9 @@ __all__ = ["app", "main"]
 
 def main() -> None:
     """Entry point of the command `mien`."""
-    from mien.cli.interrupts import INTERRUPTED, catch_interrupts, forget_interrupts
-
     try:
+        from mien.cli.interrupts import catch_interrupts
+
         catch_interrupts()
         from mien.cli.process import leave, open_streams
 
@@ -31,11 +31,14 @@ def main() -> None:
             leave(end.code)
             raise
     except KeyboardInterrupt:
+        from mien.cli.interrupts import INTERRUPTED
         from mien.cli.process import say
 
         say("interrupted")
         raise SystemExit(INTERRUPTED) from None
     finally:
+        from mien.cli.interrupts import forget_interrupts
+
         forget_interrupts()
 
 

@@ -13,6 +13,7 @@ from mien.cli.process import say
 SOME_FAILED = 3
 
 _words: list[str] = []
+_file: list[str] = []
 
 
 def close_with(words: str, *more: object) -> None:
@@ -23,6 +24,11 @@ def close_with(words: str, *more: object) -> None:
         more: further sentences without a full stop; what is empty is left out.
     """
     _words[:] = [words, *(str(one) for one in more if one)]
+
+
+def name_file(name: str) -> None:
+    """The file that the last line is to name, for a command that does not know of it."""
+    _file[:] = [name]
 
 
 def number(count: int, noun: str, plural: str = "") -> str:
@@ -43,8 +49,11 @@ class Explained(TyperCommand):
     def __init__(self, *arguments: Any, **settings: Any) -> None:
         """As every command is made."""
         super().__init__(*arguments, **settings)
+        taken = {name for option in self.params for name in option.opts}
         for option in self.params:
             _hush_flag(option)
+            if "--output" in option.opts and "-o" not in taken:
+                option.opts.append("-o")  # of every command
             if isinstance(option, TyperOption) and not option.required and option.default is None:
                 told = isinstance(option.show_default, str) or "default" in (option.help or "")
                 option.show_default = option.show_default if told or option.show_default is False else "none"
@@ -57,11 +66,9 @@ class Explained(TyperCommand):
 class ExplainedGroup(TyperGroup):
     """The same for a group of commands."""
 
-    def __init__(self, *arguments: Any, **settings: Any) -> None:
-        """As every group is made."""
-        super().__init__(*arguments, **settings)
-        for option in self.params:
-            _hush_flag(option)
+    def get_params(self, ctx: Any) -> Any:
+        """All options, also those of shell completion, which typer adds last."""
+        return [_hush_flag(option) for option in super().get_params(ctx)]
 
     def get_help_option(self, ctx: Any) -> Any:
         """As every group has it, and as the other flags are."""
@@ -81,21 +88,23 @@ class Closed(Explained):
     def invoke(self, ctx: Any) -> Any:
         """Run the command and say the last line."""
         _words.clear()
+        file = "".join(f" -> {name}" for name in _file)
+        _file.clear()
         start = time.perf_counter()
         try:
             result = super().invoke(ctx)
         except typer.Exit as end:
             if end.exit_code in (0, SOME_FAILED):
-                self._close(ctx, time.perf_counter() - start)
+                self._close(ctx, time.perf_counter() - start, file)
             raise
-        self._close(ctx, time.perf_counter() - start)
+        self._close(ctx, time.perf_counter() - start, file)
         return result
 
-    def _close(self, ctx: Any, seconds: float) -> None:
+    def _close(self, ctx: Any, seconds: float, file: str) -> None:
         if ctx.params.get("quiet") or _words == [""]:
             return
         words, *more = _words or [f"{' '.join(ctx.command_path.split()[1:])} is done"]
-        say("; ".join([f"{words}, {duration(seconds)}", *more]))
+        say("; ".join([f"{words}{file}, {duration(seconds)}", *more]))
 
 
 def duration(seconds: float) -> str:

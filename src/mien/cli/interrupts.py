@@ -15,14 +15,15 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 """Exit code."""
 
-_SOON = 0.02
-"""Seconds until an interrupt that came while a module was being imported is tried again."""
+_SOON = 0.005
+"""Seconds until an interrupt that came amid an import is tried again."""
 
 
 def catch_interrupts() -> None:
-    """Let Ctrl-C raise KeyboardInterrupt, but never amid an import.
+    """Let Ctrl-C raise KeyboardInterrupt, but never amid an import, nor in code that is evaluated from text.
 
-    There numpy and others would take it for a fault of theirs, and Python's import system would print it and go on.
+    In the former numpy and others would take it for a fault of theirs, and Python's import system would print it and go
+    on; after the latter (annotations, dataclasses) Python ends by the signal, whatever the exit code.
     """
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where somebody chose to ignore it
         signal.signal(signal.SIGINT, _interrupt)
@@ -37,6 +38,9 @@ def forget_interrupts() -> None:
             continue
     if signal.getsignal(signal.SIGINT) is _interrupt:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if hasattr(signal, "setitimer") and signal.getsignal(signal.SIGALRM) is _interrupt:
+        signal.signal(signal.SIGALRM, signal.SIG_IGN)  # one that waits comes too late, and would end Python by itself
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _interrupt(_number: int, frame: FrameType | None) -> None:
@@ -48,8 +52,12 @@ def _interrupt(_number: int, frame: FrameType | None) -> None:
 
 
 def _importing(frame: FrameType | None) -> bool:
+    # The outermost frame may be the text of `python -c`.
     while frame is not None:
-        if frame.f_code.co_filename.startswith("<frozen importlib"):
+        name = frame.f_code.co_filename
+        if name.startswith("<frozen importlib") or (
+            name == "<string>" and frame.f_code.co_name == "<module>" and frame.f_back
+        ):
             return True
         frame = frame.f_back
     return False

@@ -73,7 +73,7 @@ COUNTS = sa.Table(
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What is counted, and how; a run that goes on where another ended must be of the same.
+    """Identity of a count: source, settings and model. A continued run must have the same.
 
     Attributes:
         name: the source's name in the database.
@@ -96,7 +96,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Where one visitor is counted."""
+    """The interval, age band and gender in which one visitor is counted."""
 
     start: int
     band: str
@@ -127,7 +127,7 @@ class Count:
 
     @property
     def begins(self) -> str:
-        """The start to read.
+        """Start of the interval as text: ISO 8601 in UTC, or hours, minutes and seconds from the beginning of the file.
 
         >>> Count("shop.mp4", "offset", 3660, 60, "0-12", "female", 1).begins
         '01:01:00'
@@ -139,7 +139,7 @@ class Count:
         return f"{self.start // 3600:02d}:{self.start // 60 % 60:02d}:{self.start % 60:02d}"
 
     def to_dict(self) -> dict[str, Any]:
-        """Native types only."""
+        """A record of native types."""
         return {
             "schema_version": SCHEMA_VERSION,
             "source": self.source,
@@ -153,7 +153,7 @@ class Count:
 
 
 class Store:
-    """An open database."""
+    """An open database of visitor counts."""
 
     def __init__(self, database: str) -> None:
         """Connect, and make the tables where they are not there.
@@ -267,7 +267,7 @@ class Store:
 
 
 class Ledger:
-    """How far one source is counted; the only way to write counts.
+    """The state of counting one source, and the only way to write counts.
 
     Attributes:
         frame: index of the frame from which on a file is to be analysed.

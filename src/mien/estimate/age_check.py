@@ -3,7 +3,7 @@
 What is compared is P(age >= limit). A threshold belongs to a limit and to a rate of false passes: the share of people
 of up to eight years below the limit who may pass. It plays the part of the "challenge age" of shops, who ask anyone
 that looks under 25 for a proof of being 18; see NIST IR 8525, "Face Analysis Technology Evaluation: Age Estimation and
-Verification" (2024). `mien.learn.age_checks` learns the thresholds, and says how sure they are.
+Verification" (2024). `mien.learn.evaluation.age_check_thresholds` learns the thresholds, and says how sure they are.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class AgeChecks:
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> AgeChecks:
-        """Reads what `to_dict` wrote.
+        """The object that a record of `to_dict` describes.
 
         Raises:
             ModelError: where a field is absent or impossible.
@@ -74,7 +74,7 @@ class AgeChecks:
             raise ModelError(f"the age checks of the model are malformed: {error!r:.200}") from error
 
     def to_dict(self) -> dict[str, Any]:
-        """Native types for config.json."""
+        """A record of native types for config.json."""
         limits = {
             str(limit): {
                 "pass_above": {str(rate): value for rate, value in self.passing[limit].items()},
@@ -105,7 +105,7 @@ class AgeChecks:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One decision rule.
+    """A rule for one age limit: the thresholds between pass, unsure and fail.
 
     Attributes:
         limit: years; whoever is this old may pass.

@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from mien import external_data
 from mien.errors import ModelError, UsageError
 from mien.estimate.age_check import LEAST_FACES, SPAN, AgeChecks
 from mien.estimate.calibrate import Calibration
 from mien.faces.align import CropContract
 from mien.plain import plain
+from mien.runtime import external_data
 from mien.unfinished import write_whole
 
 FORMAT = 1
@@ -49,7 +49,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class BundleConfig:
-    """What config.json says.
+    """A model's config.json, checked.
 
     Attributes:
         name: the model's name, repeated in every result.
@@ -66,8 +66,8 @@ class BundleConfig:
         files: SHA-256 of each file of the bundle, checked by `mien doctor`.
         figures: measured figures, e.g. {"all_mae": 4.4}, for `mien models`.
         made: where the model comes from: recipe, versions, date.
-        architecture: the "network" of `mien.learn.network` and its "options", for those who need it in torch; empty
-            where a model does not say, as those exported before 2026-12.
+        architecture: the "network" of `mien.learn.networks.build` and its "options", for those who need it in torch;
+            empty where a model does not say, as those exported before 2026-12.
     """
 
     name: str
@@ -88,7 +88,7 @@ class BundleConfig:
 
     @property
     def use(self) -> str:
-        """What the weights may be used for, in words."""
+        """Permitted use of the weights, in words."""
         return USES.get(self.licence, f"what its {self.licence_file} says")
 
     def to_dict(self) -> dict[str, Any]:
@@ -170,7 +170,7 @@ class Bundle:
         return self.folder / NETWORK
 
     def calibration(self) -> Calibration:
-        """What it learned about its own confidence.
+        """The calibration of the model.
 
         Raises:
             ModelError: it has learned nothing.
@@ -182,7 +182,7 @@ class Bundle:
         return self.config.calibration
 
     def age_checks(self) -> AgeChecks:
-        """Thresholds for age checks.
+        """The thresholds of age checks.
 
         Raises:
             ModelError: it has none, or the file is wrong.
@@ -199,7 +199,7 @@ class Bundle:
             raise ModelError(f"{file}: {error}") from error
 
     def size(self) -> int:
-        """Bytes of all its files."""
+        """Size of all files together, in bytes."""
         return sum(path.stat().st_size for path in self.folder.iterdir() if path.is_file())
 
     def sha256(self) -> str:
@@ -260,7 +260,7 @@ def find(name_or_path: str | Path) -> Path:
 
 
 def where(bundle: Bundle) -> str | Path:
-    """What `find` takes to find this model again, in another process or working folder: its name or absolute path."""
+    """Name or absolute path by which `find` finds this model in another process or working folder."""
     known = {folder: name for name, folder in available().items()}
     folder = bundle.folder.absolute()
     return known.get(folder.resolve(), folder)

@@ -8,7 +8,7 @@ prediction (Lei et al., "Distribution-Free Predictive Inference for Regression",
 ages first, which makes them the shortest ones (highest density regions: Hyndman, The American Statistician, 1996): the
 score of an age is the mass of the likelier ages and half its own. They are Mondrian (Vovk et al., "Algorithmic Learning
 in a Random World", 2005, 4.5): each band of estimated ages has its own masses, and so have faces that are too small,
-blurred or turned. `mien.learn.calibration` learns all of it.
+blurred or turned. `mien.learn.evaluation.calibration_fit` learns all of it.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.arrays import Doubles, Floats
 from mien.errors import ModelError
 
 OLDEST = 116
@@ -30,8 +31,6 @@ AGES = OLDEST + 1
 _EDGES = np.arange(AGES + 1) - 0.5
 FLOOR = 1e-30
 
-Floats = NDArray[np.floating[Any]]
-Doubles = NDArray[np.float64]
 Pairs = tuple[tuple[float, float], ...]
 
 
@@ -50,7 +49,7 @@ class Band:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """What a model learned on held-out faces about its own confidence.
+    """Calibration of a model, learned on held-out faces: temperatures and masses of intervals.
 
     Attributes:
         age_temperature: the age distribution becomes `p ** (1 / T)`, normalised; above 1 it widens.
@@ -76,7 +75,7 @@ class Calibration:
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Calibration:
-        """Reads what `to_dict` wrote.
+        """The calibration that a record of `to_dict` describes.
 
         Raises:
             ModelError: where a field is absent or impossible.
@@ -102,7 +101,7 @@ class Calibration:
         return cls(age, gender, pairs, bands, doubtful)
 
     def to_dict(self) -> dict[str, Any]:
-        """Native types for config.json."""
+        """A record of native types for config.json."""
         return {
             "age_temperature": self.age_temperature,
             "gender_temperature": self.gender_temperature,
@@ -138,7 +137,7 @@ class Calibration:
         return _read(self.masses, level)
 
     def masses_for(self, level: float, years: Doubles, doubtful: NDArray[np.bool_] | None = None) -> Doubles:
-        """The same for single faces.
+        """Masses that the intervals of single faces must hold, [N].
 
         Args:
             level: share of faces whose true age the interval is to hold.

@@ -21,16 +21,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
+from mien.arrays import Chips, Doubles
 from mien.errors import ModelError
 from mien.estimate.bundle import Bundle
 from mien.estimate.calibrate import AGES, Calibration, expectation, log_softmax
 from mien.estimate.estimator import INPUT, OUTPUTS
-from mien.estimate.maps import Chips, Doubles, check_target, veiled
+from mien.estimate.maps import check_target, veiled
 from mien.names import plain_name
-from mien.session import Session
+from mien.runtime.sessions import Network, Session, open_network
 
 FEATURES = "feature_map"
 """Output of the graph with the last feature map, float32 [N, C, h, w]."""
@@ -77,11 +77,11 @@ class Heads:
 
     @property
     def channels(self) -> int:
-        """How many features they read."""
+        """Number of features that the heads read."""
         return int((self.age if self.hidden is None else self.hidden[0]).shape[1])
 
     def read(self, pooled: Doubles) -> Doubles:
-        """What the linear layers are given for pooled features [N, C]."""
+        """Inputs of the linear layers for pooled features [N, C]."""
         return pooled if self.hidden is None else np.maximum(pooled @ self.hidden[0].T + self.hidden[1], 0)
 
     def pmf(self, pooled: Doubles, *, calibrated: bool = True) -> Doubles:
@@ -94,7 +94,7 @@ class Heads:
         return 1 / (1 + np.exp(-(self.read(pooled) @ self.gender + self.gender_bias)))
 
     def direction(self, pooled: Doubles, without: Doubles, target: str) -> Doubles:
-        """What a feature is worth between two points, [C]: years or log-odds, calibrated.
+        """Worth of each feature between two points, [C]: years or log-odds, calibrated.
 
         With probabilities p of the years y and their expectation E, a logit z_k moves E by p_k (y_k - E) / T.
 
@@ -155,15 +155,10 @@ def of_bundle(bundle: Bundle, threads: int = 1) -> ClassActivation:
     Raises:
         ModelError: the model does not show its feature map, or its answers are not its heads' on the mean of it.
     """
-    settings = ort.SessionOptions()
-    settings.intra_op_num_threads = threads
-    settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    settings.log_severity_level = 3
 
-    def opened() -> ort.InferenceSession:
+    def opened() -> Network:
         with plain_name(bundle.folder, ModelError) as folder:
-            network = str(Path(folder) / bundle.network.name)
-            return ort.InferenceSession(network, settings, providers=["CPUExecutionProvider"])
+            return open_network(str(Path(folder) / bundle.network.name), threads, spinning=False)
 
     bundle.check_network()
     session = Session(opened)
@@ -234,7 +229,7 @@ def tensor_names(path: Path) -> list[str]:
 
 
 def _header(path: Path) -> tuple[dict[str, Any], int]:
-    """What a safetensors file says of its tensors, and in how many bytes."""
+    """The header of a safetensors file, and its length in bytes."""
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         return json.loads(file.read(length)), length

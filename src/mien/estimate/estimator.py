@@ -8,37 +8,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
-from onnxruntime.capi import onnxruntime_pybind11_state as faults
 
 from mien.errors import ModelError
 from mien.estimate.bundle import Bundle, find, read, where
 from mien.estimate.calibrate import AGES
 from mien.faces.align import CropContract
 from mien.names import plain_name, printable
-from mien.providers import providers
-from mien.session import Network, Session
+from mien.runtime.providers import providers
+from mien.runtime.sessions import FAULTS, Network, Session, open_network
 
 ROUNDING = 1e-2
 """How far from a probability an answer may be: networks in float16 and int8 add up to 1 only nearly."""
 INPUT, OUTPUTS = "chips", ("age_pmf", "p_female")
 
-_FAULTS = (
-    faults.Fail,
-    faults.InvalidArgument,
-    faults.InvalidGraph,
-    faults.InvalidProtobuf,
-    faults.NoModel,
-    faults.NoSuchFile,
-    faults.NotImplemented,
-    faults.RuntimeException,
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Estimates:
-    """Answers for N chips.
+    """Estimates for N chips: age distributions and probabilities of "female".
 
     Attributes:
         pmf: float32 [N, 117], probability of each whole year of age 0..116; rows sum to 1.
@@ -53,7 +40,7 @@ class Estimator:
     """One network with its calibration; may be called from several threads at once."""
 
     def __init__(self, bundle: Bundle, *, threads: int = 1, mirror: bool = False, batch_size: int = 8) -> None:
-        """Load the network.
+        """Load the network of a model into a session.
 
         Args:
             bundle: the model.
@@ -63,7 +50,7 @@ class Estimator:
 
         Raises:
             ModelError: the network cannot be loaded or has other inputs and outputs than documented.
-            UsageError: MIEN_PROVIDER names no provider, see `mien.providers`.
+            UsageError: MIEN_PROVIDER names no provider, see `mien.runtime.providers`.
         """
         self.bundle = bundle
         self.mirror = mirror
@@ -119,7 +106,7 @@ class Estimator:
     def _run(self, chips: NDArray[np.uint8]) -> tuple[Any, Any]:
         try:
             pmf, female = self.session.run(list(OUTPUTS), {INPUT: chips})
-        except _FAULTS as error:
+        except FAULTS as error:
             raise ModelError(f"{self._name} does not run on chips {chips.shape}: {error}") from error
         shapes = [pmf.shape, female.shape]
         if shapes != [(len(chips), AGES), (len(chips),)]:
@@ -134,19 +121,15 @@ def _are_probabilities(pmf: NDArray[np.float32], female: NDArray[np.float32]) ->
     return off <= ROUNDING
 
 
-def _open(network: Path, threads: int) -> ort.InferenceSession:
-    settings = ort.SessionOptions()
-    settings.intra_op_num_threads = threads
-    settings.inter_op_num_threads = 1
-    settings.add_session_config_entry("session.intra_op.allow_spinning", "0")  # idle threads leave cores to others
-    settings.log_severity_level = 3  # warnings about the graph mean nothing to who uses it
+def _open(network: Path, threads: int) -> Network:
     try:
         with plain_name(network.parent, ModelError) as folder:  # its weights lie beside it
-            return ort.InferenceSession(str(Path(folder) / network.name), settings, providers=providers(threads))
-    except (*_FAULTS, OSError, RuntimeError, MemoryError, ValueError) as error:
+            file = str(Path(folder) / network.name)
+            return open_network(file, threads, spinning=False, providers=providers(threads))
+    except (*FAULTS, OSError, RuntimeError, MemoryError, ValueError) as error:
         raise ModelError(f"{printable(str(network))} cannot be loaded: {error!s:.500}") from error
 
 
 def _reopened(model: str | Path, threads: int, mirror: bool, batch_size: int) -> Estimator:
-    """What unpickling makes: the same network, read anew."""
+    """The network of a pickled estimator, read anew from its folder."""
     return Estimator(read(find(model)), threads=threads, mirror=mirror, batch_size=batch_size)

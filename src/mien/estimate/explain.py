@@ -5,7 +5,7 @@
 - `occlusion`: patches of the chip are veiled one after the other, see `mien.estimate.occlusion`. For any model; 50
   passes.
 
-The gradient methods are in `mien.learn.explain` and need torch.
+The gradient methods are in `mien.learn.audits.explanations.gradients` and need torch.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.arrays import Chips, Doubles
 from mien.errors import ModelError, UsageError
 from mien.estimate.class_activation import of_bundle
 from mien.estimate.estimator import Estimator
-from mien.estimate.maps import TARGETS, ChipModel, Chips, Doubles, MapMaker, check_target, pixels, values, veiled
+from mien.estimate.maps import TARGETS, ChipModel, MapMaker, check_target, pixels, values, veiled
 from mien.estimate.occlusion import Occlusion
 from mien.faces.regions import REGIONS, regions
 
@@ -36,7 +37,7 @@ ROUNDING = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """A part of the face.
+    """A part of the face, with its share of the map.
 
     Attributes:
         name: one of `mien.faces.regions.REGIONS`.
@@ -51,7 +52,7 @@ class Region:
     hidden: float
 
     def to_dict(self) -> dict[str, Any]:
-        """Native types, rounded."""
+        """A JSON record of native types, rounded."""
         return {
             "name": self.name,
             "share": round(self.share, 4),
@@ -62,7 +63,7 @@ class Region:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What one method says about the answer for one chip.
+    """Explanation of the answer for one chip by one method.
 
     Attributes:
         target: "age" or "gender".
@@ -125,7 +126,7 @@ class Explanation:
         return new - old
 
     def sides(self, region: Region) -> tuple[float, float]:
-        """How a part's share divides: what speaks for older or "female", and what for younger or "male".
+        """Division of a part's share: what speaks for older or "female", and what for younger or "male".
 
         A map without signs tells only what speaks for the answer.
         """
@@ -134,14 +135,14 @@ class Explanation:
         return (region.share, 0.0) if self.value >= self.veiled else (0.0, region.share)
 
     def speaks_for(self, region: Region) -> str:
-        """What a part speaks for: "both" where the smaller side is more than a third of the larger."""
+        """Direction that a part speaks for: "both" where the smaller side is more than a third of the larger."""
         above, below = self.sides(region)
         if min(above, below) > max(above, below) / 3:
             return "both"
         return toward(self.target, below=below > above)
 
     def to_dict(self) -> dict[str, Any]:
-        """Native types for JSON."""
+        """A JSON record of native types."""
         return {
             "target": self.target,
             "method": self.method,
@@ -157,13 +158,13 @@ class Explanation:
 
 
 def explain(model: ChipModel, chips: Chips, target: str = "age", method: str | MapMaker = "cam") -> list[Explanation]:
-    """Explain the answers for chips.
+    """Explanations of the answers for some chips, one a chip.
 
     Args:
         model: an `Estimator`, or anything that answers like it.
         chips: uint8 [N, S, S, 3], RGB, cut to the model's contract.
         target: "age" or "gender".
-        method: "cam" or "occlusion"; or a maker of maps, e.g. of `mien.learn.explain`.
+        method: "cam" or "occlusion"; or a maker of maps, e.g. of `mien.learn.audits.explanations.gradients`.
 
     Returns:
         One explanation a chip.
@@ -217,7 +218,7 @@ def _parts(weights: Doubles, labels: NDArray[np.uint8], hidden: list[float]) -> 
 
 
 def toward(target: str, *, below: bool) -> str:
-    """What contributions above 0, or below it, speak for.
+    """The direction that contributions above 0, or below it, speak for.
 
     >>> toward("age", below=True), toward("gender", below=False)
     ('younger', 'female')

@@ -13,27 +13,25 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.arrays import Chips, Doubles
 from mien.errors import UsageError
 from mien.estimate.calibrate import expectation, logit
 from mien.estimate.estimator import Estimates
 from mien.faces.align import CropContract
 
 TARGETS = {"age": "years", "gender": "log-odds of female"}
-"""What is explained and in which unit: the expected age, or the log-odds of "female"."""
+"""Answer that is explained, and its unit: the expected age, or the log-odds of "female"."""
 
 VEIL = 1 / 16
 """Spread of the blur, as a share of the chip's side: of the features only their rough places remain."""
 
-Chips = NDArray[np.uint8]
-Doubles = NDArray[np.float64]
-
 
 class ChipModel(Protocol):
-    """What is explained: an `Estimator`, or anything that answers like it."""
+    """An `Estimator`, or anything that answers like it, to be explained."""
 
     @property
     def contract(self) -> CropContract:
-        """Geometry of the chips."""
+        """Geometry of the chips that the method reads."""
         ...
 
     def __call__(self, chips: Chips) -> Estimates:
@@ -42,11 +40,11 @@ class ChipModel(Protocol):
 
 
 class MapMaker(Protocol):
-    """A method, ready for chips."""
+    """A method of explanation: chips to maps."""
 
     @property
     def method(self) -> str:
-        """Its name."""
+        """Name of the method, as `--method` takes it."""
         ...
 
     @property
@@ -56,7 +54,7 @@ class MapMaker(Protocol):
 
     @property
     def spread(self) -> float:
-        """How far around its middle a cell sees, in cells: see `pixels`."""
+        """Spread of what a cell sees around its middle, in cells; see `pixels`."""
         ...
 
     def __call__(self, chips: Chips, target: str) -> Doubles:
@@ -71,7 +69,7 @@ def check_target(target: str) -> None:
 
 
 def values(estimates: Estimates, target: str) -> Doubles:
-    """What is explained, [N]: expected ages in years, or log-odds of "female"."""
+    """Values of the answer that is explained, [N]: expected ages in years, or log-odds of "female"."""
     return expectation(estimates.pmf) if target == "age" else logit(estimates.female.astype(np.float64))
 
 

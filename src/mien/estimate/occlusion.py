@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from mien.estimate.maps import ChipModel, Chips, Doubles, check_target, values, veiled
+from mien.arrays import Chips, Doubles
+from mien.estimate.maps import ChipModel, check_target, values, veiled
 
 GRID = 8
 """Cells of an occlusion map along a side; a patch covers two by two of them."""
@@ -22,7 +23,7 @@ class Occlusion:
     spread = 0.0
 
     def __init__(self, model: ChipModel) -> None:
-        """Take whatever answers for chips."""
+        """Explain any estimator of chips."""
         self._model = model
 
     def __call__(self, chips: Chips, target: str) -> Doubles:

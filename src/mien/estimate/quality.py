@@ -1,4 +1,4 @@
-"""How good a view of a face a model gets: its size in the photo, its sharpness, and how far it is turned.
+"""Quality of the view of a face: its size in the photo, its sharpness, and its turn in degrees.
 
 Estimates of small, blurred and turned faces are worse than the model knows, because it learned from few of them. They
 are flagged, and their intervals are widened by what was learned on such faces (`Calibration.doubtful`).
@@ -81,7 +81,7 @@ def eye_distance(landmarks: Sequence[Point], contract: CropContract) -> float:
 
 
 def eye_distance_of_chip(side: float, contract: CropContract) -> float:
-    """The same for a picture of `side` pixels that is an aligned chip already."""
+    """Distance between the eyes in pixels on a picture of `side` pixels that is an aligned chip already."""
     return _eyes(contract) * side / contract.size
 
 

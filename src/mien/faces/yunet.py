@@ -15,14 +15,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mien import external_data
+from mien.arrays import Singles
 from mien.errors import ModelError, UsageError
 from mien.faces import Detection, DetectorOptions, collect
 from mien.faces.nms import suppress
-from mien.faces.session import NOT_A_MODEL, open_session
-from mien.session import Session
-
-Floats = NDArray[np.float32]
+from mien.faces.session import open_session
+from mien.runtime import external_data
+from mien.runtime.sessions import NOT_A_NETWORK, Session
 
 STRIDES = (8, 16, 32)
 OUTPUTS = [f"{kind}_{stride}" for stride in STRIDES for kind in ("cls", "obj", "bbox", "kps")]
@@ -77,14 +76,14 @@ def _open(path: Path, threads: int) -> Session:
     external_data.check_alone(path.absolute().read_bytes(), refusal)
     try:
         net = open_session(path.read_bytes(), threads)
-    except NOT_A_MODEL as error:
+    except NOT_A_NETWORK as error:
         raise ModelError(refusal) from error
     if not set(OUTPUTS) <= {output.name for output in net.get_outputs()}:
         raise ModelError(refusal)
     return net
 
 
-def _look(net: Session, pixels: NDArray[np.uint8], scale: float, threshold: float) -> tuple[Floats, Floats, Floats]:
+def _look(net: Session, pixels: NDArray[np.uint8], scale: float, threshold: float) -> tuple[Singles, Singles, Singles]:
     """Boxes [N, 4], scores [N] and landmarks [N, 5, 2], in pixels of the picture, seen at one scale."""
     height, width = pixels.shape[:2]
     entry = net.get_inputs()[0]
@@ -105,7 +104,7 @@ def _look(net: Session, pixels: NDArray[np.uint8], scale: float, threshold: floa
     return boxes * np.tile(unit, 2), scores, points * unit
 
 
-def _decode(outputs: list[Floats], width: int, threshold: float) -> tuple[Floats, Floats, Floats]:
+def _decode(outputs: list[Singles], width: int, threshold: float) -> tuple[Singles, Singles, Singles]:
     """Every cell's answer is relative to the cell and counts in strides; sizes are logarithms."""
     boxes, scores, points = [], [], []
     for index, stride in enumerate(STRIDES):

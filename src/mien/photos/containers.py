@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import struct
+import zlib
 from collections.abc import Callable, Iterator
 from itertools import repeat
 
@@ -94,7 +95,9 @@ def _png(data: bytes) -> Bare:
             break
         length, name = struct.unpack_from(">I4s", data, at)
         end = at + 12 + length
-        if name in _PNG_KEPT:
+        if name == b"tRNS":
+            kept.append(_png_key(data[at:end], data[24:26]))
+        elif name in _PNG_KEPT:
             kept.append(data[at:end])
         elif name == b"eXIf":
             turns.exif(data[at + 8 : end - 4])
@@ -104,6 +107,20 @@ def _png(data: bytes) -> Bare:
             break
         at = end
     return b"".join(kept), turns.upright
+
+
+def _png_key(chunk: bytes, kind: bytes) -> bytes:
+    """The chunk of the transparent colour, which Pillow compares to grey of 2 and 4 bits after it has made it 8 bits.
+
+    Args:
+        chunk: the whole of it.
+        kind: depth and colour type of the picture.
+    """
+    if kind not in {b"\2\0", b"\4\0"} or len(chunk) != 14:
+        return chunk
+    full = (1 << kind[0]) - 1
+    body = chunk[4:8] + struct.pack(">H", int.from_bytes(chunk[8:10]) % (full + 1) * (255 // full))
+    return chunk[:4] + body + struct.pack(">I", zlib.crc32(body))
 
 
 def _webp(data: bytes) -> Bare:

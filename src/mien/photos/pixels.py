@@ -27,7 +27,11 @@ def rgb(image: Image.Image) -> Image.Image:
     """
     if image.mode.startswith(("I", "F")):
         declared = 65535 if image.mode == "I" and image.format in {"PPM", "PNG"} else None
-        return Image.fromarray(by_range(np.asarray(image), declared)).convert("RGB")
+        grey = Image.fromarray(by_range(np.asarray(image), declared)).convert("RGB")
+        key = image.info.get("transparency")
+        if image.format == "PNG" and isinstance(key, int):
+            grey.paste("white", mask=Image.fromarray(np.asarray(image) == key))
+        return grey
     if image.mode == "RGBA" and _alpha_unused(image):
         return image.convert("RGBX").convert("RGB")
     if image.mode == "La":

@@ -99,6 +99,8 @@ def open_image(data: bytes, name: str, most: int, memory: int | None = None) -> 
     if name == "AVIF":
         # Pillow gives the turn that is a property of the picture as EXIF data of its own making.
         orientation = tiff.orientation(image.info.get("exif", b"")) or 1
+    if name == "JXL":
+        orientation = turns.of_jpeg_xl(image)
     if name == "JPEG" and jpeg_scans(bare) > _MOST_SCANS:
         raise PhotoTooLarge("this JPEG builds up in more steps than any photo does: save it again")
     return image, orientation
@@ -126,7 +128,9 @@ def check_pillow_reads(image: TiffImagePlugin.TiffImageFile) -> None:
     """
     tags = {tag: image.tag_v2[tag] for tag in tiff_kinds.TAGS if tag in image.tag_v2}
     page = tiff.page_of({tag: value if isinstance(value, tuple) else (value,) for tag, value in tags.items()})
-    if tiff_kinds.misread(tiff_kinds.kind_of(page), big_endian=image.tag_v2.prefix == b"MM"):
+    kind = tiff_kinds.kind_of(page)
+    single_plane = kind.samples == 1 and page.number(284, 1) == 2 and kind.bits != 8
+    if single_plane or tiff_kinds.misread(kind, big_endian=image.tag_v2.prefix == b"MM"):
         raise PhotoUnsupported("Pillow misreads TIFF pictures of this kind: give the file or its bytes instead")
 
 

@@ -33,6 +33,7 @@ _LISTS = _SEVERAL | {_SUBPAGES, _XMP}
 _USED = _PIXELS | {_SUBFILE, _OLD_SUBFILE, _ORIENTATION, _SUBPAGES, _INKS, _XMP}
 _HEIGHT, _ROWS, _PLANES, _TILE_WIDTH, _TILE_HEIGHT = 257, 278, 284, 322, 323
 _STRIPS, _TILES = (273, 279), (324, 325)
+_COLOURS = 320
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +231,10 @@ def bare(found: Page) -> bytes:
     fields = {tag: found.fields[tag] for tag in _PIXELS & found.fields.keys() if found.fields[tag][1]}
     order = found.layout.order
     _leave_pieces(fields, found.layout)
+    if found.number(_SAMPLES, 1) == 1:  # of one sample in planes Pillow makes a negative, or nothing
+        fields.pop(_PLANES, None)
+    if _COLOURS in fields:
+        fields[_COLOURS] = _deep(order, fields[_COLOURS])
     try:
         for tag in [tag for tag, (kind, _) in fields.items() if kind == 16]:
             fields[tag] = _longs(order, _numbers(order, *fields[tag]))
@@ -254,6 +259,15 @@ def plain(order: str, pieces: Sequence[bytes], tags: Mapping[int, int]) -> bytes
 
 def _numbers(order: str, kind: int, value: bytes) -> tuple[int, ...]:
     return struct.unpack(f"{order}{len(value) // _SIZES[kind]}{_LETTERS[kind]}", value)
+
+
+def _deep(order: str, colours: _Field) -> _Field:
+    """A palette of 16 bits; old writers kept numbers up to 255 in it, as libtiff's readers know too."""
+    kind, value = colours
+    numbers = _numbers(order, kind, value) if kind == 3 else ()
+    if not numbers or max(numbers) > 255:
+        return colours
+    return kind, struct.pack(f"{order}{len(numbers)}H", *(257 * number for number in numbers))
 
 
 def _longs(order: str, numbers: Sequence[int]) -> _Field:

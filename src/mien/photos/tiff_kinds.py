@@ -21,10 +21,11 @@ TAGS = (258, 259, 262, 266, 277, 284, 317, 338, 339)
 
 _RAW = frozenset({32803, 34892})  # a colour filter's mosaic, linear raw
 _STORED = frozenset({1, 5, 8, 32773, 32946, 34925, 50000})  # none, LZW, Deflate, PackBits, Deflate, LZMA, Zstandard
+_PREDICTED = frozenset({5, 8, 32946, 34925, 50000})  # of these, those with a predictor; readers disagree on the others
 _FAX = frozenset({2, 3, 4})
 _JPEG = frozenset({6, 7})
 _MOST_SAMPLES = 6
-_UNSIGNED, _SIGNED, FLOAT = 1, 2, 3
+_UNSIGNED, _SIGNED, FLOAT, _UNDEFINED = 1, 2, 3, 4
 _FORMATS = {_SIGNED: "signed numbers", FLOAT: "floating point numbers"}
 
 
@@ -36,7 +37,7 @@ class Kind:
         photometric: what the samples mean, a key of `COLOURS`.
         samples: samples a pixel, extra ones included.
         bits: of each sample.
-        format: 1 for unsigned numbers, 3 for floating point.
+        format: 1 for unsigned numbers, 2 for signed ones, 3 for floating point, 5 and 6 for complex ones.
         planes: whether each sample is stored as a picture of its own.
         compression: number of the method.
         predictor: 2 where samples are differences to those on the left.
@@ -77,7 +78,7 @@ def kind_of(page: Page) -> Kind:
         photometric=photometric,
         samples=samples,
         bits=bits.pop(),
-        format=formats.pop() % 4 or _UNSIGNED,  # 4 is "undefined"
+        format=_UNSIGNED if formats == {_UNDEFINED} else formats.pop(),
         planes=page.number(284, 1) == 2 and samples > 1,
         compression=page.number(259, 1),
         predictor=page.number(317, 1),
@@ -90,8 +91,10 @@ def misread(kind: Kind, *, big_endian: bool) -> bool:
     """Whether Pillow shows a picture of this kind otherwise than it is meant, and without a word."""
     if kind.format == FLOAT:
         return (big_endian and kind.compression != 1) or kind.photometric != 1
+    if kind.format != _UNSIGNED:
+        return True
     deep = kind.bits > 8
-    return kind.bits not in {1, 2, 4, 8, 16, 32} or (deep and (kind.planes or kind.photometric == 0))
+    return kind.bits not in {1, 2, 4, 8, 16} or (deep and (kind.planes or kind.photometric == 0))
 
 
 def reader(page: Page) -> Literal["pillow", "samples"]:
@@ -107,6 +110,8 @@ def reader(page: Page) -> Literal["pillow", "samples"]:
         return _of_picture_codec(kind)
     if kind.compression not in _STORED:
         raise unsupported(f"compression {kind.compression}")
+    if kind.predictor != 1 and kind.compression not in _PREDICTED:
+        raise unsupported(f"predictor {kind.predictor} without a compression that has one")
     if kind.format == FLOAT and (kind.bits, kind.samples, kind.photometric) == (32, 1, 1):
         if kind.predictor not in {1, 3}:
             raise unsupported(f"predictor {kind.predictor}")

@@ -45,8 +45,18 @@ def of_tiff(page: tiff.Page) -> int:
     return page.orientation or tiff.orientation(page.data) or of_xmp(tiff.xmp(page)) or 1
 
 
+def of_jpeg_xl(image: Image.Image) -> int:
+    """The orientation of a JPEG XL image, 1 to 8: its library turns it (ISO 18181-2 has EXIF data count for nothing).
+
+    Where it holds a JPEG file, pillow-jxl-plugin gives this file's picture as it is stored.
+    """
+    return (tiff.orientation(image.info.get("exif", b"")) or 1) if getattr(image, "jpeg", False) else 1
+
+
 def of_pil(image: Image.Image) -> int:
     """The orientation of a PIL image that is loaded, 1 to 8, unless Pillow has applied it already."""
+    if image.format == "JXL":
+        return of_jpeg_xl(image)
     turns = Turns()
     exif, profile = image.info.get("exif"), image.info.get("Raw profile type exif")
     if isinstance(exif, bytes):

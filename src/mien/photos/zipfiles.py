@@ -2,17 +2,62 @@
 
 from __future__ import annotations
 
+import weakref
 import zipfile
 import zlib
 from collections.abc import Iterator
 from functools import lru_cache
+from pathlib import Path
+from typing import IO, cast
 
-from mien.errors import PhotoMissing, PhotoTooLarge, PhotoTruncated, PhotoUnreadable, PhotoUnsupported
+from mien.errors import PhotoMissing, PhotoTooCostly, PhotoTooLarge, PhotoTruncated, PhotoUnreadable, PhotoUnsupported
 from mien.names import printable
 from mien.photos.item import Address, Item, check_bytes, is_picture
 
 _BROKEN = (zipfile.BadZipFile, OSError, EOFError, ValueError, OverflowError, zlib.error)
 _ENCRYPTED = 1
+_MOST_DIRECTORY = 64 << 20
+_MOST_MEMBERS = 300_000
+"""Bytes and entries of an archive's directory, which is read whole: each entry takes a kilobyte then."""
+_ENTRY = b"PK\1\2"
+
+
+class _Metered:
+    """A file whose directory is bounded: a small archive may claim, and hold, millions of members."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.listing = True
+        self.tell = file.tell
+        self.seek = file.seek
+        self.seekable = file.seekable
+
+    def read(self, size: int = -1) -> bytes:
+        """As of a file.
+
+        Raises:
+            PhotoTooCostly: the directory has more bytes or entries than those of archives of photos have.
+        """
+        if not self.listing:
+            return self._file.read(size)
+        data = self._file.read(_MOST_DIRECTORY + 1 if size < 0 else min(size, _MOST_DIRECTORY + 1))
+        if len(data) > _MOST_DIRECTORY or data.count(_ENTRY) > _MOST_MEMBERS:
+            raise PhotoTooCostly(f"more than {_MOST_MEMBERS:,} members")
+        return data
+
+
+def _opened(path: str) -> zipfile.ZipFile:
+    """An archive whose directory has been read; its file is closed when nobody knows the archive any more."""
+    file = Path(path).open("rb")  # noqa: SIM115 - read for as long as there are items
+    try:
+        metered = _Metered(file)
+        archive = zipfile.ZipFile(cast("IO[bytes]", metered))
+    except BaseException:
+        file.close()
+        raise
+    metered.listing = False
+    weakref.finalize(archive, file.close)
+    return archive
 
 
 def members(path: str, max_bytes: int) -> Iterator[Item]:
@@ -26,7 +71,11 @@ def members(path: str, max_bytes: int) -> Iterator[Item]:
         Items; for an archive that is damaged, one that says so.
     """
     try:
-        archive = zipfile.ZipFile(path)
+        archive = _opened(path)
+    except PhotoTooCostly as error:
+        sentence = f"the archive {printable(path)} lists {error}: unpack it, and name the folder"
+        yield Item.failing(path, PhotoTooCostly, sentence)
+        return
     except PermissionError:
         yield Item.failing(path, PhotoUnreadable, f"{printable(path)} may not be read: change its permissions")
         return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from mien.service import edges, metrics, problems, routes, schemas
 from mien.service.settings import Settings
 from mien.service.state import State, load
 from mien.service.uploads import PhotosInJSON
+from mien.sinks.records import encode
 from mien.web import site
 
 CLOSING_SECONDS = 5.0
@@ -76,7 +77,7 @@ def create_app(settings: Settings | None = None, state: State | None = None) -> 
         lifespan=lifespan,
         docs_url=None,  # both pages fetch their scripts from another host
         redoc_url=None,
-        openapi_url="/openapi.json",
+        openapi_url=None,  # its route would encode the description anew each time
         redirect_slashes=False,  # it would name whatever host the client has, and http behind TLS
     )
     app.state.mien = None
@@ -96,6 +97,19 @@ def create_app(settings: Settings | None = None, state: State | None = None) -> 
     app.add_middleware(edges.Named)
     app.openapi = lambda: _openapi(app, chosen)  # type: ignore[method-assign]
     return app
+
+
+def _description(app: FastAPI) -> Callable[[], Coroutine[Any, Any, Response]]:
+    """Answers with the description, encoded once: it is long, and anybody may ask for it as often as he likes."""
+    encoded = b""
+
+    async def describe() -> Response:
+        nonlocal encoded
+        if not encoded or app.openapi_schema is None:
+            encoded = encode(app.openapi())
+        return Response(encoded, media_type=routes.JSON)
+
+    return describe
 
 
 def _page(app: FastAPI, web: Path | None) -> None:
@@ -122,7 +136,8 @@ def _file(path: Path) -> Callable[[], FileResponse]:
 
 
 def _operations(app: FastAPI) -> None:
-    """What those who run the service ask it: is it alive, ready, and how is it doing."""
+    """What those who run the service ask it: is it alive, ready, how is it doing, and what can it do."""
+    app.add_api_route("/openapi.json", _description(app), include_in_schema=False, response_model=None)
 
     @app.get("/healthz", response_model=schemas.Health)
     async def healthz() -> Response:

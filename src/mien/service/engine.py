@@ -22,13 +22,13 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.analyzer import Analyzer, Draft
-from mien.cores import physical_cores
+from mien.analyzer import Analyzer, Draft, PhotoRequest
 from mien.errors import MienError, PhotoError
 from mien.estimate.estimator import Estimates
 from mien.photos.decode import Fit, Picture
 from mien.photos.decoders import Decoders, GivenUp, Unfinished
 from mien.results import Failure, Photo
+from mien.runtime.cores import physical_cores
 from mien.service.pace import Pace
 from mien.service.turns import Flow, Turns
 
@@ -48,18 +48,14 @@ class Order:
         analyzer: does the work.
         data: the encoded photo.
         source: its name in the answer.
-        level: share of true ages that intervals are to hold; None for the analyzer's.
-        abstain: probability below which a gender is "uncertain"; None for the analyzer's.
-        max_faces: keep only so many, the largest; None for all.
+        request: what is wanted of it, where that is not what the analyzer's options say.
         caller: who asked; callers take turns.
     """
 
     analyzer: Analyzer
     data: bytes
     source: str
-    level: float | None = None
-    abstain: float | None = None
-    max_faces: int | None = None
+    request: PhotoRequest = field(default_factory=PhotoRequest)
     caller: str = ""
 
 
@@ -267,7 +263,7 @@ class Engine:
             return
         try:
             photo = order.data if self._decoders is None else partial(self._open, job, self._decoders)
-            draft = order.analyzer.look(photo, order.source)
+            draft = order.analyzer.find_faces(photo, order.source, request=order.request)
         except _SetAside as aside:
             self._set_aside(job, aside)
             return
@@ -282,10 +278,6 @@ class Engine:
         except Exception:  # the edge of the service: one photo must not end a thread
             log.exception("a photo could not be looked at")
             draft = Draft(order.source, error=Failure("internal", "a fault inside mien, please report it"))
-        draft.level, draft.abstain = order.level, order.abstain
-        if order.max_faces is not None:
-            for found in (draft.detections, draft.chips, draft.qualities):
-                del found[order.max_faces :]
         job.opened.clear()
         job.draft, job.ready = draft, time.monotonic()
         if job.faces > CROWD * self._max_batch:
@@ -341,7 +333,7 @@ class Engine:
         if not wanted:
             return
         try:
-            photos = wanted[0][0].order.analyzer.answer([draft for _, draft in wanted])
+            photos = wanted[0][0].order.analyzer.estimate([draft for _, draft in wanted])
         except Exception as error:  # noqa: BLE001 - told to each who waits for it
             for job, _ in wanted:
                 _fail(job, error)
@@ -368,7 +360,7 @@ class Engine:
                     self._change.notify()
                 return
             whole = Estimates(*(np.concatenate(column) for column in zip(*map(_columns, job.parts), strict=True)))
-            (photo,) = order.analyzer.put(whole, [draft])
+            (photo,) = order.analyzer.results(whole, [draft])
         except Exception as error:  # noqa: BLE001 - told to who waits for it
             _fail(job, error)
             return

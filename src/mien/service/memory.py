@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from mien.cores import physical_cores
 from mien.looking import most_pixels
 from mien.photos.decode import FIRST_SIDE, DecodeOptions
+from mien.runtime.cores import physical_cores
 from mien.service.settings import MEBIBYTE, Settings
 
 OF_THE_SERVICE = 320 * MEBIBYTE

@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mien.age_check import AgeCheck, AgeChecker
-from mien.analyzer import Analyzer, Draft
+from mien.analyzer import Analyzer, Draft, PhotoRequest
+from mien.drawing.maps import heat
 from mien.errors import ModelError
 from mien.estimate.explain import Explanation, explain
-from mien.overlay import heat
 from mien.results import SCHEMA_VERSION, Photo
 from mien.service import schemas
 from mien.service.engine import Order
@@ -194,11 +194,8 @@ async def _photos(request: Request, kind: str = "photo") -> AsyncGenerator[_Work
 
 async def _analyse(work: _Work, analyzer: Analyzer, choice: schemas.PredictChoice) -> list[tuple[Photo, Draft]]:
     """The answers for photos, in their order."""
-    caller = work.ticket.caller
-    orders = [
-        Order(analyzer, upload.data, upload.name, choice.level, choice.abstain, choice.max_faces, caller)
-        for upload in work.uploads
-    ]
+    caller, request = work.ticket.caller, PhotoRequest(choice.level, choice.abstain, choice.max_faces)
+    orders = [Order(analyzer, upload.data, upload.name, request, caller) for upload in work.uploads]
     found = await work.in_time([work.state.engine.analyse(order) for order in orders])
     for photo, _ in found:
         work.state.metrics.count(photo)

@@ -95,15 +95,7 @@ class Settings:
     def __post_init__(self) -> None:
         if not self.models:
             raise UsageError("a service needs at least one model")
-        for name in _ONE_OR_MORE:
-            if getattr(self, name) < 1:
-                raise UsageError(f"{name} must be 1 or more, not {getattr(self, name)}")
-        for name in _NONE_OR_MORE:
-            if getattr(self, name) < 0:
-                raise UsageError(f"{name} must be 0 or more, not {getattr(self, name)}")
-        for name in ("body_seconds", "header_seconds", "answer_seconds", "work_seconds", "shutdown_seconds"):
-            if getattr(self, name) <= 0:
-                raise UsageError(f"{name} must be above 0, not {getattr(self, name)}")
+        self._check_numbers()
         _check_web(self.web)
         object.__setattr__(self, "max_explained", self.max_explained or max(1, self.max_concurrent // 8))
         object.__setattr__(self, "max_bodies_each", self.max_bodies_each or max(1, self.max_bodies // 2))
@@ -119,6 +111,17 @@ class Settings:
         for origin in self.cors:
             if origin != "*" and not _ORIGIN.fullmatch(origin):
                 raise UsageError(f"an origin is a scheme and a host, e.g. https://example.org, not {origin!r}")
+
+    def _check_numbers(self) -> None:
+        for name in _ONE_OR_MORE:
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name} must be 1 or more, not {getattr(self, name)}")
+        for name in _NONE_OR_MORE:
+            if getattr(self, name) < 0:
+                raise UsageError(f"{name} must be 0 or more, not {getattr(self, name)}")
+        for name in ("body_seconds", "header_seconds", "answer_seconds", "work_seconds", "shutdown_seconds"):
+            if getattr(self, name) <= 0:
+                raise UsageError(f"{name} must be above 0, not {getattr(self, name)}")
 
 
 _ONE_OR_MORE = (

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Protocol, Self
@@ -80,23 +81,27 @@ def create(
         UsageError: an unknown format.
         MissingExtra: Parquet without pyarrow.
     """
+    from mien.sinks.rows import csv_columns, parquet_columns, rows, wide
+    from mien.sinks.writers import CSVTable, JSONArray, JSONLines, ParquetTable, Row, RowSink, Writer
+
+    flat = partial(rows, pmf=pmf, pictures=pictures)
     match form:
-        case "jsonl":
-            from mien.sinks.records import JSONL
+        case "jsonl" | "json":
+            writer: Writer = JSONLines(stream) if form == "jsonl" else JSONArray(stream)
 
-            return JSONL(stream, pmf=pmf)
-        case "json":
-            from mien.sinks.records import JSON
+            def record(photo: Photo) -> list[Row]:
+                return [photo.to_dict(pmf=pmf)]
 
-            return JSON(stream, pmf=pmf)
+            return RowSink(writer, record)
         case "csv":
-            from mien.sinks.rows import CSV
+            table = CSVTable(stream, csv_columns(pmf=pmf, pictures=pictures), safe=safe_cells)
 
-            return CSV(stream, pmf=pmf, safe=safe_cells, pictures=pictures)
+            def line(photo: Photo) -> Iterator[Row]:
+                return map(wide, flat(photo)) if pmf else flat(photo)
+
+            return RowSink(table, line)
         case "parquet":
-            from mien.sinks.rows import Parquet
-
-            return Parquet(stream, pmf=pmf, pictures=pictures)
+            return RowSink(ParquetTable(stream, parquet_columns(pmf=pmf, pictures=pictures)), flat)
         case "table":
             from mien.sinks.table import Table
 

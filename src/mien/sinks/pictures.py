@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mien import __version__
-from mien.annotate import draw
+from mien.drawing.faces import draw
 from mien.errors import UsageError
 from mien.names import discard
 from mien.results import Photo

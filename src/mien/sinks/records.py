@@ -1,58 +1,12 @@
-"""JSON lines, one photo a line, and JSON, one array of all photos."""
+"""Records as JSON."""
 
 from __future__ import annotations
 
 import json
 import math
-from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import Any
 
 from mien.plain import escaped
-from mien.results import Photo
-
-
-class JSONL:
-    """One JSON record a line, each line written through at once, so that a reader of a pipe need not wait."""
-
-    def __init__(self, stream: BinaryIO, *, pmf: bool = False) -> None:
-        self._stream = stream
-        self._pmf = pmf
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        pass
-
-    def write(self, photo: Photo) -> None:
-        """Add one photo."""
-        self._stream.write(encode(photo.to_dict(pmf=self._pmf)) + b"\n")
-        self._stream.flush()
-
-
-class JSON:
-    """An array with one record a photo, each on its own line; complete once the context is left."""
-
-    def __init__(self, stream: BinaryIO, *, pmf: bool = False) -> None:
-        self._stream = stream
-        self._pmf = pmf
-        self._before = b"[\n"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if kind is None:
-            self._stream.write(b"\n]\n" if self._before == b",\n" else b"[]\n")
-
-    def write(self, photo: Photo) -> None:
-        """Add one photo."""
-        self._stream.write(self._before + encode(photo.to_dict(pmf=self._pmf)))
-        self._before = b",\n"
 
 
 def encode(record: Any) -> bytes:

@@ -1,17 +1,12 @@
-"""Flat tables, one row a face: CSV and Parquet, with the same columns in the same order."""
+"""Flat rows of photos, one a face, for CSV and Parquet, with the same columns in the same order."""
 
 from __future__ import annotations
 
-import csv
-import io
 import math
-from collections.abc import Callable, Iterator, Sequence
-from types import TracebackType
-from typing import Any, BinaryIO, Self
+from collections.abc import Iterator, Sequence
+from typing import Any
 
-from mien.errors import MissingExtra
 from mien.names import printable
-from mien.plain import formula_safe, plain
 from mien.results import SCHEMA_VERSION, Face, Photo
 
 POINTS = ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")
@@ -54,7 +49,8 @@ with the columns of a face empty. With `--pmf` follow `age_pmf_0` to `age_pmf_11
 PICTURES = ("annotated", "crop")
 """Further columns, where such pictures are asked for: names of the files, within their folders."""
 
-GROUP = 4096
+YEARS = 117
+"""Years of a distribution."""
 
 
 def rows(photo: Photo, *, pmf: bool = False, pictures: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
@@ -102,104 +98,19 @@ def _flat(face: Face) -> dict[str, Any]:
     }
 
 
-def cells(*, terminal: bool, safe: bool) -> Callable[[str], str]:
-    """What is done to the words of strangers in a cell of CSV: little, as it is data, unless somebody looks at it."""
-
-    def changed(text: str) -> str:
-        shown = plain(text) if terminal else text
-        return formula_safe(shown) if safe else shown
-
-    return changed
+def wide(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of CSV: a column for each year of the distribution in place of the list."""
+    masses = row.pop("age_pmf") or [None] * YEARS
+    return row | {f"age_pmf_{age}": mass for age, mass in enumerate(masses)}
 
 
-class CSV:
-    """Comma-separated values in UTF-8, the header first."""
-
-    def __init__(
-        self, stream: BinaryIO, *, pmf: bool = False, safe: bool = False, pictures: Sequence[str] = ()
-    ) -> None:
-        """Begin with the header.
-
-        Args:
-            stream: where the bytes go.
-            pmf: add the age distributions.
-            safe: cells that begin like a formula get an apostrophe before it, see `mien.plain.formula_safe`.
-            pictures: further columns, of `PICTURES`.
-        """
-        self._stream = stream
-        self._pmf = pmf
-        self._pictures = pictures
-        self._cell = cells(terminal=stream.isatty(), safe=safe)
-        names = [*COLUMNS, *pictures, *(f"age_pmf_{age}" for age in range(117) if pmf)]
-        self._put([names])
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        pass
-
-    def write(self, photo: Photo) -> None:
-        """Add the rows of one photo."""
-        lines = []
-        for row in rows(photo, pmf=self._pmf, pictures=self._pictures):
-            masses = (row.pop("age_pmf") or [None] * 117) if self._pmf else []
-            values = (self._cell(value) if isinstance(value, str) else value for value in row.values())
-            lines.append([*values, *masses])
-        self._put(lines)
-
-    def _put(self, lines: list[list[Any]]) -> None:
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\r\n")  # so that a lone \r in a name is quoted too
-        for line in lines:
-            writer.writerow(line)
-            text.seek(text.tell() - 2)
-            text.write("\n")
-            text.truncate()
-        self._stream.write(text.getvalue().encode())
-        self._stream.flush()
+def csv_columns(*, pmf: bool = False, pictures: Sequence[str] = ()) -> list[str]:
+    """The names of all columns of CSV."""
+    return [*COLUMNS, *pictures, *(f"age_pmf_{age}" for age in range(YEARS if pmf else 0))]
 
 
-class Parquet:
-    """Parquet in row groups of a few thousand faces; needs the extra "scale"."""
-
-    def __init__(self, stream: BinaryIO, *, pmf: bool = False, pictures: Sequence[str] = ()) -> None:
-        try:
-            import pyarrow as pa
-            import pyarrow.parquet as pq
-        except ImportError as error:
-            raise MissingExtra.named("Parquet output", "scale") from error
-        kinds = {int: pa.int32(), float: pa.float32(), str: pa.string(), bool: pa.bool_()}
-        fields = [(name, kinds[kind]) for name, kind in COLUMNS.items()]
-        fields += [(name, pa.string()) for name in pictures]
-        if pmf:
-            fields.append(("age_pmf", pa.list_(pa.float32())))
-        self._pmf = pmf
-        self._pictures = pictures
-        self._table = pa.Table
-        self._schema = pa.schema(fields)
-        self._writer = pq.ParquetWriter(stream, self._schema, compression="zstd")
-        self._rows: list[dict[str, Any]] = []
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if kind is None:
-            self._flush()
-        self._writer.close()
-
-    def write(self, photo: Photo) -> None:
-        """Add the rows of one photo."""
-        self._rows.extend(rows(photo, pmf=self._pmf, pictures=self._pictures))
-        if len(self._rows) >= GROUP:
-            self._flush()
-
-    def _flush(self) -> None:
-        if self._rows:
-            self._writer.write_table(self._table.from_pylist(self._rows, schema=self._schema))
-            self._rows.clear()
+def parquet_columns(*, pmf: bool = False, pictures: Sequence[str] = ()) -> dict[str, str]:
+    """Name and type of all columns of Parquet."""
+    kinds = {int: "int32", float: "float32", str: "string", bool: "bool"}
+    columns = {name: kinds[kind] for name, kind in COLUMNS.items()} | dict.fromkeys(pictures, "string")
+    return columns | ({"age_pmf": "list"} if pmf else {})

@@ -12,7 +12,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from mien.plain import plain
-from mien.results import Face, Photo
+from mien.results import Face, Photo, whole
 
 COLUMNS = {"age": 5, "interval": 9, "gender": 14, "face at": 23, "view": 10}
 GAP = 2
@@ -75,7 +75,7 @@ def _cells(face: Face) -> tuple[RenderableType, ...]:
     age, gender, box = face.age, face.gender, face.box
     return (
         Text(f"{age.years:.1f}", "bold yellow"),
-        f"{age.low:.0f}–{age.high:.0f}",
+        f"{whole(age.low)}–{whole(age.high)}",
         f"{gender.label} {gender.percent}",
         Text(f"{box.width:.0f}×{box.height:.0f} at {box.left:.0f}, {box.top:.0f}", "dim"),
         Text(_view(face), "magenta"),

@@ -1,1 +1,1 @@
-"""What each step of the main job costs on this machine, against what the machine could do: `mien bench`."""
+"""Time of each step of the main job on this machine, compared with the machine's peak: `mien bench`."""

@@ -6,7 +6,8 @@ import time
 from importlib.resources import files
 
 import numpy as np
-import onnxruntime as ort
+
+from mien.runtime.sessions import open_network
 
 _PRODUCT = "product.onnx"
 """`product = a @ b` of square float32 matrices, and nothing else; tests/speed/test_peak.py makes it."""
@@ -23,10 +24,8 @@ def matrix_rate(threads: int) -> float:
     Args:
         threads: cores to use.
     """
-    settings = ort.SessionOptions()
-    settings.intra_op_num_threads = threads
     graph = files("mien.speed").joinpath(_PRODUCT).read_bytes()
-    session = ort.InferenceSession(graph, settings, providers=["CPUExecutionProvider"])
+    session = open_network(graph, threads)
     matrix = np.random.default_rng(0).standard_normal((_SIDE, _SIDE), dtype=np.float32)
     session.run(None, {"a": matrix, "b": matrix})
     seconds: list[float] = []

@@ -54,7 +54,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Bench:
-    """What `mien bench` measured.
+    """Figures that `mien bench` measured.
 
     Attributes:
         model: name of the model.
@@ -218,7 +218,7 @@ class _Round:
         return self._inside[name].seconds if name in self._inside else self._spent[name]
 
     def work(self, name: str) -> int:
-        """Multiply-adds of a network."""
+        """Multiply-adds of a network for one run."""
         return self._inside[name].work
 
     def take(self, analyzer: Analyzer, source: str, data: bytes) -> None:
@@ -227,11 +227,11 @@ class _Round:
         before = {name: replace(meter.account) for name, meter in self._meters.items()}
         picture = self._timed(_DECODE, decode, data, analyzer.options.decode)
         found = self._timed(_FIND, analyzer.detector.detect, picture.pixels)
-        draft = self._timed(_CUT, analyzer.cut, picture, found, source)
+        draft = self._timed(_CUT, analyzer.cut_chips, picture, found, source)
         size = analyzer.estimator.contract.size
         chips = np.asarray(draft.chips, np.uint8).reshape(-1, size, size, 3)
         estimates = self._timed(_ESTIMATE, analyzer.estimator, chips)
-        self._timed(_WRITE, lambda: [photo.to_dict() for photo in analyzer.put(estimates, [draft])])
+        self._timed(_WRITE, lambda: [photo.to_dict() for photo in analyzer.results(estimates, [draft])])
         self.faces += len(found)
         for name, meter in self._meters.items():
             self._inside[name].seconds += meter.account.seconds - before[name].seconds

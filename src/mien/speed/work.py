@@ -76,7 +76,7 @@ def multiply_adds(layers: Sequence[Layer], shape: Shape) -> int:
 
 @dataclass
 class Account:
-    """What a network was asked for.
+    """Runs of a network that was metered.
 
     Attributes:
         seconds: of wall time inside its runs.

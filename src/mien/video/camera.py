@@ -144,7 +144,7 @@ class Camera(Stoppable):
             raise VideoError(f"{self.name} opens but gives no frame")
 
     def _frames(self) -> Iterator[Frame]:
-        """What a thread of its own reads, which also closes the capture: a read cannot be broken off from outside."""
+        """Frames, read in a thread that also closes the capture: a read cannot be interrupted from outside."""
         capture, self._capture = self._capture, None
         while capture is not None:
             try:
@@ -211,7 +211,7 @@ class Camera(Stoppable):
         return capture
 
     def _told_enough(self) -> bool:
-        """Whether nobody wants more."""
+        """Whether the reader has asked to stop."""
         return self._enough.is_set() or (self._limit is not None and self._index >= self._limit)
 
     def _through(self) -> bool:

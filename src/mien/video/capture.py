@@ -1,4 +1,4 @@
-"""What files and cameras share: frames, and an open `cv2.VideoCapture`.
+"""Common parts of files and cameras: frames, and an open `cv2.VideoCapture`.
 
 OpenCV reads them with the FFmpeg inside of its wheel: it turns frames as the file's metadata say and tells the
 container's timestamps. PyAV would give finer errors and H.264 output, but its wheels carry x264 and x265, which are
@@ -27,7 +27,7 @@ FASTEST_RATE = 1000.0
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One frame.
+    """One frame of a video or camera: time and pixels.
 
     Attributes:
         index: its place in the source from 0; frames that were skipped or could not be decoded count.
@@ -46,7 +46,7 @@ class Frame:
 
 
 class Source(Protocol):
-    """Where frames come from: iterate over it once."""
+    """A source of frames; iterate over it once."""
 
     name: str
     rate: float
@@ -92,7 +92,7 @@ def decoded(capture: cv2.VideoCapture) -> NDArray[np.uint8] | None:
 
 
 class Stoppable:
-    """What can be told to stop.
+    """A source that can be told to stop.
 
     Attributes:
         told: set once somebody said so; nothing else sets it.

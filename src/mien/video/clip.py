@@ -41,7 +41,7 @@ class Clip(Stoppable):
     """
 
     def __init__(self, path: str | Path, *, every: int = 1, max_frames: int | None = None, start: int = 0) -> None:
-        """Open a file.
+        """Open a video file.
 
         Args:
             path: a file in a container and codec that FFmpeg knows (MP4, MOV, MKV, WebM, AVI, ...).

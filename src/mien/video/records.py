@@ -1,4 +1,4 @@
-"""What a video gives: faces of frames, and tracks; frozen records of native types, each with `to_dict()` for JSON."""
+"""Results of a video: faces of frames, and tracks; frozen records of native types, each with `to_dict()` for JSON."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SCHEMA_VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One face of one frame.
+    """One face in one frame, with what is averaged over its track.
 
     Attributes:
         track: number of its track, from 1; None in the first frames of a face, before it is sure to be one.
@@ -77,7 +77,7 @@ class Track:
         return self.last_seconds - self.first_seconds
 
     def to_dict(self) -> dict[str, Any]:
-        """Native types only."""
+        """The JSON record of native types."""
         return {
             "track": self.number,
             "first": {"frame": self.first_frame, "seconds": round(self.first_seconds, 3)},

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from mien.analyzer import Analyzer
 from mien.estimate.calibrate import Calibration
 from mien.photos.decode import Picture
-from mien.results import Face, Gender, Photo
+from mien.results import Face, Photo
 from mien.video import tracker
 from mien.video.frames import Clip, Frame, Source
 from mien.video.records import Seen, Track, TrackedFrame
@@ -69,11 +69,10 @@ class Analysis:
         self.failures = 0
         self._level, self._abstain = analyzer.options.level, analyzer.options.abstain
         self._calibration = analyzer.config.calibration or Calibration.identity()
-        # Averages need the probability of each frame's gender, not a label "uncertain", which hides the likelier one.
         self._analyzer = copy.copy(analyzer)
         # Frames without a face are the rule: turning each of them would take four times as long.
         turn = 0 if analyzer.options.rotate == "auto" else analyzer.options.rotate
-        self._analyzer.options = replace(analyzer.options, abstain=0.5, rotate=turn)
+        self._analyzer.options = replace(analyzer.options, rotate=turn)
         self._pictures = pictures
         self._tracker = tracker.Tracker(options)
         self._averages: dict[tracker.Path, Average] = {}
@@ -152,11 +151,8 @@ class Analysis:
         return TrackedFrame(index, seconds, width, height, faces, tracks, not still, pixels)
 
     def _seen(self, path: tracker.Path, face: Face) -> Seen:
-        likelier = face.gender.probability
-        female = likelier if face.gender.label == "female" else 1 - likelier
-        face = replace(face, gender=Gender.from_female(female, self._abstain))
         average = self._averages.setdefault(path, Average())
-        average.add(face, female)
+        average.add(face)
         if path.number is None:
             return Seen(None, face, face.age, face.gender)
         return Seen(path.number, face, average.age(self._level, self._calibration), average.gender(self._abstain))

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping
-from types import TracebackType
-from typing import Any, BinaryIO, Literal, Protocol, Self
+from typing import Any, BinaryIO, Literal
 
-from mien.errors import MissingExtra, UsageError
-from mien.sinks.records import encode
-from mien.sinks.rows import cells
+from mien.errors import UsageError
+from mien.sinks.writers import CSVTable, JSONLines, ParquetTable, RowSink
 from mien.video.records import SCHEMA_VERSION, Seen, Track, TrackedFrame
 
 FORMATS = ("jsonl", "csv", "parquet")
 ROWS = ("frames", "tracks", "both")
 Rows = Literal["frames", "tracks", "both"]
+Record = Mapping[str, Any]
 
 COLUMNS: dict[str, type] = {
     "schema_version": int,
@@ -54,27 +51,11 @@ COLUMNS: dict[str, type] = {
 """Columns of CSV and Parquet. `record` is "face" (one face of one frame) or "track" (its summary); `frame` and
 `seconds` are those of the frame or of the track's first; what does not belong to a kind of record is empty."""
 
-GROUP = 4096
-
-
-class Sink(Protocol):
-    """Takes frames and tracks as they come."""
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
-
-    def put(self, record: Mapping[str, Any]) -> None:
-        """Add one nested record."""
-        ...
-
 
 class Records:
     """Turns frames and tracks into the records asked for."""
 
-    def __init__(self, sink: Sink, rows: Rows, source: str, model: str) -> None:
+    def __init__(self, sink: RowSink[Record], rows: Rows, source: str, model: str) -> None:
         self._sink = sink
         self._rows = rows
         self._source = source
@@ -86,19 +67,19 @@ class Records:
             self.track(track)
         if self._rows != "tracks":
             for seen in frame.faces:
-                self._sink.put(self._record("face", _face(frame, seen)))
+                self._sink.write(self._record("face", _face(frame, seen)))
 
     def track(self, track: Track) -> None:
         """Write the summary of a track."""
         if self._rows != "frames":
-            self._sink.put(self._record("track", track.to_dict()))
+            self._sink.write(self._record("track", track.to_dict()))
 
     def _record(self, kind: str, rest: dict[str, Any]) -> dict[str, Any]:
         head = {"schema_version": SCHEMA_VERSION, "record": kind, "source": self._source, "model": self._model}
         return head | rest
 
 
-def create(form: str, stream: BinaryIO, *, safe_cells: bool = False) -> Sink:
+def create(form: str, stream: BinaryIO, *, safe_cells: bool = False) -> RowSink[Record]:
     """A sink of one of `FORMATS` that writes to a binary stream; with `safe_cells` no cell of CSV is a formula.
 
     Raises:
@@ -107,11 +88,13 @@ def create(form: str, stream: BinaryIO, *, safe_cells: bool = False) -> Sink:
     """
     match form:
         case "jsonl":
-            return JSONL(stream)
+            return RowSink(JSONLines(stream), lambda record: [record])
         case "csv":
-            return CSV(stream, safe=safe_cells)
+            return RowSink(CSVTable(stream, list(COLUMNS), safe=safe_cells), lambda record: [flat(record)])
         case "parquet":
-            return Parquet(stream)
+            kinds = {int: "int64", float: "float64", str: "string"}
+            columns = {name: kinds[kind] for name, kind in COLUMNS.items()}
+            return RowSink(ParquetTable(stream, columns), lambda record: [flat(record)])
     raise UsageError.unknown("format", form, FORMATS)
 
 
@@ -134,91 +117,6 @@ def flat(record: Mapping[str, Any]) -> dict[str, Any]:
     row |= {"raw_gender": raw["gender"]["label"], "raw_gender_probability": raw["gender"]["probability"]}
     row |= {name: quality[name] for name in ("eyes", "sharpness", "turn")}
     return row | {"quality": quality["weight"], "quality_flags": " ".join(quality["flags"]) or None}
-
-
-class JSONL:
-    """One nested JSON record a line, each line written through at once."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        pass
-
-    def put(self, record: Mapping[str, Any]) -> None:
-        """Add one record."""
-        self._stream.write(encode(record) + b"\n")
-        self._stream.flush()
-
-
-class CSV:
-    """Comma-separated values in UTF-8, the header first."""
-
-    def __init__(self, stream: BinaryIO, *, safe: bool = False) -> None:
-        self._stream = stream
-        self._cell = cells(terminal=stream.isatty(), safe=safe)
-        self._line(list(COLUMNS))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        pass
-
-    def put(self, record: Mapping[str, Any]) -> None:
-        """Add one record as a row."""
-        row = flat(record).values()
-        self._line([self._cell(value) if isinstance(value, str) else value for value in row])
-
-    def _line(self, cells: list[Any]) -> None:
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerow(cells)
-        self._stream.write(text.getvalue().encode("utf-8", "backslashreplace"))
-        self._stream.flush()
-
-
-class Parquet:
-    """Parquet in row groups of a few thousand records; needs the extra "scale"."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        try:
-            import pyarrow as pa
-            import pyarrow.parquet as pq
-        except ImportError as error:
-            raise MissingExtra.named("Parquet output", "scale") from error
-        kinds = {int: pa.int64(), float: pa.float64(), str: pa.string()}
-        self._table = pa.Table
-        self._schema = pa.schema([(name, kinds[kind]) for name, kind in COLUMNS.items()])
-        self._writer = pq.ParquetWriter(stream, self._schema, compression="zstd")
-        self._rows: list[dict[str, Any]] = []
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if kind is None:
-            self._flush()
-        self._writer.close()
-
-    def put(self, record: Mapping[str, Any]) -> None:
-        """Add one record as a row."""
-        self._rows.append(flat(record))
-        if len(self._rows) >= GROUP:
-            self._flush()
-
-    def _flush(self) -> None:
-        if self._rows:
-            self._writer.write_table(self._table.from_pylist(self._rows, schema=self._schema))
-            self._rows.clear()
 
 
 def _face(frame: TrackedFrame, seen: Seen) -> dict[str, Any]:

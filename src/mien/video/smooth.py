@@ -1,4 +1,4 @@
-"""What all views of one face say together: age distributions and genders averaged by how good each view is."""
+"""Averages over all views of one face: age distributions and genders, weighted by the quality of each view."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LEAST_WEIGHT = 0.001
 
 
 def weight(quality: Quality) -> float:
-    """How much a view counts, above 0 to 1: 1 is frontal, sharp and of twice the size at which a face is "small".
+    """Weight of a view, above 0 to 1: 1 is frontal, sharp and of twice the size at which a face is "small".
 
     >>> weight(Quality(eyes=40, sharpness=0.4, turn=0.0))
     1.0
@@ -49,13 +49,13 @@ class Average:
     _female: float = 0.0
     _flagged: float = 0.0
 
-    def add(self, face: Face, female: float) -> None:
-        """Take one view; `female` is its probability of "female"."""
+    def add(self, face: Face) -> None:
+        """Take one view."""
         share = weight(face.quality)
         self.views += 1
         self._weight += share
         self._pmf += share * np.asarray(face.age.pmf)
-        self._female += share * female
+        self._female += share * face.gender.female
         self._flagged += share * bool(face.quality.flags)
 
     @property
@@ -72,4 +72,4 @@ class Average:
 
     def gender(self, abstain: float) -> Gender:
         """The averaged gender, "uncertain" where its probability is below `abstain`."""
-        return Gender.from_female(min(1.0, self._female / self._weight), abstain)
+        return Gender(min(1.0, self._female / self._weight), abstain)

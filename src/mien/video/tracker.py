@@ -26,7 +26,7 @@ MOST_GROWTH = 2.0
 
 @dataclass(frozen=True, slots=True)
 class TrackerOptions:
-    """How faces are followed.
+    """Options of the tracker.
 
     Attributes:
         birth: so many frames in a row must show a face before it is a track: false faces flicker.
@@ -49,7 +49,7 @@ class TrackerOptions:
 
 @dataclass(eq=False, slots=True)
 class Path:
-    """The way of one face.
+    """The path of one face through the frames.
 
     Attributes:
         number: of the track, from 1 in the order of birth; None before it is born.
@@ -67,7 +67,7 @@ class Path:
     number: int | None = None
 
     def expected(self, seconds: float) -> Box:
-        """Where its box should be at a time."""
+        """The expected box at a time, in pixels."""
         ahead = COAST * -math.expm1(-(seconds - self.last[1]) / COAST)
         x, y = (at + speed * ahead for at, speed in zip(self.centre, self.velocity, strict=True))
         width, height = self.size

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.annotate import LARGEST_SIDE, READABLE_SIDE, draw
+from mien.drawing.faces import LARGEST_SIDE, READABLE_SIDE, draw
 from mien.errors import UsageError
 from mien.names import discard, plain_name, printable
 from mien.results import Face, Photo

@@ -29,7 +29,7 @@ FORMAT = 1
 LIST = "assets.json"
 PACKAGE = "mien_web"
 MODULES = ("index.js", "worker.js", "worker-webgpu.js")
-"""What a build must hold."""
+"""Files that a build must contain."""
 
 _CHECKOUT = Path(__file__).resolve().parents[3] / "web" / "dist"
 _PARTS = ("index.js", "worker*.js", "*.LEGAL.txt", "ort/*")
@@ -97,7 +97,7 @@ def add_models(target: Path, models: Iterable[str | Path] = ("mien-m", "mien-s")
 
 
 def _listed(target: Path) -> list[Path]:
-    """What is fetched as data: runtime, models and networks. Modules are loaded by the browser itself."""
+    """Files fetched as data: runtime, models and networks. Modules are loaded by the browser itself."""
     files = [*target.glob("ort/*.wasm"), *target.glob("models/*/*"), *target.glob("mtcnn/*.onnx")]
     return sorted(file for file in files if file.suffix not in {".md", ""})
 

@@ -9,15 +9,15 @@ import torch
 
 from mien.errors import DataError, UsageError
 from mien.learn import baselines
-from mien.learn.baselines.baseline import Baseline, Scale, years
+from mien.learn.baselines.baseline import Baseline, PixelScale, years
 from mien.learn.baselines.boosting import HaarBoost
 from mien.learn.baselines.lbp import LbpSvm
 from mien.learn.baselines.method import Method
 from mien.learn.baselines.mlp import MlpPixels
 from mien.learn.baselines.subspace import Eigenface, Fisherface
-from mien.learn.manifest import Manifest
-from mien.learn.outputs import age_pmf
-from mien.learn.systems import catalogue
+from mien.learn.comparison import claims
+from mien.learn.data.manifest import Manifest
+from mien.learn.networks.answer_kinds import age_pmf
 
 SMALL: dict[str, Method] = {
     "lbp-svm": LbpSvm(size=40, cells=4, costs=(0.01, 0.1), penalties=(1e-2, 1e-3), epochs=25),
@@ -49,7 +49,7 @@ def without(manifest: Manifest, label: str) -> Manifest:
 
 def test_every_baseline_is_covered_here_and_in_the_catalogue() -> None:
     assert SMALL.keys() == baselines.BASELINES.keys()
-    system = catalogue.find("baseline")
+    system = claims.find_system("baseline")
     assert system is not None
     for name in baselines.BASELINES:
         row = system.row(name)
@@ -136,13 +136,13 @@ def test_the_scale_of_scores_is_found() -> None:
     rng = np.random.default_rng(0)
     log_prior = np.log(np.array([0.6, 0.3, 0.1], np.float32))
     scores = rng.normal(0, 8, (4000, 3)).astype(np.float32)
-    true = Scale(5.0, 0.75, log_prior)
+    true = PixelScale(5.0, 0.75, log_prior)
     chance = rng.random((4000, 1))
     columns = (true(scores).cumsum(axis=1) < chance).sum(axis=1)
-    found = Scale.fit(scores, columns, log_prior)
+    found = PixelScale.fit(scores, columns, log_prior)
     assert found.temperature == pytest.approx(5, rel=0.15)
     assert found.prior_weight == pytest.approx(0.75, abs=0.25)
-    nothing = Scale.fit(scores[:0], columns[:0], log_prior)
+    nothing = PixelScale.fit(scores[:0], columns[:0], log_prior)
     assert (nothing.temperature, nothing.prior_weight) == (1, 0)
 
 

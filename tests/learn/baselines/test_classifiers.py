@@ -8,27 +8,28 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.neighbors import NearestCentroid
 from sklearn.neural_network import MLPClassifier
 
+from mien.arrays import Singles
 from mien.learn.baselines.boosting import HaarBoost
 from mien.learn.baselines.lbp import PATTERNS, LbpSvm
-from mien.learn.baselines.method import Candidate, Floats, Labels, Method
+from mien.learn.baselines.method import Candidate, Labels, Method
 from mien.learn.baselines.mlp import MlpPixels
 from mien.learn.baselines.subspace import Eigenface, Fisherface, discriminants
 
 BOTH = pytest.mark.parametrize("classes", [2, 5])
 
 
-def problem(classes: int, features: int = 30) -> tuple[Floats, Labels]:
+def problem(classes: int, features: int = 30) -> tuple[Singles, Labels]:
     rng = np.random.default_rng(classes)
     labels = np.arange(200) % classes
     centres = rng.normal(0, 1, (classes, features))
     return (centres[labels] + rng.normal(0, 1, (200, features))).astype(np.float32), labels.astype(np.intp)
 
 
-def candidates(method: Method, x: Floats, labels: Labels) -> list[Candidate]:
+def candidates(method: Method, x: Singles, labels: Labels) -> list[Candidate]:
     return list(method.grid(x, labels, 0))
 
 
-def probabilities(scores: Floats) -> NDArray[np.float64]:
+def probabilities(scores: Singles) -> NDArray[np.float64]:
     mass = np.exp(scores.astype(np.float64) - scores.max(axis=1, keepdims=True))
     shares: NDArray[np.float64] = mass / mass.sum(axis=1, keepdims=True)
     return shares

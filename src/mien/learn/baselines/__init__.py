@@ -2,7 +2,7 @@
 
 Each method turns grey chips into features and fits classifiers on them: one for gender, one for the 24 five-year age
 classes. Settings are chosen on the validation fold (`mien.learn.baselines.baseline`); one command trains and measures
-one of them (`mien.learn.baselines.run`).
+one of them (`mien.learn.baselines.baseline_run`).
 """
 
 from __future__ import annotations

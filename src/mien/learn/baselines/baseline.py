@@ -16,15 +16,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.arrays import Singles
 from mien.errors import DataError
 from mien.estimate.calibrate import AGES, expectation
-from mien.learn import metrics
-from mien.learn.baselines.chips import Faces, read_grey
-from mien.learn.baselines.method import Classifier, Floats, Grey, Labels, Method, Task
-from mien.learn.compare import DECADE_YEARS, likeliest
-from mien.learn.manifest import Manifest
-from mien.learn.outputs import CLASS_YEARS
-from mien.learn.predictions import Predictions
+from mien.learn.baselines.grey_chips import GreyFaces, read_grey
+from mien.learn.baselines.method import Classifier, Grey, Labels, Method, Task
+from mien.learn.comparison.compare import DECADE_YEARS, likeliest
+from mien.learn.data.manifest import Manifest
+from mien.learn.data.predictions import Predictions
+from mien.learn.evaluation import metrics
+from mien.learn.networks.answer_kinds import CLASS_YEARS
 
 TASKS: tuple[Task, ...] = ("gender", "age")
 TEMPERATURES = np.geomspace(0.01, 100, 41)
@@ -39,7 +40,7 @@ Figures = dict[str, float]
 
 
 @dataclass(frozen=True)
-class Scale:
+class PixelScale:
     """How scores become probabilities: softmax(scores / temperature + prior_weight x log_prior).
 
     Attributes:
@@ -50,16 +51,16 @@ class Scale:
 
     temperature: float
     prior_weight: float
-    log_prior: Floats
+    log_prior: Singles
 
-    def __call__(self, scores: Floats) -> Floats:
+    def __call__(self, scores: Singles) -> Singles:
         """Map scores [N, K] to probabilities [N, K]."""
         scaled = scores / np.float32(self.temperature) + np.float32(self.prior_weight) * self.log_prior
         mass = np.exp(scaled - scaled.max(axis=1, keepdims=True))
         return np.asarray(mass / mass.sum(axis=1, keepdims=True), np.float32)
 
     @classmethod
-    def fit(cls, scores: Floats, columns: Labels, log_prior: Floats) -> Scale:
+    def fit(cls, scores: Singles, columns: Labels, log_prior: Singles) -> PixelScale:
         """The scale under which the true columns [N] of scores [N, K] are likeliest; (1, 0) where there are none."""
         found, highest = cls(1.0, 0.0, log_prior), -np.inf
         rows = np.arange(len(columns))
@@ -82,7 +83,7 @@ class Trial:
     """
 
     settings: dict[str, Any]
-    scale: Scale
+    scale: PixelScale
     figures: Figures
 
     def to_dict(self) -> dict[str, Any]:
@@ -106,7 +107,7 @@ class Chosen:
     classes: Labels
     trial: Trial
 
-    def probabilities(self, features: Floats) -> Floats:
+    def probabilities(self, features: Singles) -> Singles:
         """Map features [N, F] to probabilities [N, K] of `classes`."""
         return self.trial.scale(self.classifier.scores(features))
 
@@ -150,13 +151,13 @@ class Baseline:
             self._choose(task, features[known], labels, val_features[told], judged.manifest.take(told))
 
     def predict(self, manifest: Manifest, name: str = "") -> Predictions:
-        """Answer for the pictures of a manifest, as `mien.learn.predictions.predict` does."""
+        """Answer for the pictures of a manifest, as `mien.learn.data.predictions.predict` does."""
         faces = read_grey(manifest, self.method.size)
         parts = [self.answer(faces.grey[start : start + AT_ONCE]) for start in range(0, len(faces.grey), AT_ONCE)]
         pmf, female = (np.concatenate(answers) for answers in zip(*parts, strict=True))
         return Predictions(faces.manifest.files, pmf, female, faces.unreadable, name)
 
-    def answer(self, grey: Grey) -> tuple[Floats, Floats]:
+    def answer(self, grey: Grey) -> tuple[Singles, Singles]:
         """Map grey chips [N, S, S] to age distributions [N, 117] and probabilities of "female" [N], NaN if unknown."""
         features = self.method.features(grey)
         pmf, female = np.full((len(grey), AGES), np.nan, np.float32), np.full(len(grey), np.nan, np.float32)
@@ -177,13 +178,13 @@ class Baseline:
         """An estimate for one chip: its features once, then each task's classifier."""
         return self.method.multiply_adds + sum(chosen.classifier.multiply_adds for chosen in self.chosen.values())
 
-    def _read(self, manifest: Manifest) -> Faces:
+    def _read(self, manifest: Manifest) -> GreyFaces:
         faces = read_grey(manifest, self.method.size)
         for file, reason in faces.unreadable.items():
             self.report(f"left out: {file}: {reason}")
         return faces
 
-    def _choose(self, task: Task, features: Floats, labels: Labels, val_features: Floats, val: Manifest) -> None:
+    def _choose(self, task: Task, features: Singles, labels: Labels, val_features: Singles, val: Manifest) -> None:
         """Try the grid of one task."""
         classes, numbers, counts = np.unique(labels, return_inverse=True, return_counts=True)
         log_prior = np.log(counts / counts.sum()).astype(np.float32)
@@ -193,7 +194,7 @@ class Baseline:
         trials = self.trials[task] = []
         for settings, classifier in self.method.grid(features, numbers, self.seed):
             scores = classifier.scores(val_features)
-            scale = Scale.fit(scores[seen], columns, log_prior)
+            scale = PixelScale.fit(scores[seen], columns, log_prior)
             figures = _figures(task, scale(scores), classes, val)
             trial = Trial(settings, scale, figures)
             trials.append(trial)
@@ -204,10 +205,10 @@ class Baseline:
         self.report(f"{task}: chose {_said(self.chosen[task].trial.settings)} of {len(trials)}")
 
 
-def years(probabilities: Floats, classes: Labels) -> Floats:
+def years(probabilities: Singles, classes: Labels) -> Singles:
     """Probabilities [N, K] of some five-year classes as float32 [N, 117]: each class spreads evenly over its years."""
     spread = np.arange(AGES) // CLASS_YEARS == classes[:, None]  # [K, 117]
-    pmf: Floats = probabilities @ (spread / spread.sum(axis=1, keepdims=True)).astype(np.float32)
+    pmf: Singles = probabilities @ (spread / spread.sum(axis=1, keepdims=True)).astype(np.float32)
     return pmf
 
 
@@ -220,7 +221,7 @@ def _labels(manifest: Manifest, task: Task) -> tuple[NDArray[np.bool_], Labels]:
     return known, manifest.age[known].astype(np.intp) // CLASS_YEARS
 
 
-def _figures(task: Task, probabilities: Floats, classes: Labels, faces: Manifest) -> Figures:
+def _figures(task: Task, probabilities: Singles, classes: Labels, faces: Manifest) -> Figures:
     if task == "gender":
         return {"accuracy": float(metrics.accuracy(probabilities[:, 1], faces.female))}
     pmf, ages = years(probabilities, classes), faces.age

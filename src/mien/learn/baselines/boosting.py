@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
+from mien.arrays import Singles
 from mien.learn.baselines.haar import HaarFeatures
-from mien.learn.baselines.method import Candidate, Floats, Grey, Labels
+from mien.learn.baselines.method import Candidate, Grey, Labels
 
 Booster: TypeAlias = HistGradientBoostingClassifier | HistGradientBoostingRegressor
 
@@ -39,7 +40,7 @@ class _Boosted:
         """One a tree, the sum; comparisons are not counted."""
         return len(_nodes(self.trees))
 
-    def scores(self, features: Floats) -> Floats:
+    def scores(self, features: Singles) -> Singles:
         said = self.trees.decision_function(features[:, self.columns]).astype(np.float32)
         return said if said.ndim == 2 else np.column_stack([np.zeros_like(said), said])
 
@@ -88,11 +89,11 @@ class HaarBoost:
         """The integral image, then about seven corners a candidate."""
         return self.size**2 + 7 * len(self._haar)
 
-    def features(self, grey: Grey) -> Floats:
+    def features(self, grey: Grey) -> Singles:
         """Map grey chips [N, S, S] to all candidate features [N, F]."""
         return self._haar(grey)
 
-    def grid(self, features: Floats, labels: Labels, seed: int) -> Iterator[Candidate]:
+    def grid(self, features: Singles, labels: Labels, seed: int) -> Iterator[Candidate]:
         """Some numbers of rounds on each number of candidates."""
         for count in self.counts:
             columns = np.arange(count)

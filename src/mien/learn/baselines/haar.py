@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.learn.baselines.chips import FLAT
-from mien.learn.baselines.method import Floats, Grey
+from mien.arrays import Singles
+from mien.learn.baselines.grey_chips import FLAT
+from mien.learn.baselines.method import Grey
 
 Numbers = NDArray[np.intp]
 
@@ -72,7 +73,7 @@ class HaarFeatures:
             drawn[kind, top, left, height, width] = None
         return cls(size, *np.array(list(drawn), dtype=np.intp).reshape(-1, 5).T)
 
-    def __call__(self, grey: Grey) -> Floats:
+    def __call__(self, grey: Grey) -> Singles:
         """Map grey chips [N, S, S] to features [N, F].
 
         A feature is the weighted sum of the rectangles' mean greys over the standard deviation of the chip's grey, the
@@ -84,7 +85,7 @@ class HaarFeatures:
             self._fill(values[part], grey[part])
         return values
 
-    def _fill(self, values: Floats, grey: Grey) -> None:
+    def _fill(self, values: Singles, grey: Grey) -> None:
         table = integral(grey).reshape(len(grey), -1)
         scale = 1 / np.maximum(grey.std(axis=(1, 2), dtype=np.float32), FLAT)
         for number, rows in enumerate(KINDS):
@@ -97,7 +98,7 @@ class HaarFeatures:
             values[:, of_kind] = total / area * scale[:, None]
 
 
-def integral(grey: Grey) -> Floats:
+def integral(grey: Grey) -> Singles:
     """Sums of all pixels above and to the left, [N, S + 1, S + 1]; exact in float32 for chips below 256 pixels."""
     table = np.zeros((len(grey), grey.shape[1] + 1, grey.shape[2] + 1), np.float32)
     table[:, 1:, 1:] = grey.cumsum(axis=1, dtype=np.int32).cumsum(axis=2, dtype=np.int32)

@@ -18,7 +18,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import SGDClassifier
 from sklearn.svm import LinearSVC
 
-from mien.learn.baselines.method import Candidate, Floats, Grey, Labels, Linear
+from mien.arrays import Singles
+from mien.learn.baselines.method import Candidate, Grey, Labels, Linear
 
 POINTS, RADIUS = 8, 1
 PATTERNS = POINTS * (POINTS - 1) + 3
@@ -57,7 +58,7 @@ class LbpSvm:
         """Four diagonal neighbours of each pixel are interpolated from four pixels."""
         return 4 * 4 * self.size**2
 
-    def features(self, grey: Grey) -> Floats:
+    def features(self, grey: Grey) -> Singles:
         """Map grey chips [N, S, S] to roots of relative frequencies [N, cells x cells x 59]."""
         side = np.arange(self.size) * self.cells // self.size
         first = (side[:, None] * self.cells + side) * PATTERNS  # label 0 of each pixel's cell, [S, S]
@@ -69,7 +70,7 @@ class LbpSvm:
         pixels = np.bincount(first.ravel() // PATTERNS)  # of each cell
         return np.sqrt(counts / np.repeat(pixels, PATTERNS).astype(np.float32))
 
-    def grid(self, features: Floats, labels: Labels, seed: int) -> Iterator[Candidate]:
+    def grid(self, features: Singles, labels: Labels, seed: int) -> Iterator[Candidate]:
         """One SVM for each cost, the most regularised first."""
         if labels.max() == 1:
             for cost in self.costs:
@@ -83,7 +84,7 @@ class LbpSvm:
                 yield Candidate({"alpha": alpha}, _fitted(svm, features, labels))
 
 
-def _fitted(svm: LinearSVC | SGDClassifier, features: Floats, labels: Labels) -> Linear:
+def _fitted(svm: LinearSVC | SGDClassifier, features: Singles, labels: Labels) -> Linear:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the validation fold judges, not the tolerance
         svm.fit(features, labels)

@@ -9,9 +9,10 @@ from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.arrays import Singles
+
 Task = Literal["gender", "age"]
 Grey = NDArray[np.uint8]
-Floats = NDArray[np.float32]
 Labels = NDArray[np.intp]
 
 
@@ -28,7 +29,7 @@ class Classifier(Protocol):
         """An estimate of its multiplications with addition a chip, features not counted."""
         ...
 
-    def scores(self, features: Floats) -> Floats:
+    def scores(self, features: Singles) -> Singles:
         """Map features [N, F] to scores [N, K]; their softmax, scaled, gives probabilities."""
         ...
 
@@ -62,11 +63,11 @@ class Method(Protocol):
         """An estimate of the multiplications with addition of the features of one chip."""
         ...
 
-    def features(self, grey: Grey) -> Floats:
+    def features(self, grey: Grey) -> Singles:
         """Map grey chips [N, S, S] to features [N, F] that depend on no label and no other chip."""
         ...
 
-    def grid(self, features: Floats, labels: Labels, seed: int) -> Iterator[Candidate]:
+    def grid(self, features: Singles, labels: Labels, seed: int) -> Iterator[Candidate]:
         """Fit a classifier for each point of the grid, the simplest first.
 
         Args:
@@ -87,8 +88,8 @@ class Linear:
         reference: whether the score of the first class is 0 always, and not learned.
     """
 
-    weights: Floats
-    bias: Floats
+    weights: Singles
+    bias: Singles
     reference: bool = False
 
     @classmethod
@@ -108,6 +109,6 @@ class Linear:
         """One a weight."""
         return self.parameters
 
-    def scores(self, features: Floats) -> Floats:
+    def scores(self, features: Singles) -> Singles:
         """Map [N, F] to [N, K]."""
         return features @ self.weights + self.bias

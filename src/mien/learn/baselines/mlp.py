@@ -9,8 +9,9 @@ from typing import ClassVar
 import numpy as np
 from sklearn.neural_network import MLPClassifier
 
-from mien.learn.baselines.chips import standardised
-from mien.learn.baselines.method import Candidate, Floats, Grey, Labels, Linear
+from mien.arrays import Singles
+from mien.learn.baselines.grey_chips import standardised
+from mien.learn.baselines.method import Candidate, Grey, Labels, Linear
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class _Layers:
     def multiply_adds(self) -> int:
         return self.parameters
 
-    def scores(self, features: Floats) -> Floats:
+    def scores(self, features: Singles) -> Singles:
         return self.output.scores(np.maximum(self.hidden.scores(features), 0))
 
 
@@ -62,11 +63,11 @@ class MlpPixels:
         """A pixel is scaled once."""
         return self.size**2
 
-    def features(self, grey: Grey) -> Floats:
+    def features(self, grey: Grey) -> Singles:
         """Map grey chips [N, S, S] to standardised pixels [N, S x S]."""
         return standardised(grey)
 
-    def grid(self, features: Floats, labels: Labels, seed: int) -> Iterator[Candidate]:
+    def grid(self, features: Singles, labels: Labels, seed: int) -> Iterator[Candidate]:
         """The network after each epoch, for each width."""
         classes = np.unique(labels)
         for width in self.widths:

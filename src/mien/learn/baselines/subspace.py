@@ -17,8 +17,9 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 
-from mien.learn.baselines.chips import standardised
-from mien.learn.baselines.method import Candidate, Classifier, Floats, Grey, Labels, Linear
+from mien.arrays import Singles
+from mien.learn.baselines.grey_chips import standardised
+from mien.learn.baselines.method import Candidate, Classifier, Grey, Labels, Linear
 
 FAINT = 1e-6
 """Share of the first component's variance below which a component is rounding error, and not blown up."""
@@ -28,8 +29,8 @@ FAINT = 1e-6
 class _Projection:
     """Centred, projected on axes, then classified."""
 
-    mean: Floats
-    axes: Floats
+    mean: Singles
+    axes: Singles
     classifier: Classifier
 
     @property
@@ -40,7 +41,7 @@ class _Projection:
     def multiply_adds(self) -> int:
         return self.axes.size + self.classifier.multiply_adds
 
-    def scores(self, features: Floats) -> Floats:
+    def scores(self, features: Singles) -> Singles:
         return self.classifier.scores(np.asarray((features - self.mean) @ self.axes, np.float32))
 
 
@@ -59,7 +60,7 @@ class _Neighbours:
     def multiply_adds(self) -> int:
         return self.parameters
 
-    def scores(self, features: Floats) -> Floats:
+    def scores(self, features: Singles) -> Singles:
         share = self.search.predict_proba(features)
         return np.asarray(np.log(np.maximum(share, 0.5 / self.search.n_neighbors)), np.float32)
 
@@ -91,13 +92,13 @@ class Eigenface:
         """A pixel is scaled once."""
         return self.size**2
 
-    def features(self, grey: Grey) -> Floats:
+    def features(self, grey: Grey) -> Singles:
         """Map grey chips [N, S, S] to standardised pixels [N, S x S]."""
         return standardised(grey)
 
-    def grid(self, features: Floats, labels: Labels, seed: int) -> Iterator[Candidate]:
+    def grid(self, features: Singles, labels: Labels, seed: int) -> Iterator[Candidate]:
         """Each classifier on each number of components."""
-        classifiers: dict[str, Callable[[Floats, Labels], Classifier]] = {
+        classifiers: dict[str, Callable[[Singles, Labels], Classifier]] = {
             "nearest mean": _nearest_mean,
             "nearest faces": self._nearest_faces,
             "logistic regression": _logistic,
@@ -107,7 +108,7 @@ class Eigenface:
                 settings = {"components": axes.shape[1], "classifier": name}
                 yield Candidate(settings, _Projection(mean, axes, fit(faces, labels)))
 
-    def _nearest_faces(self, faces: Floats, labels: Labels) -> Classifier:
+    def _nearest_faces(self, faces: Singles, labels: Labels) -> Classifier:
         search = KNeighborsClassifier(min(self.neighbours, len(faces)), algorithm="brute").fit(faces, labels)
         return _Neighbours(search, (faces.shape[0], faces.shape[1]))
 
@@ -136,11 +137,11 @@ class Fisherface:
         """A pixel is scaled once."""
         return self.size**2
 
-    def features(self, grey: Grey) -> Floats:
+    def features(self, grey: Grey) -> Singles:
         """Map grey chips [N, S, S] to standardised pixels [N, S x S]."""
         return standardised(grey)
 
-    def grid(self, features: Floats, labels: Labels, seed: int) -> Iterator[Candidate]:
+    def grid(self, features: Singles, labels: Labels, seed: int) -> Iterator[Candidate]:
         """One discriminant analysis for each number of components."""
         spare = len(features) - len(np.unique(labels))  # with more components than this, classes have no spread
         most = max(1, min(spare, features.shape[1] - 1))
@@ -148,7 +149,7 @@ class Fisherface:
             yield Candidate({"components": axes.shape[1]}, _Projection(mean, axes, discriminants(faces, labels)))
 
 
-def _subspaces(features: Floats, components: tuple[int, ...], most: int) -> Iterator[tuple[Floats, Floats, Floats]]:
+def _subspaces(features: Singles, components: tuple[int, ...], most: int) -> Iterator[tuple[Singles, Singles, Singles]]:
     """For each number of components, at most `most`: the mean [F], whitening axes [F, C] and projected faces [N, C]."""
     counts = sorted({min(count, most) for count in components})
     pca = PCA(counts[-1], svd_solver="covariance_eigh").fit(features)
@@ -160,7 +161,7 @@ def _subspaces(features: Floats, components: tuple[int, ...], most: int) -> Iter
         yield mean, np.ascontiguousarray(axes[:, :count]), np.ascontiguousarray(faces[:, :count])
 
 
-def discriminants(faces: Floats, labels: Labels) -> Linear:
+def discriminants(faces: Singles, labels: Labels) -> Linear:
     """Linear discriminant analysis: classes are normal with their own means and the covariance within classes.
 
     scikit-learn's says the same; its singular values of all faces do not always converge in float32, and take ten times
@@ -183,13 +184,13 @@ def discriminants(faces: Floats, labels: Labels) -> Linear:
     return Linear(weights.astype(np.float32), bias.astype(np.float32))
 
 
-def _nearest_mean(faces: Floats, labels: Labels) -> Linear:
+def _nearest_mean(faces: Singles, labels: Labels) -> Linear:
     """Scores of classes by the distance of their means: -|x - m|^2 / 2 without |x|^2, which all classes share."""
     means = np.stack([faces[labels == label].mean(axis=0) for label in np.unique(labels)])
     return Linear(means.T.copy(), -(means**2).sum(axis=1) / 2)
 
 
-def _logistic(faces: Floats, labels: Labels) -> Linear:
+def _logistic(faces: Singles, labels: Labels) -> Linear:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the validation fold judges, not the tolerance
         regression = LogisticRegression(C=1.0, max_iter=200).fit(faces, labels)

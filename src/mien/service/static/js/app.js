@@ -10,10 +10,11 @@ import { keepPage } from "./offline.js";
 import { PhotoView } from "./photo-view.js";
 import { SERVER } from "./places.js";
 import { Route } from "./route.js";
+import { turned } from "./pictures.js";
 import { Runner } from "./runner.js";
 import { Settings } from "./settings.js";
 import { tellWhereabouts } from "./whereabouts.js";
-import { count, face as faceWords, outcome, sentence, size } from "./words.js";
+import { count, face as faceWords, learned, licence, outcome, sentence, size } from "./words.js";
 
 const settings = new Settings();
 const server = new Api(askKey, (seconds) => waitFor(seconds));
@@ -70,13 +71,35 @@ function fetching(loaded, total) {
 function add(files) {
   if (files.length === 0) return;
   quiet();
-  for (const entry of runner.add(files)) {
-    const view = new PhotoView(entry, { settings, onRemove: remove, onAgain: again, explain });
+  const added = runner.add(files).map((entry) => {
+    const view = new PhotoView(entry, { settings, onRemove: remove, onAgain: again, onTurn: turn, explain });
     views.set(entry, view);
-    at("photos").append(view.element);
-  }
+    return view.element;
+  });
+  at("photos").prepend(...added); // what was asked for last is seen first
   layout();
+  goTo(added[0]);
   announce(`Analysing ${count(files.length, "picture")}.`);
+  ask();
+}
+
+/** Scroll to what has come, unless it is in view. */
+function goTo(element) {
+  const { top } = element.getBoundingClientRect();
+  if (top < 0 || top > 0.7 * innerHeight) at("results").scrollIntoView({ block: "start" });
+}
+
+/** The same picture turned clockwise, and asked for anew. */
+async function turn(entry, degrees) {
+  quiet();
+  try {
+    runner.replace(entry, await turned(entry.sent, degrees));
+  } catch {
+    complain("This browser cannot turn this picture.");
+    return;
+  }
+  views.get(entry)?.reload();
+  announce(`${entry.name} turned.`);
   ask();
 }
 
@@ -110,9 +133,8 @@ async function meet(hasPicture) {
 function describe({ models, default: usual }) {
   const model = models.find(({ name }) => name === usual);
   if (!model) return;
-  const licence = model.licence.replace("LicenseRef-", "").replaceAll("-", " ");
-  at("model-line").textContent = `Model ${model.name}. Licence of its weights: ${licence}.`;
-  at("model-data").textContent = model.data.length > 0 ? `It has learned from ${model.data.join("; ")}.` : "";
+  at("model-line").textContent = `Model ${model.name}. Licence of its weights: ${licence(model.licence)}.`;
+  at("model-data").textContent = model.data.length > 0 ? `It has learned from ${learned(model.data)}.` : "";
 }
 
 function remove(entry) {

@@ -2,9 +2,9 @@
  * after the other on this device, where faces are followed and their ages averaged. */
 
 import { pause, Problem } from "./api.js";
-import { faceBox } from "./boxes.js";
+import { faceBox, showBoxes } from "./boxes.js";
 import { at, h, icon } from "./dom.js";
-import { count, face as faceWords, outcome } from "./words.js";
+import { count, face as faceWords, outcome, years } from "./words.js";
 
 const LONGEST_SIDE = 960; // pixels of a picture for the analysis; single shots are sent as they are
 const EVERY = 1000; // milliseconds from one analysis to the next, at least
@@ -186,7 +186,7 @@ export class Camera {
   #draw(faces, { width, height }) {
     const boxes = faces.map(({ face, outcome: name, track }, index) =>
       faceBox(face.box, width, height, {
-        label: name ? outcome(name) : `${Math.round(face.age.years)}`,
+        label: name ? outcome(name) : `${years(face.age)}`,
         number: faces.length > 1 ? (track ?? index + 1) : null,
         outcome: name ?? null,
         mirrored: this.mirrored,
@@ -200,7 +200,7 @@ export class Camera {
         h("span", {}, name ? `${outcome(name)}; ${faceWords(face)}` : faceWords(face)),
       ),
     );
-    at("camera-boxes").replaceChildren(...boxes);
+    showBoxes(at("camera-boxes"), boxes);
     at("live-list").replaceChildren(...(lines.length > 0 ? lines : [h("li", {}, "No face in view")]));
   }
 }

@@ -28,7 +28,7 @@ export class DeviceApi {
       this.#list ??= await fetchJSON(new URL("assets.json", this.#folder));
       const models = await Promise.all(this.#list.models.map((name) => this.#describe(name)));
       this.#analyzer(null).catch(() => {}); // what is wrong shows when a picture is analysed
-      const limits = { max_body: 64 * 1024 ** 2, max_photos: 1 };
+      const limits = { max_body: 64 * 1024 ** 2, max_photos: 1, max_pixels: 50_000_000 };
       return { models, default: this.#list.models[0], limits };
     });
   }

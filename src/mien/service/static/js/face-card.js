@@ -3,7 +3,7 @@
 import { curve } from "./curve.js";
 import { h, icon, place } from "./dom.js";
 import { explanation } from "./explanation.js";
-import { count, doubts, outcome, percent, rangeSentence, sentence } from "./words.js";
+import { count, doubts, ends, flagged, outcome, rangeSentence, sentence, surely, years } from "./words.js";
 
 /**
  * The card.
@@ -11,19 +11,64 @@ import { count, doubts, outcome, percent, rangeSentence, sentence } from "./word
  * @param {{number: number, of: number, heading: string, check: object | null, limit: number | null,
  *   thumbnail: Element | null, explain: (target: string) => Promise<object>}} about
  */
-export function faceCard(face, { number, of, heading, check, limit, thumbnail, explain }) {
-  const title = of > 1 ? `Face ${number} of ${of}` : "Face";
+export function faceCard(face, about) {
+  const { number, of, heading, thumbnail } = about;
   const id = `${heading}-face-${number}`;
   return h(
     "section",
     { class: "card", tabindex: "-1", "aria-labelledby": id, "data-face": number },
-    h("header", { class: "card-head" }, thumbnail, h("h4", { id, class: of > 1 ? null : "hidden-text" }, title)),
-    check ? verdict(check) : null,
-    ageBlock(face.age, limit),
-    genderBlock(face.gender),
-    view(face.quality),
-    whyBlock(title.toLowerCase(), explain),
+    h("header", { class: "card-head" }, thumbnail, h("h4", { id, class: of > 1 ? null : "hidden-text" }, title(about))),
+    ...blocks(face, about),
   );
+}
+
+/**
+ * The same as one line, which opens into the whole card.
+ * @param {object} face as for the card
+ * @param {object} about as for the card
+ */
+export function faceRow(face, about) {
+  const { number, heading, check, thumbnail } = about;
+  const id = `${heading}-face-${number}`;
+  const [low, high] = ends(face.age);
+  const { label, probability } = face.gender;
+  const named = label === "uncertain" ? "gender uncertain" : `${label} ${surely(probability)}`;
+  const flags = flagged(face.quality.flags);
+  const summary = h(
+    "summary",
+    { id },
+    h("span", { class: "row-number" }, h("span", { class: "hidden-text" }, "Face "), String(number)),
+    thumbnail,
+    h(
+      "span",
+      { class: "row-said" },
+      h("span", {}, h("span", { class: "hidden-text" }, ": about "), h("strong", {}, String(years(face.age))), " years"),
+      h("span", { class: "row-range" }, `${low} to ${high}`),
+      check ? null : h("span", { class: "row-gender" }, named),
+      flags ? h("span", { class: "row-doubt" }, icon("warning"), flags) : null,
+    ),
+    check ? h("span", { class: `row-outcome is-${check.outcome}` }, icon(check.outcome), outcome(check.outcome)) : null,
+    icon("chevron"),
+  );
+  const row = h("details", { class: "card row", tabindex: "-1", "aria-labelledby": id, "data-face": number }, summary);
+  row.addEventListener("toggle", () => {
+    if (row.open && row.children.length === 1) row.append(h("div", { class: "row-body" }, ...blocks(face, about)));
+  });
+  return row;
+}
+
+function title({ number, of }) {
+  return of > 1 ? `Face ${number} of ${of}` : "Face";
+}
+
+function blocks(face, { number, of, check, limit, explain }) {
+  return [
+    check ? verdict(check) : null,
+    ageBlock(face.age, limit, of === 1),
+    genderBlock(face.gender, of === 1),
+    view(face.quality),
+    whyBlock(title({ number, of }).toLowerCase(), explain),
+  ].filter(Boolean);
 }
 
 /** Pass, fail or unsure: a shape, a word and the reason. */
@@ -36,7 +81,8 @@ export function verdict({ outcome: name, reason }) {
   );
 }
 
-function ageBlock(age, limit) {
+/** With `whole`, what holds for all faces is said here; of several it is said once. */
+function ageBlock(age, limit, whole) {
   return h(
     "div",
     { class: "age" },
@@ -44,19 +90,18 @@ function ageBlock(age, limit) {
       "p",
       { class: "figure" },
       h("span", { class: "about" }, "about "),
-      h("strong", {}, Math.round(age.years)),
+      h("strong", {}, years(age)),
       " years",
     ),
-    h("p", { class: "said" }, rangeSentence(age)),
+    h("p", { class: "said" }, rangeSentence(age, whole)),
     curve(age, limit),
   );
 }
 
-function genderBlock({ label, probability }) {
+function genderBlock({ label, probability }, whole) {
   const named = label !== "uncertain";
-  const said = named
-    ? "As such faces are labelled in the data."
-    : `The likelier label has only ${percent(probability)}.`;
+  const usual = whole ? "As such faces are labelled in the data." : null;
+  const said = named ? usual : `The likelier label has only ${surely(probability)}.`;
   const meter = h("span", { class: "meter", "aria-hidden": "true" }, place(h("i"), { width: probability }));
   return h(
     "div",
@@ -65,10 +110,10 @@ function genderBlock({ label, probability }) {
       "p",
       { class: "gender-line" },
       h("strong", {}, sentence(label).slice(0, -1)),
-      named ? h("span", {}, percent(probability)) : null,
+      named ? h("span", {}, surely(probability)) : null,
     ),
     meter,
-    h("p", { class: "said" }, said),
+    said ? h("p", { class: "said" }, said) : null,
   );
 }
 

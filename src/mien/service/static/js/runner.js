@@ -1,6 +1,7 @@
 /** Sends the pictures in small groups, one request at a time, until each has what the settings ask for. */
 
 import { Problem } from "./api.js";
+import { enlarged, fitted } from "./pictures.js";
 import { size } from "./words.js";
 
 const GROUP = 4; // pictures in a request: few, so that answers come soon
@@ -23,10 +24,17 @@ export class Entry {
   predictedWith = null;
   checkedWith = null;
 
+  fit = null; // the file to send: itself, or made smaller
+
   constructor(file) {
     this.id = ++Entry.#last;
     this.file = file;
     this.name = file.name || `picture-${this.id}`;
+  }
+
+  /** The file as it goes out. */
+  get sent() {
+    return this.fit?.file ?? this.file;
   }
 }
 
@@ -60,6 +68,13 @@ export class Runner extends EventTarget {
     this.#tell("progress");
   }
 
+  /** Another picture in its place, the same one turned; what was answered is forgotten. */
+  replace(entry, file) {
+    const nothing = { record: null, check: null, checkProblem: null, problem: null, fit: null };
+    Object.assign(entry, { file, ...nothing, predictedWith: null, checkedWith: null });
+    this.#set(entry, "waiting");
+  }
+
   /** Ask for whatever is missing. Safe to call at any time. */
   async run() {
     const open = this.#open().length;
@@ -69,7 +84,7 @@ export class Runner extends EventTarget {
     this.#tell("progress");
     if (!begin) return;
     try {
-      for (let group = this.#next(); group !== null; group = this.#next()) await this.#ask(group);
+      for (let group = await this.#next(); group !== null; group = await this.#next()) await this.#ask(group);
     } finally {
       this.running = false;
       this.#tell("progress");
@@ -103,7 +118,7 @@ export class Runner extends EventTarget {
     return this.entries.filter((entry) => this.#need(entry) !== null);
   }
 
-  #next() {
+  async #next() {
     const open = this.#open();
     if (open.length === 0) return null;
     const kind = this.#need(open[0]);
@@ -111,10 +126,12 @@ export class Runner extends EventTarget {
     const group = { kind, entries: [] };
     let bytes = 0;
     for (const entry of open) {
-      const length = entry.file.size + ENVELOPE;
+      entry.fit ??= await fitted(entry.file, this.limits);
+      if (!this.entries.includes(entry) || this.#need(entry) === null) continue; // removed or stopped meanwhile
+      const length = entry.sent.size + ENVELOPE;
       if (length > this.limits.max_body) {
         const most = size(this.limits.max_body);
-        const text = `This file has ${size(entry.file.size)}; the service takes up to ${most}. Make it smaller.`;
+        const text = `This file has ${size(entry.sent.size)}; the service takes up to ${most}. Make it smaller.`;
         this.#fail(entry, new Problem("too_large", text));
         continue;
       }
@@ -149,7 +166,7 @@ export class Runner extends EventTarget {
   /** A request of which every photo failed is an error with the same list. */
   async #answers(kind, entries) {
     const { api, settings } = this;
-    const files = entries.map((entry) => entry.file);
+    const files = entries.map((entry) => entry.sent);
     try {
       return await (kind === "predict"
         ? api.predict(files, settings, this.#abort.signal)
@@ -170,8 +187,9 @@ export class Runner extends EventTarget {
         this.#fail(entry, new Problem(answer.error.kind, answer.error.message));
         return;
       }
-      if (kind === "predict") Object.assign(entry, { record: answer, predictedWith: predictKey });
-      else Object.assign(entry, { check: answer, checkProblem: null, checkedWith: checkKey });
+      const whole = enlarged(answer, entry.fit);
+      if (kind === "predict") Object.assign(entry, { record: whole, predictedWith: predictKey });
+      else Object.assign(entry, { check: whole, checkProblem: null, checkedWith: checkKey });
       this.#set(entry, this.#need(entry) === null ? "done" : "working");
     });
   }

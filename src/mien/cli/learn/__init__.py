@@ -1,0 +1,1 @@
+"""Commands that make a model and say what it is worth."""

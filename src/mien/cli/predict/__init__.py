@@ -1,0 +1,1 @@
+"""Commands that answer: photos, videos, archives, the service, and what is installed."""

@@ -1,0 +1,1 @@
+"""Do explanations point at what an answer rests on?"""

@@ -1,0 +1,1 @@
+"""Does a model err more for some groups than for others?"""

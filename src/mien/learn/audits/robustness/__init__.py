@@ -1,0 +1,1 @@
+"""What light, blur, noise and old prints cost."""

@@ -1,0 +1,1 @@
+"""Many runs beside each other and beside what their papers claim."""

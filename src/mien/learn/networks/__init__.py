@@ -1,0 +1,1 @@
+"""Networks: ours and the published ones, their heads, start weights and graphs."""

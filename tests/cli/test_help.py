@@ -1,0 +1,127 @@
+"""What a newcomer reads: the help of every command, and what happens where one is typed wrongly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from mien.cli import app
+
+
+def commands() -> Iterator[tuple[str, Any]]:
+    waiting: list[tuple[str, Any]] = [("", typer.main.get_command(app))]
+    while waiting:
+        name, command = waiting.pop()
+        yield name, command
+        waiting += [(f"{name} {one}".strip(), below) for one, below in getattr(command, "commands", {}).items()]
+
+
+ALL = dict(commands())
+LEAVES = [name for name, command in ALL.items() if not hasattr(command, "commands")]
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_help_is_plain(name: str) -> None:
+    done = CliRunner().invoke(app, [*name.split(), "--help"], env={"COLUMNS": "100"})
+    assert done.exit_code == 0
+    assert "<bool>" not in done.output
+    command = ALL[name]
+    assert command.help
+    assert command.help.strip().splitlines()[0].rstrip().endswith((".", ":"))
+    for option in command.params:
+        if not getattr(option, "hidden", False):
+            assert option.help, (name, option.name)
+            told = option.help.partition("[dim]")[0].rstrip()
+            assert told.endswith((".", "?", ")")) or "completion" in option.name, (name, option.name)
+
+
+@pytest.mark.parametrize("name", LEAVES)
+def test_options_tell_their_default(name: str) -> None:
+    out = CliRunner().invoke(app, [*name.split(), "--help"], env={"COLUMNS": "200"}).output
+    command = ALL[name]
+    options = [one for one in command.params if one.param_type_name == "option" and not one.hidden]
+    untold = [one for one in options if not (one.is_flag or one.required or one.show_default or one.default)]
+    untold = [one for one in untold if not any(word in (one.help or "") for word in ("default", "needed"))]
+    assert [one.name for one in untold] == []
+    assert all(max(one.opts, key=len) in out for one in options)
+
+
+@pytest.mark.parametrize("name", LEAVES)
+def test_a_wrong_option_is_a_matter_of_usage(name: str) -> None:
+    done = CliRunner().invoke(app, [*name.split(), "--no-such-option"])
+    assert done.exit_code == 2
+    assert "No such option" in done.output
+    assert not done.stdout or "Usage" in done.output
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_without_arguments_nothing_breaks(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if name.rpartition(" ")[2] in RUNS_ALONE:
+        pytest.skip("does its work without any")
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, name.split())
+    assert done.exit_code in {0, 2, 6}, done.output
+    assert done.exception is None or isinstance(done.exception, SystemExit)
+    assert done.output.strip()
+    assert list(tmp_path.iterdir()) == []
+
+
+RUNS_ALONE = {"serve", "models", "doctor", "figures", "web"}
+
+
+def test_verbose_shows_where(tmp_path: Path) -> None:
+    for options, shown in ((["--verbose"], True), ([], False)):
+        done = CliRunner().invoke(app, [*options, "predict", "x.jpg", "--model", "nope"])
+        assert done.exit_code == 2
+        assert ("Traceback" in done.output) is shown
+        assert "unknown model" in done.output.splitlines()[-1]
+
+
+def test_a_shell_can_learn_the_commands() -> None:
+    done = CliRunner().invoke(app, ["--show-completion", "bash"])
+    assert "complete" in done.output or done.exit_code == 0
+
+
+WITHOUT_OUTPUT = {"serve", "web", "count", "card", "calibrate", "score"}
+"""Those that answer to who asks, or write to a place that is their argument."""
+
+
+@pytest.mark.parametrize("name", [name for name in LEAVES if name.rpartition(" ")[2] not in WITHOUT_OUTPUT])
+def test_output_is_o_everywhere(name: str) -> None:
+    names = {opt for option in ALL[name].params for opt in option.opts}
+    assert {"--output", "-o"} <= names
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        (["check-age", "{photo}", "--detector", "whole"], '"outcome"'),
+        (["models"], "mien-m"),
+        (["models", "--format", "json"], '"name"'),
+    ],
+)
+def test_what_is_printed_goes_to_a_file(command: list[str], told: str, tmp_path: Path, examples: Path) -> None:
+    run = [word.format(photo=examples / "hopper.jpg") for word in command]
+    target = tmp_path / "answers.txt"
+    done = CliRunner().invoke(app, [*run, "-o", str(target)])
+    assert (done.exit_code, done.stdout) == (0, ""), done.output
+    assert told in target.read_text(encoding="utf-8")
+    assert f"-> {target}, " in done.stderr
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_file_that_cannot_be_or_is_not_whole_is_not_left(tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["models", "-o", str(tmp_path / "nowhere" / "x.txt")])
+    assert done.exit_code == 2
+    assert "cannot write to" in done.stderr
+    done = CliRunner().invoke(app, ["check-age", "x.jpg", "--min-age", "0", "-o", str(tmp_path / "x.jsonl")])
+    assert done.exit_code == 2
+    assert list(tmp_path.iterdir()) == []
+    done = CliRunner().invoke(app, ["check-age", "x.jpg", "-o", str(tmp_path / "x.jsonl")])
+    assert done.exit_code == 3
+    assert '"error"' in (tmp_path / "x.jsonl").read_text(encoding="utf-8")  # rows that say why are an answer
