@@ -45,13 +45,15 @@ export function fromBitmap(bitmap: ImageBitmap, jpeg = false, incomplete = false
   };
 }
 
+/** Kept from frame to frame: browsers are slow to free a canvas, and a camera would heap them up. */
+let canvas: OffscreenCanvas | null = null;
+
 /** Rows of a bitmap laid on white, through a canvas no larger than what is asked for at once. */
 function rowsOf(bitmap: ImageBitmap): Rows {
   const { width } = bitmap;
-  let canvas: OffscreenCanvas | null = null;
   return (top, bottom) => {
     const height = bottom - top;
-    if (canvas?.height !== height) canvas = new OffscreenCanvas(width, height);
+    if (canvas?.width !== width || canvas.height < height) canvas = new OffscreenCanvas(width, height);
     const context = canvas.getContext("2d", { willReadFrequently: true, alpha: false });
     if (!context) throw new BrowserError("this browser cannot read the pixels of a picture: update it");
     context.fillStyle = "#fff";
