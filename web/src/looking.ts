@@ -19,12 +19,11 @@ const ROTATIONS: readonly Rotation[] = ["auto", 0, 90, 180, 270];
 /** Without another wish, faces are looked for down to this share of a photo's longer side, but not below 30 pixels. */
 const SHARE = 1 / 80;
 const FINEST = 25; // pixels of the smallest face in the first look
-const GLANCE = 1.15; // how much larger the faces are that this look is out for: of those below, most turn up anyway
 const CLEAR = 40; // a face of fewer pixels in the first look asks for a second one
 const SECOND = 50; // pixels of the smallest face in the second look
 const NEARLY = 0.8; // of a photo's size are no reason to reduce it
-const THOROUGH = 0.8; // how much smaller the faces are that this look is out for, so as to lose none of the smallest
-const SLACK = 0.9; // of the default's smallest face: boxes are that uncertain
+const THOROUGH = 0.7; // how much smaller the faces are that this look is out for, so as to lose none of the smallest
+const SLACK = 0.8; // of the default's smallest face: boxes of small faces are that uncertain
 const LEAST_SEEN = 12; // pixels; no detector sees smaller ones
 
 /** What is looked for, and how. */
@@ -116,17 +115,16 @@ async function bestTurn(
   return best;
 }
 
-/** Faces of a picture; in a reduced one smaller ones than wanted too, as far as they turn up. */
+/** Faces of a picture; `share`: how much smaller the faces are that are looked for than those wanted. */
 function detect(
   detector: Detector,
   minFace: number | null,
   fixed: boolean,
   picture: Picture,
-  share?: number,
+  share = 1,
 ): Promise<Detection[]> {
   const scale = scaleOf(picture);
-  const times = share ?? (scale < 1 && !fixed ? GLANCE : 1);
-  const least = times * smallest(minFace, Math.max(picture.width, picture.height)) * scale;
+  const least = share * smallest(minFace, Math.max(picture.width, picture.height)) * scale;
   if ((fixed && minFace === null) || least === (minFace ?? LEAST_FACE)) return detector.detect(picture.pixels);
   return detector.detect(picture.pixels, Math.max(least, LEAST_SEEN));
 }

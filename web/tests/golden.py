@@ -266,8 +266,10 @@ def following(rng: np.random.Generator, pmf: NDArray[np.float32]) -> dict[str, A
     for row, female in zip(pmf, rng.uniform(0, 1, len(pmf)), strict=True):
         flags = ("small",) if rng.uniform() < 0.5 else ()
         quality = Quality(float(rng.uniform(5, 60)), float(rng.uniform(0, 0.5)), float(rng.uniform(-70, 70)), flags)
-        face = Face(Box(0, 0, 9, 9), 1.0, None, Age(1, 1, 1, 1, 0.9, tuple(row.tolist())), Gender("male", 0.5), quality)
-        average.add(face, float(female))
+        face = Face(
+            Box(0, 0, 9, 9), 1.0, None, Age(1, 1, 1, 1, 0.9, tuple(row.tolist())), Gender(float(female)), quality
+        )
+        average.add(face)
         age, gender = average.age(0.9, calibration), average.gender(0.5)
         views.append(
             {
@@ -300,8 +302,8 @@ def photos() -> list[dict[str, Any]]:
             half = shrink(picture.pixels, (picture.pixels.shape[1] // 2, picture.pixels.shape[0] // 2))
             both = np.zeros((half.shape[0] + 60, 2 * half.shape[1], 3), np.uint8)
             both[30:-30, : half.shape[1]], both[30:-30, half.shape[1] :] = half, half[:, ::-1]
-            draft = analyzer.look(both, file)
-            (photo,) = analyzer.answer([draft])
+            draft = analyzer.find_faces(both, file)
+            (photo,) = analyzer.estimate([draft])
             why = {target: explain(analyzer.estimator, draft.chips[0][None], target)[0] for target in ("age", "gender")}
             cases.append(
                 {
