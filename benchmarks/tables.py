@@ -381,6 +381,39 @@ def peers_abroad() -> Lines:
     return table(rows)
 
 
+def peers_browser() -> Lines:
+    """The tools that run in a browser, in the same one: errors on the faces that all found, misses, times."""
+    record = load("browser-peers")
+    head = (
+        "in the browser",
+        "MAE / gender, UTKFace",
+        "missed",
+        "MAE, APPA-REAL",
+        "missed",
+        "ms a scene",
+        "ms a photo of 1280x720",
+        "first answer, s",
+        "MB fetched",
+    )
+    rows: Rows = [head]
+    for tool, each in record["tools"].items():
+        home, abroad = each["utkface"], each["appa"]
+        rows.append(
+            (
+                tool,
+                f"{home['common']['mae']:.2f} / {100 * home['common']['gender']:.1f} %",
+                f"{home['own']['missed']} of {home['own']['missed'] + home['own']['faces']}",
+                f"{abroad['common']['mae']:.2f}",
+                f"{abroad['own']['missed']} of {abroad['own']['missed'] + abroad['own']['faces']}",
+                f"{each['scene_ms']:.0f}",
+                f"{each['photo_ms']:.0f}",
+                f"{each['cold_ms'] / 1000:.1f}",
+                f"{each['fetched'] / 1e6:.1f}",
+            )
+        )
+    return table(rows)
+
+
 TABLES: dict[str, Callable[..., Lines]] = {
     "accuracy": accuracy,
     "accuracy-short": lambda model: accuracy(model, subsets=("all", "coral_clipped", "coral_without_twins")),
@@ -398,6 +431,7 @@ TABLES: dict[str, Callable[..., Lines]] = {
     "abroad": abroad,
     "collections": collections,
     "peers-abroad": peers_abroad,
+    "peers-browser": peers_browser,
 }
 
 

@@ -1,7 +1,7 @@
-"""Does the memory of mien in the browser stay flat? Many photos, then the page's camera, measured over all of Chromium.
+"""Does the memory of mien in the browser stay flat over photos, hostile files and the page's camera? All of Chromium.
 
 make web
-.venv/bin/python -m benchmarks.browser.memory [--photos 500] [--seconds 60]
+.venv/bin/python -m benchmarks.browser.memory [--photos 500] [--hostile 50] [--seconds 60]
 """
 
 from __future__ import annotations
@@ -9,9 +9,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import random
 import time
+from collections import Counter
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from benchmarks.browser.serving import ARGUMENTS, CHROMIUM, Host, hosting
 from PIL import Image
@@ -24,6 +27,14 @@ PATIENCE = 120_000
 LOAD = """async () => {
     const { load } = await import(new URL("/page/device/index.js", location.href));
     globalThis.analyzer = await load({ model: "mien-s" });
+}"""
+HOSTILE = """async (names) => {
+    const kinds = [];
+    for (const name of names) {
+        const blob = await (await fetch(name)).blob();
+        kinds.push(await analyzer.analyze(blob).then(() => "answered", (error) => error.kind ?? String(error)));
+    }
+    return kinds;
 }"""
 MANY = """async (names) => {
     for (const name of names) await analyzer.analyze(await (await fetch(name)).blob());
@@ -69,6 +80,34 @@ def over_photos(page: Page, names: list[str], count: int, step: int) -> list[int
     return found
 
 
+def hostile(photos: list[bytes], count: int) -> dict[str, tuple[bytes, str]]:
+    """Files with bytes changed, cut off, or of no kind at all, by their address."""
+    rng = random.Random(26)
+    found = {}
+    for number in range(count):
+        data = bytearray(rng.choice(photos))
+        for _ in range(rng.choice((1, 20, 400))):
+            data[rng.randrange(len(data))] = rng.randrange(256)
+        if number % 3 == 0:
+            del data[rng.randrange(len(data)) :]
+        if number % 7 == 0:
+            data = bytearray(rng.randbytes(3000))
+        found[f"/hostile-{number}"] = bytes(data), "application/octet-stream"
+    return found
+
+
+def over_hostile(page: Page, names: list[str]) -> tuple[list[int], dict[str, int]]:
+    """Bytes after every fifth of the files, and what became of them; the worker still answers in the end."""
+    page.evaluate(LOAD)
+    found, kinds = [], Counter[str]()
+    step = max(1, len(names) // 5)
+    for start in range(0, len(names), step):
+        kinds.update(page.evaluate(HOSTILE, names[start : start + step]))
+        found.append(resident())
+    assert page.evaluate(HOSTILE, ["/hopper.jpg"]) == ["answered"]
+    return found, dict(sorted(kinds.items()))
+
+
 def over_camera(page: Page, seconds: int) -> list[int]:
     """Bytes at every tenth of the time that the page's camera follows faces."""
     page.get_by_role("button", name="Use the camera").click()
@@ -101,6 +140,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--photos", type=int, default=500)
     parser.add_argument("--seconds", type=int, default=60)
+    parser.add_argument("--hostile", type=int, default=50)
+    parser.add_argument("--output", type=Path)
     chosen = parser.parse_args()
     with TemporaryDirectory() as name, sync_playwright() as playwright:
         folder = Path(name)
@@ -108,6 +149,8 @@ def main() -> None:
         files = {"/": (b"<!doctype html><title>memory</title>", "text/html")}
         files |= {f"/{path.name}": (path.read_bytes(), "image/jpeg") for path in EXAMPLES.glob("*.jpg")}
         photos = [path for path in files if path.endswith(".jpg")]
+        bad = hostile([files[path][0] for path in photos], chosen.hostile)
+        files |= bad
         arguments = [
             *ARGUMENTS,
             f"--use-file-for-fake-video-capture={film(folder / 'film.mjpeg', 'hopper', 'astronaut')}",
@@ -116,19 +159,27 @@ def main() -> None:
             hosting(Host({"/page/": folder / "page"}, files)) as host,
             playwright.chromium.launch(executable_path=str(CHROMIUM), args=arguments) as browser,
         ):
-            record = {}
-            for kind in ("photos", "camera"):
+            record: dict[str, Any] = {}
+            for kind in ("photos", "hostile", "camera"):
                 page = browser.new_page()
                 page.set_default_timeout(PATIENCE)
-                page.goto(host.at("/" if kind == "photos" else "/page/"))
-                found = (
-                    over_photos(page, photos, chosen.photos, max(1, chosen.photos // 10))
-                    if kind == "photos"
-                    else over_camera(page, chosen.seconds)
-                )
+                page.goto(host.at("/page/" if kind == "camera" else "/"))
+                kinds = None
+                if kind == "photos":
+                    found = over_photos(page, photos, chosen.photos, max(1, chosen.photos // 10))
+                elif kind == "hostile":
+                    found, kinds = over_hostile(page, list(bad))
+                else:
+                    found = over_camera(page, chosen.seconds)
                 page.close()
-                record[kind] = {"megabytes": [round(size / 1e6) for size in found]}
-    print(json.dumps(record))
+                record[kind] = {
+                    "megabytes": [round(size / 1e6) for size in found],
+                    **({"told": kinds} if kinds else {}),
+                }
+    text = json.dumps(record, indent=1)
+    print(text)
+    if chosen.output:
+        chosen.output.write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -249,3 +249,44 @@ def test_memory_does_not_grow(page: Page) -> None:
     before = resident()
     page.evaluate(MANY, names * 20)
     assert resident() - before < 40e6
+
+
+def test_a_jpeg_that_ends_too_early_counts_where_it_counts_in_python(
+    page: Page, host: Host, photos: dict[str, bytes]
+) -> None:
+    analyzer = mien.load("mien-s", threads=1)
+    whole = photos["hopper.jpg"]
+    told = {}
+    for share in (0.5, 0.9, 0.98):
+        data = whole[: int(share * len(whole))]
+        host.files["/photos/cut"] = data, "image/jpeg"
+        (ours,) = analyzer.stream([data])
+        theirs = page.evaluate(ANALYZE, ["/photos/cut", {}])
+        if ours.error is not None:
+            assert theirs["kind"] == ours.error.kind
+        else:
+            assert theirs["incomplete"] == ours.incomplete
+            assert abs(theirs["faces"][0]["age"]["years"] - ours.faces[0].age.years) <= 0.3
+        told[share] = ours.error is None
+    assert set(told.values()) == {True, False}
+
+
+def test_a_tab_put_to_sleep_goes_on_when_it_wakes(browser: Browser, host: Host) -> None:
+    """Chromium's own way of freezing a tab in the background, with an answer on its way."""
+    with browser.new_context() as context:
+        made = context.new_page()
+        made.set_default_timeout(PATIENCE)
+        made.goto(host.at("/"))
+        made.evaluate(START, {})
+        made.evaluate(
+            """async () => {
+                const blob = await (await fetch("/photos/hopper.jpg")).blob();
+                globalThis.asked = [0, 1, 2].map(() => analyzer.analyze(blob));
+            }"""
+        )
+        devtools = context.new_cdp_session(made)
+        devtools.send("Page.setWebLifecycleState", {"state": "frozen"})
+        made.wait_for_timeout(1500)
+        devtools.send("Page.setWebLifecycleState", {"state": "active"})
+        assert made.evaluate("async () => (await Promise.all(asked)).map(({ faces }) => faces.length)") == [1, 1, 1]
+        assert made.evaluate(ANALYZE, ["/photos/astronaut.jpg", {}])["faces"]

@@ -2,7 +2,7 @@
  * How large a photo must be to see the faces wanted, and which way up; Python's `mien.looking`.
  *
  * A big photo is searched at a reduced size first. Only where small faces turn up there is it read anew and searched at
- * a size that shows them well: portraits, the most frequent big photos, pay nothing for the crowds.
+ * a size that shows them well, once: portraits, the most frequent big photos, pay little for the crowds.
  */
 
 import { turned, type Raster } from "./cv/raster.js";

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from mien.age_check import AgeChecker
 from mien.analyzer import Analyzer, Options
 from mien.drawing.maps import heat
-from mien.errors import UsageError
+from mien.errors import PhotoError, UsageError
 from mien.estimate import bundle
 from mien.estimate.calibrate import Calibration, expectation, intervals, median
 from mien.estimate.explain import explain
@@ -239,7 +239,7 @@ def _told(check: Any) -> dict[str, Any]:
 
 def _face(pmf: NDArray[np.float32], flags: tuple[str, ...]) -> Face:
     age = Age(40.0, 40.0, 30.0, 50.0, 0.9, tuple(pmf.tolist()))
-    return Face(Box(0, 0, 100, 100), 1.0, None, age, Gender("female", 0.9), Quality(50.0, 0.3, 0.0, flags))
+    return Face(Box(0, 0, 100, 100), 1.0, None, age, Gender(0.9), Quality(50.0, 0.3, 0.0, flags))
 
 
 def following(rng: np.random.Generator, pmf: NDArray[np.float32]) -> dict[str, Any]:
@@ -440,6 +440,40 @@ def _corners(box: Box) -> list[float]:
     return [box.left, box.top, box.right, box.bottom]
 
 
+def cuts() -> list[dict[str, Any]]:
+    """JPEG files that end too early: where Python still makes a picture of them, and calls it incomplete."""
+    from io import BytesIO
+
+    from PIL import Image
+
+    with Image.open(EXAMPLES / "hopper.jpg") as image:
+        image.load()
+    small = image.resize((203, 170))
+    made: list[tuple[Image.Image, dict[str, Any]]] = [
+        (small, {"quality": 90}),
+        (small, {"quality": 90, "subsampling": 0}),
+        (small, {"quality": 80, "subsampling": 1, "restart_marker_blocks": 5}),
+        (small.convert("L"), {"quality": 85}),
+        (small, {"quality": 90, "progressive": True}),
+    ]
+    cases = []
+    for one, options in made:
+        stream = BytesIO()
+        one.save(stream, "JPEG", **options)
+        data = stream.getvalue()
+        lengths = sorted({int(length) for length in np.linspace(2, len(data) - 1, 60)} | {len(data) - 2})
+        cases.append({"data": b64encode(data).decode(), "told": [[length, _cut(data[:length])] for length in lengths]})
+    return cases
+
+
+def _cut(data: bytes) -> bool | None:
+    """Whether some of the picture is missing; None where too much is."""
+    try:
+        return decode(data).incomplete
+    except PhotoError:
+        return None
+
+
 def sizes() -> dict[str, dict[str, int]]:
     """Stored sizes of small pictures."""
     from PIL import Image
@@ -479,6 +513,7 @@ def main(target: Path) -> None:
         "reductions": reductions(),
         "sizes": sizes(),
         "looking": looking(rng),
+        "cuts": cuts(),
     }
     target.write_text(json.dumps(record), encoding="utf-8")
 

@@ -1,6 +1,7 @@
 /** Encoded photos and bitmaps -> photos that can be read at any size, by the browser's own decoders. */
 
 import { BrowserError, PhotoEmpty, PhotoTooLarge, PhotoTruncated, PhotoUnsupported } from "../errors.js";
+import { END, isEnough } from "./cutJpeg.js";
 import { isWhole, rejection, sniff, statedSize, type Format } from "./formats.js";
 import { reduce, reduction, sideFor, type DecodeOptions, type OpenPhoto, type Rows } from "./picture.js";
 
@@ -17,13 +18,14 @@ export async function decode(photo: Blob, options: DecodeOptions): Promise<OpenP
   if (format === null) throw rejection(data);
   const stated = statedSize(data, format);
   if (stated) checkPixels(...stated, options);
-  if (!isWhole(data, format)) {
+  const whole = isWhole(data, format);
+  if (!whole && !(format === "JPEG" && isEnough(data))) {
     throw new PhotoTruncated(`this ${format} picture breaks off or is damaged: copy it again, or save it as PNG`);
   }
-  const bitmap = await openBitmap(new Blob([data]), format);
+  const bitmap = await openBitmap(new Blob(whole ? [data] : [data, END]), format);
   try {
     checkPixels(bitmap.width, bitmap.height, options);
-    return fromBitmap(bitmap, format === "JPEG");
+    return fromBitmap(bitmap, format === "JPEG", !whole);
   } catch (error) {
     bitmap.close();
     throw error;
@@ -31,25 +33,27 @@ export async function decode(photo: Blob, options: DecodeOptions): Promise<OpenP
 }
 
 /** A bitmap as a photo, which closes it. */
-export function fromBitmap(bitmap: ImageBitmap, jpeg = false): OpenPhoto {
+export function fromBitmap(bitmap: ImageBitmap, jpeg = false, incomplete = false): OpenPhoto {
   const { width, height } = bitmap;
   if (!(width && height)) throw new PhotoEmpty("the picture has no pixels");
   return {
     at(fit) {
       const how = reduction(width, height, sideFor(fit, Math.max(width, height)), jpeg);
-      return { pixels: reduce(rowsOf(bitmap), width, height, how), width, height, incomplete: false };
+      return { pixels: reduce(rowsOf(bitmap), width, height, how), width, height, incomplete };
     },
     close: () => bitmap.close(),
   };
 }
 
+/** Kept from frame to frame: browsers are slow to free a canvas, and a camera would heap them up. */
+let canvas: OffscreenCanvas | null = null;
+
 /** Rows of a bitmap laid on white, through a canvas no larger than what is asked for at once. */
 function rowsOf(bitmap: ImageBitmap): Rows {
   const { width } = bitmap;
-  let canvas: OffscreenCanvas | null = null;
   return (top, bottom) => {
     const height = bottom - top;
-    if (canvas?.height !== height) canvas = new OffscreenCanvas(width, height);
+    if (canvas?.width !== width || canvas.height < height) canvas = new OffscreenCanvas(width, height);
     const context = canvas.getContext("2d", { willReadFrequently: true, alpha: false });
     if (!context) throw new BrowserError("this browser cannot read the pixels of a picture: update it");
     context.fillStyle = "#fff";
