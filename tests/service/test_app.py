@@ -362,7 +362,7 @@ class TestRefusals:
         def broken(*_: object) -> None:
             raise ZeroDivisionError("secret")
 
-        monkeypatch.setattr(state.analyzer(None), "answer", broken)
+        monkeypatch.setattr(state.analyzer(None), "estimate", broken)
         answer = client.post("/v1/predict", files=files(("a.png", picture())))
         assert "secret" not in json.dumps(problem(answer, 500, "internal"))
 
@@ -374,7 +374,7 @@ class TestRefusals:
         def broken(*_: object) -> None:
             raise ModelError("weights are damaged")
 
-        monkeypatch.setattr(state.analyzer(None), "answer", broken)
+        monkeypatch.setattr(state.analyzer(None), "estimate", broken)
         problem(client.post("/v1/predict", files=files(("a.png", picture()))), 500, "internal")
 
     @pytest.mark.parametrize(

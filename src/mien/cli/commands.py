@@ -119,7 +119,7 @@ PRINTING = (check_age, models, bench, doctor)
 
 for _panel, _commands in COMMANDS.items():
     for _command in _commands:
-        _kind = Printing if _command in PRINTING else Closed
+        _kind: type[Closed | Explained] = Printing if _command in PRINTING else Closed
         if _command is serve:  # it ends when somebody stops it
             _kind = Explained
         app.command(cls=_kind, rich_help_panel=_panel, no_args_is_help=_command not in WITHOUT_ARGUMENTS)(_command)

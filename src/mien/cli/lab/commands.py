@@ -41,6 +41,15 @@ class Moved(Closed):
         return super().invoke(ctx)
 
 
+class MovedPrinting(Printing):
+    """A command that prints, under its former name."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Say the new name, and do the same."""
+        _tell_new_name(ctx)
+        return super().invoke(ctx)
+
+
 class MovedGroup(ExplainedGroup):
     """A group of commands under its former name."""
 
@@ -60,10 +69,9 @@ def register(app: typer.Typer) -> None:
     for panel, commands in COMMANDS.items():
         for command in commands:
             needs_words = command not in WITHOUT_ARGUMENTS
-            lab.command(
-                cls=Printing if command is systems else Closed, rich_help_panel=panel, no_args_is_help=needs_words
-            )(command)
-            app.command(cls=Moved, hidden=True, no_args_is_help=needs_words)(command)
+            now, former = (Printing, MovedPrinting) if command is systems else (Closed, Moved)
+            lab.command(cls=now, rich_help_panel=panel, no_args_is_help=needs_words)(command)
+            app.command(cls=former, hidden=True, no_args_is_help=needs_words)(command)
     lab.add_typer(audit, rich_help_panel="Trust")
     app.add_typer(lab, rich_help_panel="For developers of models")
     app.add_typer(audit, cls=MovedGroup, hidden=True)

@@ -21,7 +21,7 @@ class Axis:
     def __call__(self, value: float) -> float:
         """Pixels.
 
-        >>> Scale(0, 10, 100, 0)(2.5), Scale(1, 100, 0, 10, log=True)(10), Scale(0, 10, 100, 0)(99)
+        >>> Axis(0, 10, 100, 0)(2.5), Axis(1, 100, 0, 10, log=True)(10), Axis(0, 10, 100, 0)(99)
         (75.0, 5.0, 0.0)
         """
         low, high, at = (math.log(x) if self.log else x for x in (self.low, self.high, value))
@@ -31,7 +31,7 @@ class Axis:
     def ticks(self, count: int = 5) -> list[float]:
         """Round values inside, about `count`; for a logarithm powers of ten, with 2 and 5 times them if they are few.
 
-        >>> Scale(0, 17, 0, 1).ticks(), Scale(2e5, 3e7, 0, 1, log=True).ticks()
+        >>> Axis(0, 17, 0, 1).ticks(), Axis(2e5, 3e7, 0, 1, log=True).ticks()
         ([0.0, 5.0, 10.0, 15.0], [1000000.0, 10000000.0])
         """
         if self.log:

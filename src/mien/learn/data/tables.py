@@ -67,7 +67,7 @@ def face_rows(path: Path, problems: list[str]) -> Iterator[tuple[str, str, dict[
 def parse_age(cell: str, where: str, problems: list[str]) -> int | None:
     """Whole years, or None where the cell is empty or (told in `problems`) no age.
 
-    >>> age("34", "row 2", []), age("34.0", "row 2", []), age("", "row 2", [])
+    >>> parse_age("34", "row 2", []), parse_age("34.0", "row 2", []), parse_age("", "row 2", [])
     (34, 34, None)
     """
     if not cell:
@@ -85,7 +85,7 @@ def parse_age(cell: str, where: str, problems: list[str]) -> int | None:
 def parse_bounds(low: str, high: str, where: str, problems: list[str]) -> tuple[float, float] | None:
     """Years between which an age lies, or None where both cells are empty or (told in `problems`) state no such thing.
 
-    >>> bounds("47.9", "54.4", "row 2", []), bounds("", "", "row 2", [])
+    >>> parse_bounds("47.9", "54.4", "row 2", []), parse_bounds("", "", "row 2", [])
     ((47.9, 54.4), None)
     """
     if not low and not high:
@@ -103,7 +103,7 @@ def parse_bounds(low: str, high: str, where: str, problems: list[str]) -> tuple[
 def parse_point(x: str, y: str, where: str, problems: list[str]) -> tuple[float, float] | None:
     """A point of a picture in pixels, or None where both cells are empty or (told in `problems`) state no such thing.
 
-    >>> point("120", "88.5", "row 2", []), point("", "", "row 2", [])
+    >>> parse_point("120", "88.5", "row 2", []), parse_point("", "", "row 2", [])
     ((120.0, 88.5), None)
     """
     if not x and not y:
@@ -121,7 +121,7 @@ def parse_point(x: str, y: str, where: str, problems: list[str]) -> tuple[float,
 def parse_gender(cell: str, where: str, problems: list[str]) -> int:
     """1 female, 0 male, or -1 where the cell is empty or (told in `problems`) neither.
 
-    >>> gender("Woman", "row 2", []), gender("m", "row 2", []), gender("", "row 2", [])
+    >>> parse_gender("Woman", "row 2", []), parse_gender("m", "row 2", []), parse_gender("", "row 2", [])
     (1, 0, -1)
     """
     female = parse_gender_word(cell)
