@@ -2,7 +2,7 @@
 
 import { BrowserError, PhotoEmpty, PhotoTooLarge, PhotoTruncated, PhotoUnsupported } from "../errors.js";
 import { END, isEnough } from "./cutJpeg.js";
-import { isWhole, rejection, sniff, statedSize, type Format } from "./formats.js";
+import { hasHalvedColours, isWhole, rejection, sniff, statedSize, type Format } from "./formats.js";
 import { reduce, reduction, sideFor, type DecodeOptions, type OpenPhoto, type Rows } from "./picture.js";
 
 /** Decode a photo: upright, transparency laid on white, colour profiles ignored, the first frame of an animation. */
@@ -25,7 +25,8 @@ export async function decode(photo: Blob, options: DecodeOptions): Promise<OpenP
   const bitmap = await openBitmap(new Blob(whole ? [data] : [data, END]), format);
   try {
     checkPixels(bitmap.width, bitmap.height, options);
-    return fromBitmap(bitmap, format === "JPEG", !whole);
+    const jpeg = format === "JPEG" && { halvedColours: hasHalvedColours(data) };
+    return fromBitmap(bitmap, jpeg, !whole);
   } catch (error) {
     bitmap.close();
     throw error;
@@ -33,13 +34,17 @@ export async function decode(photo: Blob, options: DecodeOptions): Promise<OpenP
 }
 
 /** A bitmap as a photo, which closes it. */
-export function fromBitmap(bitmap: ImageBitmap, jpeg = false, incomplete = false): OpenPhoto {
+export function fromBitmap(
+  bitmap: ImageBitmap,
+  jpeg: false | { halvedColours: boolean } = false,
+  incomplete = false,
+): OpenPhoto {
   const { width, height } = bitmap;
   if (!(width && height)) throw new PhotoEmpty("the picture has no pixels");
   return {
     at(fit) {
-      const how = reduction(width, height, sideFor(fit, Math.max(width, height)), jpeg);
-      return { pixels: reduce(rowsOf(bitmap), width, height, how), width, height, incomplete };
+      const how = reduction(width, height, sideFor(fit, Math.max(width, height)), jpeg !== false);
+      return { pixels: reduce(rowsOf(bitmap), width, height, how, jpeg && jpeg.halvedColours), width, height, incomplete };
     },
     close: () => bitmap.close(),
   };

@@ -128,8 +128,9 @@ function avifSize(data: Uint8Array, bytes: DataView): [number, number] | null {
 }
 
 /** Where the entropy-coded data of a JPEG begins, and its size; null where the headers break off. */
-function jpegFrame(data: Uint8Array): { size: [number, number]; scan: number } | null {
+function jpegFrame(data: Uint8Array): { size: [number, number]; scan: number; sampling: number[] } | null {
   let size: [number, number] | null = null;
+  let sampling: number[] = [];
   for (let at = 2; at + 4 <= data.length; ) {
     if (data[at] !== 0xff) {
       at += 1;
@@ -147,11 +148,18 @@ function jpegFrame(data: Uint8Array): { size: [number, number]; scan: number } |
     const length = (data[at + 2]! << 8) | data[at + 3]!;
     if (marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker) && at + 9 <= data.length) {
       size ??= [(data[at + 7]! << 8) | data[at + 8]!, (data[at + 5]! << 8) | data[at + 6]!];
+      if (sampling.length === 0) sampling = Array.from({ length: data[at + 9] ?? 0 }, (_, k) => data[at + 11 + 3 * k] ?? 0);
     }
-    if (marker === 0xda) return size ? { size, scan: at } : null;
+    if (marker === 0xda) return size ? { size, scan: at, sampling } : null;
     at += 2 + length;
   }
   return null;
+}
+
+/** Whether a JPEG holds its colours at half the size of its light, in both directions. */
+export function hasHalvedColours(data: Uint8Array): boolean {
+  const [light, ...colours] = jpegFrame(data)?.sampling ?? [];
+  return light === 0x22 && colours.length === 2 && colours.every((one) => one === 0x11);
 }
 
 /** Whether the file reaches its own end; browsers show what there is of a picture that breaks off, and say nothing. */

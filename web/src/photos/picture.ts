@@ -2,6 +2,7 @@
 
 import { NotAnImage, UsageError } from "../errors.js";
 import { blank, type Raster } from "../cv/raster.js";
+import { unblurColours } from "./chroma.js";
 import { resizeArea } from "../cv/resize.js";
 import { round } from "../results.js";
 
@@ -76,6 +77,8 @@ export function fitted(width: number, height: number, side: number | null): [num
 
 /** By which whole factor a photo is averaged at first, and its size in the end. */
 export interface Reduction {
+  /** By how much Python lets the JPEG decoder reduce; 1 where it does not. */
+  draft: number;
   factor: number;
   size: [number, number];
 }
@@ -95,7 +98,7 @@ export function reduction(width: number, height: number, side: number | null, jp
   const [drafted, draftedHigh] = [Math.ceil(width / draft), Math.ceil(height / draft)];
   const size = fitted(drafted, draftedHigh, side);
   const more = Math.max(1, Math.min(Math.floor(drafted / size[0]), Math.floor(draftedHigh / size[1])));
-  return { factor: draft * more, size };
+  return { draft, factor: draft * more, size };
 }
 
 /** Reads a photo row by row: RGBA bytes of rows `top` to `bottom`. */
@@ -104,7 +107,13 @@ export type Rows = (top: number, bottom: number) => Uint8Array | Uint8ClampedArr
 const STRIP = 1 << 22; // pixels held at once beside the result
 
 /** A photo reduced while it is read in strips, so that a large one is never in memory twice. */
-export function reduce(rows: Rows, width: number, height: number, { factor, size }: Reduction): Raster {
+export function reduce(
+  rows: Rows,
+  width: number,
+  height: number,
+  { draft, factor, size }: Reduction,
+  halvedColours = false,
+): Raster {
   const out = blank(Math.ceil(width / factor), Math.ceil(height / factor));
   const step = Math.max(1, Math.floor(STRIP / width / factor)) * factor;
   for (let top = 0; top < height; top += step) {
@@ -113,6 +122,7 @@ export function reduce(rows: Rows, width: number, height: number, { factor, size
     if (factor === 1) withoutAlpha(strip, out.data, 3 * top * width);
     else average(strip, width, bottom - top, factor, out, top / factor);
   }
+  if (halvedColours && draft === 2 && factor === 2) unblurColours(out);
   return resizeArea(out, size[0], size[1]);
 }
 
