@@ -246,9 +246,12 @@ def test_memory_does_not_grow(page: Page) -> None:
     names = ["/photos/astronaut.jpg", "/photos/hopper.jpg"]
     for _ in range(2):
         page.evaluate(MANY, names * 10)
-    before = resident()
-    page.evaluate(MANY, names * 20)
-    assert resident() - before < 40e6
+    grown = []
+    for _ in range(3):  # what is only waiting to be collected does not grow each time
+        before = resident()
+        page.evaluate(MANY, names * 10)
+        grown.append(resident() - before)
+    assert min(grown) < 20e6, grown
 
 
 def test_a_jpeg_that_ends_too_early_counts_where_it_counts_in_python(
