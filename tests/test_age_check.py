@@ -83,6 +83,21 @@ def test_a_missing_photo_raises_alone_and_becomes_a_row_among_others(checker: mi
     assert second.to_dict()["error"]["kind"] == "missing"
 
 
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [(None, "missing"), (b"", "empty"), (b"no picture", "not_an_image"), (b"\x89PNG\r\n\x1a\n", "truncated")],
+)
+def test_what_cannot_be_looked_at_is_an_error_and_not_unsure(
+    model: Path, tmp_path: Path, data: bytes | None, kind: str
+) -> None:
+    if data is not None:
+        (tmp_path / "x.png").write_bytes(data)
+    options = ["--model", str(model), "--detector", "whole", "--threads", "1"]
+    done = CliRunner().invoke(app, ["check-age", str(tmp_path / "x.png"), *options])
+    record = json.loads(done.stdout)
+    assert (done.exit_code, record["outcome"], record["error"]["kind"]) == (3, "error", kind)
+
+
 def test_a_face_that_may_be_none_is_no_pass(checker: mien.AgeChecker) -> None:
     photo = checker(chip(60)).photo
     vague = replace(photo.faces[0], quality=replace(photo.faces[0].quality, flags=("vague",)))

@@ -134,9 +134,24 @@ def test_open_files_that_cannot_be_used(whole: Analyzer) -> None:
     assert [photo.error and photo.error.kind for photo in photos] == ["unreadable", None, "empty"]
 
 
-def test_a_missing_photo_is_a_missing_file(whole: Analyzer) -> None:
-    with pytest.raises(FileNotFoundError, match="no file lies at"):
-        whole("nowhere.jpg")
+@pytest.mark.parametrize("way", ["__call__", "explain", "annotate"])
+@pytest.mark.parametrize("name", ["nowhere.jpg", Path("no/where.jpg")])
+def test_a_missing_photo_is_a_missing_file(whole: Analyzer, way: str, name: str | Path) -> None:
+    with pytest.raises(FileNotFoundError, match="no file lies at") as raised:
+        getattr(whole, way)(name)
+    assert isinstance(raised.value, PhotoMissing)
+
+
+@pytest.mark.parametrize("shape", ["ints", "grey", "mode I", "floats"])
+def test_numbers_of_other_kinds_have_the_same_face(whole: Analyzer, shape: str) -> None:
+    grey = picture(30)[..., 0]
+    given: Any = {
+        "ints": grey.astype(np.int32),
+        "grey": grey,
+        "mode I": Image.fromarray(grey.astype(np.int32)),
+        "floats": (grey / 255).astype(np.float32),
+    }[shape]
+    assert whole(given).faces[0].age.years == pytest.approx(30, abs=0.2)
 
 
 def test_arrays_are_rgb_unless_bgr_is_said(whole: Analyzer) -> None:

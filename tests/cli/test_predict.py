@@ -374,3 +374,75 @@ def test_crops_are_kept_apart_from_photos_and_pictures(mien: Any, folder: Path, 
     assert same.exit_code == 2
     assert mien(folder).exit_code == 0
     assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture
+def small(examples: Path, tmp_path: Path) -> Path:
+    """A face of some 27 pixels in a photo of 3,200: far below the 80th of its side that is promised."""
+    with Image.open(examples / "hopper.jpg") as image:
+        portrait = image.convert("RGB")
+    scene = Image.new("RGB", (3200, 300), (110, 120, 130))
+    scene.paste(portrait.reduce(8), (1500, 20))
+    scene.save(tmp_path / "small.png")
+    return tmp_path / "small.png"
+
+
+@pytest.mark.parametrize(("option", "faces", "scale"), [([], 0, 0.64), (["--min-face", "20"], 1, 1.0)])
+@pytest.mark.parametrize("command_", ["predict", "batch"])
+def test_the_smallest_face_decides_at_which_scale_a_photo_is_searched(
+    tiny_bundle: Path, small: Path, *, command_: str, option: list[str], faces: int, scale: float
+) -> None:
+    rows = small.with_name("rows.parquet" if command_ == "batch" else "rows.jsonl")
+    words = [command_, str(small), "--model", str(tiny_bundle), "--output", str(rows), "--quiet", *option]
+    assert CliRunner().invoke(app, words).exit_code == 0
+    if command_ == "batch":
+        found = pq.read_table(rows).to_pylist()
+        assert len([row for row in found if row["face"] is not None]) == faces
+    else:
+        record = json.loads(rows.read_text())
+        assert (len(record["faces"]), record["scale"]) == (faces, pytest.approx(scale, abs=0.01))
+
+
+@pytest.mark.parametrize("turn", [0, 90, 180, 270])
+@pytest.mark.parametrize("rotate", ["auto", "asked for"])
+def test_a_portrait_that_lies_is_told_in_the_pixels_of_the_file(
+    tiny_bundle: Path, examples: Path, tmp_path: Path, *, turn: int, rotate: str
+) -> None:
+    with Image.open(examples / "hopper.jpg") as image:
+        upright = image.convert("RGB")
+    upright.rotate(turn, expand=True).save(tmp_path / "lying.png")
+    upright.save(tmp_path / "upright.png")
+    fixed = ["predict", "--model", str(tiny_bundle), "--threads", "1"]
+    asked = [] if rotate == "auto" else ["--rotate", str(turn)]
+    plain, lying = (
+        json.loads(CliRunner().invoke(app, [*fixed, str(tmp_path / name), *words]).stdout)
+        for name, words in (("upright.png", []), ("lying.png", asked))
+    )
+    assert (lying["turned"], lying["width"], lying["height"]) == (
+        turn,
+        *(upright.size if turn in {0, 180} else upright.size[::-1]),
+    )
+    left, top, right, bottom = (plain["faces"][0]["box"][side] for side in ("left", "top", "right", "bottom"))
+    width, height = upright.size
+    meant = {
+        0: (left, top, right, bottom),
+        90: (top, width - right, bottom, width - left),
+        180: (width - right, height - bottom, width - left, height - top),
+        270: (height - bottom, left, height - top, right),
+    }[turn]
+    (face,) = lying["faces"]
+    assert [face["box"][side] for side in ("left", "top", "right", "bottom")] == pytest.approx(meant, abs=2)
+    assert face["age"]["years"] == pytest.approx(plain["faces"][0]["age"]["years"], abs=0.5)
+
+
+@pytest.mark.parametrize("cut", [2, 200, 400])
+def test_the_record_says_that_a_photo_is_incomplete(mien: Any, examples: Path, tmp_path: Path, cut: int) -> None:
+    data = (examples / "hopper.jpg").read_bytes()
+    (tmp_path / "cut.jpg").write_bytes(data[:-cut])
+    done = mien(examples / "hopper.jpg", tmp_path / "cut.jpg")
+    assert done.exit_code == 0
+    records = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [record["incomplete"] for record in records] == [False, True]
+    (tmp_path / "cut.jpg").write_bytes(data[: len(data) // 2])
+    done = mien(tmp_path / "cut.jpg")
+    assert (done.exit_code, json.loads(done.stdout)["error"]["kind"]) == (3, "truncated")

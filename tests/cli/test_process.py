@@ -61,6 +61,16 @@ def test_files_are_written_whatever_is_closed(photo: Path, fixed: str, closed: s
     assert (photo.parent / "rows.jsonl").read_text().count("\n") == 2
 
 
+@pytest.mark.parametrize(
+    ("words", "code"), [("models", 0), ("explain {photo} {fixed} --side 8", 0), ("video none.mp4 {fixed}", 3)]
+)
+def test_other_commands_live_without_standard_error_and_input(photo: Path, fixed: str, words: str, code: int) -> None:
+    words = words.format(photo=photo, fixed=fixed)
+    heard, unheard = (shell(f"{MIEN} {words} {closed}", photo.parent) for closed in ("", "<&- 2>&-"))
+    assert (heard.returncode, unheard.returncode, unheard.stdout) == (code, code, heard.stdout)
+    assert "Traceback" not in heard.stderr
+
+
 def test_nothing_comes_from_a_closed_input(photo: Path, fixed: str) -> None:
     done = shell(f"{MIEN} predict - {fixed} <&-", photo.parent)
     assert done.returncode == 3
@@ -85,7 +95,7 @@ def test_words_that_nobody_hears_change_nothing(photo: Path, fixed: str) -> None
 
 
 @pytest.fixture
-def read_only(monkeypatch: pytest.MonkeyPatch) -> None:
+def read_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """What a read-only file system says to everything that would change it; removing what is not there included."""
 
     def refuse(*_: Any, **__: Any) -> None:
@@ -96,6 +106,14 @@ def read_only(monkeypatch: pytest.MonkeyPatch) -> None:
     def open_to_read(self: Path, mode: str = "r", *arguments: Any, **named: Any) -> Any:
         return refuse() if set(mode) & set("wax+") else opened(self, mode, *arguments, **named)
 
+    opened_low = os.open
+
+    def open_low_to_read(path: Any, flags: int, *arguments: Any, **named: Any) -> int:
+        if str(path).startswith(str(tmp_path)) and flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
+            refuse()
+        return opened_low(path, flags, *arguments, **named)
+
+    monkeypatch.setattr(os, "open", open_low_to_read)
     monkeypatch.setattr(Path, "open", open_to_read)
     for name in ("unlink", "touch", "mkdir", "write_text", "write_bytes", "replace"):
         monkeypatch.setattr(Path, name, refuse)
@@ -107,6 +125,54 @@ def test_a_read_only_file_system_is_one_sentence(tmp_path: Path, read_only: None
     with pytest.raises(UsageError, match="Read-only file system") as raised, open_output(tmp_path / name):
         pass
     assert raised.value.__context__ is raised.value.__cause__  # nothing went wrong on the way out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["predict", "{photo}", "--output", "{folder}/x.csv"],
+        ["predict", "{photo}", "--output", "{folder}/x.parquet"],
+        ["predict", "{photo}", "--annotate", "{folder}/drawn"],
+        ["explain", "{photo}", "--output", "{folder}/x.png", "--detector", "whole"],
+        ["video", "{film}", "--output", "{folder}/x.mp4"],
+        ["video", "{film}", "--records", "{folder}/x.jsonl"],
+        ["batch", "{photo}", "--output", "{folder}/x.parquet"],
+        ["models", "--output", "{folder}/x.txt"],
+    ],
+    ids=lambda words: " ".join(words[::2]),
+)
+def test_commands_say_so_in_one_sentence(
+    photo: Path,
+    clip: ModuleType,
+    tiny_bundle: Path,
+    *,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    words: list[str],
+) -> None:
+    film = clip.write(photo.with_name("film.mp4"), clip.frames(3, size=(160, 120)))
+    given = [word.format(photo=photo, film=film, folder=photo.parent) for word in words]
+    model = [] if words[0] == "models" else ["--model", str(tiny_bundle)]
+    request.getfixturevalue("read_only")
+    monkeypatch.setattr(os, "access", lambda _, mode, **named: not mode & os.W_OK)
+    done = CliRunner().invoke(app, [*given, *model])
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "Read-only file system" in done.stderr or "not yours to write to" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "words", [["models"], ["predict", "{photo}", "--format", "jsonl"], ["explain", "{photo}", "--detector", "whole"]]
+)
+def test_a_folder_in_the_place_of_a_file_is_one_sentence(photo: Path, tiny_bundle: Path, words: list[str]) -> None:
+    place = photo.parent / "place.png"
+    place.mkdir()
+    model = [] if words[0] == "models" else ["--model", str(tiny_bundle)]
+    done = CliRunner().invoke(app, [*(word.format(photo=photo) for word in words), *model, "--output", str(place)])
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "Is a directory" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert sorted(path.name for path in photo.parent.iterdir()) == ["photo.png", "place.png"]
 
 
 def test_no_picture_on_a_read_only_file_system(
@@ -225,11 +291,23 @@ def test_options_are_spoken_of_as_they_are_typed(
     assert typed in done.stderr
 
 
-def test_answers_to_compare_with_that_are_not_there(tmp_path: Path, tiny_bundle: Path) -> None:
-    arguments = ["evaluate", str(tiny_bundle), "--data", str(tmp_path), "--against", str(tmp_path / "absent.parquet")]
+@pytest.mark.parametrize("name", ["absent.parquet", "absent.csv", "no/absent.parquet"])
+def test_answers_to_compare_with_that_are_not_there(tmp_path: Path, tiny_bundle: Path, name: str) -> None:
+    arguments = ["evaluate", str(tiny_bundle), "--data", str(tmp_path), "--against", str(tmp_path / name)]
     done = CliRunner().invoke(app, arguments)
     assert done.exit_code == 6
-    assert f"mien: no file lies at {tmp_path / 'absent.parquet'}" in done.stderr
+    assert f"mien: no file lies at {tmp_path / name}" in done.stderr
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "TIFF"])
+@pytest.mark.parametrize("command", ["video", "count"])
+def test_a_photo_given_as_a_video_is_sent_on(tiny_bundle: Path, tmp_path: Path, *, command: str, form: str) -> None:
+    path = tmp_path / f"photo.{form.lower()}"
+    Image.new("RGB", (64, 48), "orange").save(path, form)
+    done = CliRunner().invoke(app, [command, str(path), "--model", str(tiny_bundle), "--threads", "1"])
+    assert (done.exit_code, done.stdout) == (3, "")
+    assert "is a photo, not a video" in done.stderr
+    assert "mien predict" in done.stderr
 
 
 @pytest.mark.parametrize(

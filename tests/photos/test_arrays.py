@@ -112,6 +112,28 @@ class TestPil:
         for kind in (np.int32, np.uint32, np.int64):
             np.testing.assert_allclose(from_array(values.astype(kind)).pixels[..., 0], meant, atol=1)
 
+    @pytest.mark.parametrize("top", [200, 255, 256, 60000])
+    @pytest.mark.parametrize("shape", [(16, 16), (16, 16, 1), (16, 16, 3)])
+    @pytest.mark.parametrize("kind", ["<i4", ">i4", np.uint32, np.int16, np.int64, np.uint64])
+    def test_arrays_of_any_whole_numbers(self, kind: Any, shape: tuple[int, ...], top: int) -> None:
+        values = np.random.default_rng(top).integers(0, min(top, np.iinfo(kind).max) + 1, shape)
+        values[0, 0] = min(top, np.iinfo(kind).max)
+        meant = values if top <= 255 else values / 257
+        pixels = from_array(values.astype(kind)).pixels
+        np.testing.assert_allclose(pixels, np.broadcast_to(meant.reshape(16, 16, -1), (16, 16, 3)), atol=1)
+
+    @pytest.mark.parametrize("mode", ["I;16", "I;16B"])
+    def test_pictures_of_16_bits_in_either_order(self, mode: str) -> None:
+        values = np.arange(256).reshape(16, 16) * 257
+        data = values.astype(">u2" if mode == "I;16B" else "<u2").tobytes()
+        image = Image.frombytes(mode, (16, 16), data)
+        np.testing.assert_allclose(from_pil(image).pixels[..., 0], values / 257, atol=1)
+
+    @pytest.mark.parametrize("top", [90, 255])
+    def test_mode_i_made_from_a_grey_picture(self, top: int) -> None:
+        grey = Image.fromarray((GREY.astype(int) * top // 255).astype(np.uint8))
+        np.testing.assert_array_equal(from_pil(grey.convert("I")).pixels[..., 0], np.asarray(grey))
+
     def test_dark_pictures_of_declared_depth_stay_dark(self) -> None:
         dark = decode(b"P5 2 1 65535\n" + bytes([0, 200, 0, 100])).pixels
         assert dark.max() <= 1

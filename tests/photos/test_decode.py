@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
 from mien.errors import NotAnImage, PhotoEmpty, PhotoTooLarge, PhotoTruncated, PhotoUnsupported, UsageError
 from mien.photos import DecodeOptions, decode, from_pil
@@ -191,6 +191,35 @@ class TestWhereTheTurnIsTold:
     def test_in_text_of_png(self, chunk: tuple[bytes, bytes]) -> None:
         assert decode(png_with(chunk)).pixels.shape == (64, 32, 3)
 
+    @pytest.mark.parametrize("turn", range(1, 9))
+    @pytest.mark.parametrize("way", ["exif", "APP1", "bare", "upper", "xmp", "raw xmp"])
+    def test_every_turn_shows_the_pixels_that_exif_itself_would(self, turn: int, way: str) -> None:
+        """Hexadecimal with and without its name in front, in either case, and XMP alone."""
+        block = exif(turn)[6:] if way == "bare" else exif(turn)
+        text = block.hex().upper() if way == "upper" else block.hex()
+        name = b"APP1" if way == "APP1" else b"exif"
+        chunk = (b"zTXt", b"Raw profile type %s\0\0" % name
+                 + zlib.compress(b"\n%s\n%8d\n%s\n" % (name, len(block), text.encode())))  # fmt: skip
+        if way == "xmp":
+            chunk = (b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp(turn))
+        elif way == "raw xmp":
+            packet = xmp(turn)
+            text_of_it = b"\nxmp\n%8d\n%s\n" % (len(packet), packet.hex().encode())
+            chunk = (b"zTXt", b"Raw profile type xmp\0\0" + zlib.compress(text_of_it))
+        shown = decode(png_with(chunk)).pixels
+        np.testing.assert_array_equal(shown, decode(png_with((b"eXIf", exif(turn)[6:]))).pixels)
+        upright = Image.fromarray(halves(64, 32))
+        upright.getexif()[0x0112] = turn
+        np.testing.assert_array_equal(shown, np.asarray(ImageOps.exif_transpose(upright)))
+
+    @pytest.mark.parametrize(("first", "second", "wins"), [(6, 3, 6), (3, 6, 3), (1, 8, 1)])
+    def test_where_text_and_xmp_disagree(self, first: int, second: int, wins: int) -> None:
+        text = (b"tEXt", b"Raw profile type exif\0" + raw_profile(first))
+        packet = (b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp(second))
+        meant = decode(png_with((b"eXIf", exif(wins)[6:]))).pixels
+        np.testing.assert_array_equal(decode(png_with(text, packet)).pixels, meant)
+        np.testing.assert_array_equal(decode(png_with(packet, text)).pixels, meant)
+
     def test_in_xmp_of_jpeg_webp_and_tiff(self) -> None:
         for form in ("JPEG", "WEBP"):
             assert decode(encode(halves(64, 32), form, xmp=xmp(8))).pixels.shape == (64, 32, 3)
@@ -246,6 +275,8 @@ class TestNetpbm:
             (b"P7\nWIDTH 1\nHEIGHT 1\nDEPTH 4\nMAXVAL 255\nTUPLTYPE RGB_ALPHA\nENDHDR\n\1\2\3\xff", [[[1, 2, 3]]]),
             (b"P7\nDEPTH 1\nWIDTH 2\nHEIGHT 1\nMAXVAL 1\nTUPLTYPE BLACKANDWHITE\nENDHDR\n\0\1", [[[0], [255]]]),
             (b"Pf 1 2 -1.0\n" + struct.pack("<2f", 1, 0.2), [[[51]], [[255]]]),
+            (b"P2\n2 2\n# a comment\n255\n0 51\n102 255\n", [[[0], [51]], [[102], [255]]]),
+            (b"Pf\n2 1\n1.0\n" + struct.pack(">2f", 0.4, 1), [[[102], [255]]]),
             (b"PF 1 2 1.0\n" + struct.pack(">6f", 1, 0, 0.2, 0, 1, 0), [[[0, 255, 0]], [[255, 0, 51]]]),
         ],
     )
@@ -260,6 +291,16 @@ def test_jpeg_2000(kind: Any) -> None:
     values = np.arange(256).reshape(16, 16)
     data = encode((values * (np.iinfo(kind).max // 255)).astype(kind), "JPEG2000")
     np.testing.assert_allclose(decode(data).pixels[..., 0], values, atol=1)
+
+
+@pytest.mark.parametrize("planes", [1, 3])
+def test_the_merged_picture_of_photoshop_in_grey_and_colour(planes: int) -> None:
+    mode = {1: 1, 3: 3}[planes]
+    data = bytearray(psd(8, mode, bytes(range(6 * planes))))
+    data[12:14] = struct.pack(">H", planes)
+    pixels = decode(bytes(data)).pixels
+    meant = np.arange(6 * planes).reshape(planes, 2, 3).transpose(1, 2, 0)
+    np.testing.assert_array_equal(pixels, np.broadcast_to(meant, (2, 3, 3)))
 
 
 def test_the_merged_picture_of_photoshop() -> None:
@@ -358,6 +399,20 @@ class TestDamage:
         with pytest.raises(PhotoTruncated):
             decode(data[: len(data) // 5])
 
+    @pytest.mark.parametrize("cut", [2, 200, 1000])
+    @pytest.mark.parametrize("options", [{}, {"progressive": True, "quality": 92}, {"mode": "L"}])
+    def test_the_upper_rows_of_a_jpeg_without_its_last_bytes(self, cut: int, options: dict[str, Any]) -> None:
+        noise = np.random.default_rng(6).integers(0, 256, (25, 20, 3), np.uint8)
+        image = Image.fromarray(noise).resize((640, 800)).convert(options.get("mode", "RGB"))
+        data = encode(image, "JPEG", **{name: value for name, value in options.items() if name != "mode"})
+        whole, part = decode(data), decode(data[:-cut])
+        assert (whole.incomplete, part.incomplete) == (False, True)
+        away = np.abs(part.pixels.astype(int) - whole.pixels)
+        if options.get("progressive"):
+            assert away.mean() < 2
+        else:
+            assert away[: 3 * len(away) // 4].max() <= 2
+
     def test_bits_flipped_inside_compressed_pixels(self) -> None:
         data = bytearray(golden("rgb_16.png"))
         middle = data.index(b"IDAT") + 40
@@ -416,6 +471,21 @@ def test_bmp_without_any_alpha_is_opaque(
     half = bytearray(data)
     half[-1] = 128  # somebody wrote an alpha: it counts
     assert (decode(bytes(half)).pixels[1, 0] == 255).all()
+
+
+@pytest.mark.parametrize("down", [False, True])
+@pytest.mark.parametrize(("header", "compression"), [(40, 0), (40, 3), (52, 3), (108, 0), (108, 3), (124, 0), (124, 3)])
+def test_bmp_of_32_bits_whose_fourth_byte_is_0(*, header: int, compression: int, down: bool) -> None:
+    """Six pixels of six colours: BI_RGB and BITFIELDS, headers of every age, rows up or down."""
+    rgb = np.random.default_rng(4).integers(0, 256, (2, 3, 3), np.uint8)
+    stored = np.zeros((2, 3, 4), np.uint8)
+    stored[..., :3] = (rgb if down else rgb[::-1])[..., ::-1]
+    head = struct.pack("<IiiHHIIiiII", header, 3, -2 if down else 2, 1, 32, compression, 24, 0, 0, 0, 0)
+    if compression == 3:
+        head += struct.pack("<3I", 0xFF0000, 0xFF00, 0xFF)
+    head = (head + (b"\0\0\0\xff" if header > 52 and compression == 3 else b"")).ljust(header, b"\0")
+    data = b"BM" + struct.pack("<IHHI", 14 + len(head) + 24, 0, 0, 14 + len(head)) + head + stored.tobytes()
+    np.testing.assert_array_equal(decode(data).pixels, rgb)
 
 
 def jpeg_frame(marker: int, bits: int, components: int) -> bytes:

@@ -257,14 +257,61 @@ def test_what_no_reader_knows_is_unsupported(photometric: int) -> None:
         decode(data[:at] + photometric.to_bytes(2, "little") + data[at + 2 :])
 
 
+@pytest.mark.parametrize("compression", [33003, 33005, 34712, 50001, 34887, 52546])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_pictures_of_other_formats_inside_are_unsupported(compression: int, order: str) -> None:
+    """JPEG 2000, WebP, LERC and JPEG XL: nothing is damaged, so nobody is told to copy it again."""
+    from mien.photos.tiff import plain
+
+    tags = {256: 4, 257: 4, 258: 8, 259: compression, 262: 2, 277: 3, 278: 4}
+    with pytest.raises(PhotoUnsupported, match=f"compression {compression}") as raised:
+        decode(plain(order, [bytes(48)], tags))
+    assert "copy it again" not in str(raised.value)
+
+
+@pytest.mark.parametrize("kind", ["f2", "f4", "f8"])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_colours_in_floating_point_are_unsupported(kind: str, order: Any) -> None:
+    data = written(RNG.random((8, 9, 3)).astype(kind), photometric="rgb", byteorder=order)
+    with pytest.raises(PhotoUnsupported, match="floating point"):
+        decode(data)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("alpha", [1.0, 0.5, 0.0])
+def test_16_bit_grey_with_alpha(order: Any, alpha: float) -> None:
+    grey = RNG.random((8, 9))
+    pixels = stored(np.dstack([grey, np.full_like(grey, alpha)]), "u2")
+    data = written(pixels, photometric="minisblack", planarconfig="contig", extrasamples=["unassalpha"],
+                   byteorder=order)  # fmt: skip
+    meant = 255 * (grey * alpha + 1 - alpha)
+    np.testing.assert_allclose(decode(data).pixels[..., 0], meant, atol=1)
+
+
+@pytest.mark.parametrize("kind", ["u1", "u2"])
+@pytest.mark.parametrize("photometric", ["minisblack", "miniswhite", "rgb"])
+def test_bigtiff_in_big_endian_order_is_read_without_a_word(
+    kind: str, photometric: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    samples = RNG.integers(0, 256, (9, 8, LAYOUTS[photometric])) / 255
+    pixels = stored(samples, kind)
+    data = written(
+        pixels if photometric == "rgb" else pixels[..., 0], photometric=photometric, byteorder=">", bigtiff=True
+    )
+    assert data[:4] == b"MM\0+"
+    np.testing.assert_allclose(decode(data).pixels, rgb_of(samples, photometric), atol=1)
+    assert capfd.readouterr() == ("", "")
+
+
 def test_shared_bigtiff_of_motorola(shared: Path) -> None:
     data = (shared / "cases" / "BigTIFFMotorola.tif").read_bytes()
     np.testing.assert_allclose(decode(data).pixels, tifffile.imread(io.BytesIO(data)), atol=1)
 
 
-def test_libtiff_is_silent(capfd: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_adobe_deflate", "jpeg"])
+def test_libtiff_is_silent(compression: str, capfd: pytest.CaptureFixture[str]) -> None:
     out = io.BytesIO()
-    Image.fromarray(TestPages.RGB).save(out, "TIFF", compression="tiff_lzw")
+    Image.fromarray(TestPages.RGB).save(out, "TIFF", compression=compression)
     data = bytearray(out.getvalue())
     data[20:200] = bytes(180)
     with pytest.raises(PhotoTruncated):

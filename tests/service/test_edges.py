@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from starlette.testclient import TestClient
 from tests.service.conftest import Serve, picture
 
@@ -223,6 +225,45 @@ def test_nothing_leads_to_another_host(client: TestClient, path: str, method: st
     assert answer.status_code in {404, 405}
     assert "location" not in answer.headers
     assert "evil.example/" not in answer.text.replace("//evil.example/", "")
+
+
+@pytest.mark.parametrize("path", ["/", "/healthz", "/healthz/", "/v1/models", "/v1/models/", "/docs/", "/js"])
+def test_nothing_leads_from_https_to_http(client: TestClient, path: str) -> None:
+    headers = {"host": "faces.example", "x-forwarded-proto": "https"}
+    answer = client.get(path, headers=headers, follow_redirects=False)
+    assert answer.status_code in {200, 404}
+    assert "http://" not in answer.headers.get("location", "")
+
+
+@pytest.mark.parametrize("root", ["/a", "/tools/mien", "/a.b/c-d"])
+def test_the_way_to_the_page_below_a_path_names_no_scheme(serve: Serve, root: str) -> None:
+    home = serve(root_path=root).get(root, headers={"x-forwarded-proto": "https"}, follow_redirects=False)
+    assert home.status_code == 308
+    assert home.headers["location"].startswith("/")
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF"])
+def test_bare_pictures_of_any_format(client: TestClient, form: str) -> None:
+    data = picture(100, form)
+    answer = client.post("/v1/predict", content=data, headers={"content-type": f"image/{form.lower()}"})
+    assert answer.status_code == 200, answer.text
+    (face,) = answer.json()["photos"][0]["faces"]
+    assert face["age"]["years"] == pytest.approx(100 / 2.55, abs=0.5)
+
+
+@pytest.mark.parametrize("turn", [90, 180, 270])
+def test_faces_that_lie_are_found_here_too(serve: Serve, examples: Path, turn: int) -> None:
+    stream = io.BytesIO()
+    with Image.open(examples / "hopper.jpg") as image:
+        image.convert("RGB").rotate(turn, expand=True).save(stream, "PNG")
+    found, upright = (
+        serve(detector="mtcnn", **settings)
+        .post("/v1/predict", content=stream.getvalue(), headers={"content-type": "image/png"})
+        .json()["photos"][0]
+        for settings in ({}, {"rotate": 0})
+    )
+    assert (found["turned"], len(found["faces"])) == (turn, 1)
+    assert (upright["turned"], upright["faces"]) == (0, [])
 
 
 @pytest.mark.parametrize("stripped", [False, True])

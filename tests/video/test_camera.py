@@ -14,7 +14,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from mien.cli import app
 from mien.errors import UsageError, VideoError
 from mien.video import camera as room
 from mien.video.camera import Camera
@@ -77,6 +79,27 @@ def test_bad_frames_are_passed_over_and_counted(cameras: Any, fault: str) -> Non
     assert [frame.index for frame in frames] == seen  # those that were lost count
     assert camera.lost == 3
     assert camera.shortfall is None
+
+
+@pytest.mark.parametrize(
+    ("how", "code", "told"),
+    [
+        ({}, 3, "gives no more frames"),
+        ({"stall_after": 8}, 3, "gives no more frames"),
+        ({"bad": {3: "noise", 5: "empty"}, "stall_after": 8}, 3, "gives no more frames"),
+        ({"bad": {3: "noise", 4: "cut", 5: "empty"}}, 0, "3 frames of"),
+    ],
+    ids=["drop", "stall", "corrupt and stall", "corrupt"],
+)
+def test_the_exit_code_says_what_became_of_a_camera(
+    cameras: Any, tiny_bundle: Path, *, how: dict[str, Any], code: int, told: str
+) -> None:
+    with cameras.NetworkCamera(cameras.numbered(12), pause=0.06, **how) as sender:
+        fixed = ["video", "--camera", sender.address, "--model", str(tiny_bundle), "--threads", "1", "--max-frames"]
+        done = CliRunner().invoke(app, [*fixed, "12" if code == 0 else "40"])
+    assert done.exit_code == code, done.output
+    assert told in done.stderr
+    assert "secret" not in done.stderr
 
 
 def test_being_told_to_stop_is_no_loss(cameras: Any) -> None:

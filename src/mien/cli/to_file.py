@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -34,6 +36,8 @@ class Printing(Closed):
             return super().invoke(ctx)
         target = Path(given)
         try:
+            if target.is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
             part, stream = begin(target)
         except OSError as error:
             raise UsageError(f"cannot write to {printable(str(target.parent))}: {error.strerror}") from error
