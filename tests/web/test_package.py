@@ -325,7 +325,7 @@ def test_frames_of_a_video_are_read_as_they_are_shown(page: Page) -> None:
         }"""
     )
     sizes = {name: tuple(one[:2]) for name, (one, _) in ages.items()}
-    assert sizes == {name: (512, 600) for name in ages} | {"part": (480, 560), "wide": (768, 600)}
+    assert sizes == dict.fromkeys(ages, (512, 600)) | {"part": (480, 560), "wide": (768, 600)}
     for name, (one, other) in ages.items():
         assert one[:2] == other[:2], name
         assert one[2] == pytest.approx(other[2], abs=0.3), ages
