@@ -112,7 +112,7 @@ class AnnotatedFolder:
 
 
 class CropFolder:
-    """The faces alone, each the aligned chip that the model saw: `NAME-face0.jpg`, numbered from 0 as in the records."""
+    """The faces alone, each the aligned chip that the model saw: `NAME-face0.jpg`, from 0 as in the records."""
 
     def __init__(self, folder: Path, *, quality: int = 95) -> None:
         """Make the folder.
