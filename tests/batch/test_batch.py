@@ -225,6 +225,7 @@ def test_nothing_to_do_is_said(options: list[str], tmp_path: Path) -> None:
     result = batch(tmp_path / "empty.txt", "--output", tmp_path / "out", *options)
     assert result.exit_code == 2
     assert "there are no photos in" in result.output
+    assert [path.name for path in tmp_path.iterdir()] == ["empty.txt"], "no empty folder is left"
 
 
 @pytest.mark.parametrize("shard", ["4/4", "1", "a/b", "-1/2", "1/0"])
