@@ -48,7 +48,10 @@ def undisturbed(photos: Path, options: list[str], tmp_path_factory: pytest.TempP
     output = tmp_path_factory.mktemp("undisturbed") / "out"
     result = batch(photos, "--output", output, *options)
     assert result.exit_code == 3, result.output
-    assert f"{PHOTOS} of {PHOTOS} done, {PHOTOS - BAD} faces; {BAD} failed ({BAD} truncated)" in result.output
+    assert (
+        f"{PHOTOS} of {PHOTOS} done, {PHOTOS - BAD} faces; {BAD} of {PHOTOS} photos failed ({BAD} truncated)"
+        in result.output
+    )
     return output
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from typing import Any
 
 import typer
@@ -38,6 +39,22 @@ def number(count: int, noun: str, plural: str = "") -> str:
     ('1 photo', '1,200 faces', '2 queries')
     """
     return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
+
+
+def failed(kinds: Counter[str], photos: int) -> str:
+    """How many photos failed, and of what; empty where none did.
+
+    >>> failed(Counter(missing=2, empty=1), 9)
+    '3 of 9 photos failed (2 missing, 1 empty); their rows say why'
+    >>> failed(Counter(empty=1), 2), failed(Counter(empty=1), 1)
+    ('1 of 2 photos failed (1 empty); its row says why', 'it failed (empty); its row says why')
+    """
+    count = kinds.total()
+    if count == photos == 1:
+        return f"it failed ({next(iter(kinds))}); its row says why"
+    told = ", ".join(f"{times} {kind}" for kind, times in kinds.most_common())
+    rows = "its row says" if count == 1 else "their rows say"
+    return f"{count} of {number(photos, 'photo')} failed ({told}); {rows} why" if count else ""
 
 
 class Closed(Explained):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mien.cli.closing import SOME_FAILED, close_with, number
+from mien.cli.closing import SOME_FAILED, close_with, failed, number
 from mien.cli.interrupts import INTERRUPTED
 from mien.cli.options import (
     Abstain,
@@ -169,21 +169,13 @@ class _Tally:
         if photo.error is not None:
             self.failures[photo.error.kind] += 1
 
-    @property
-    def _failed(self) -> str:
-        if self.photos == 1:
-            return f"it failed ({next(iter(self.failures))}); its row says why"
-        kinds = ", ".join(f"{times} {kind}" for kind, times in self.failures.most_common())
-        rows = "its row says" if self.failures.total() == 1 else "their rows say"
-        return f"{self.failures.total()} of {self.photos} photos failed ({kinds}); {rows} why"
-
     def close(self, places: str) -> None:
         from mien.estimate.quality import VAGUE_SENTENCE
 
         close_with(
             f"{number(self.photos, 'photo')}, {number(self.faces, 'face')}{places}",
             self.vague and f"{number(self.vague, 'face')} with the flag vague: {VAGUE_SENTENCE}",
-            self.failures and self._failed,
+            failed(self.failures, self.photos),
         )
 
 
