@@ -87,16 +87,16 @@ def test_a_name_of_many_bytes_is_cut(tmp_path: Path) -> None:
     assert len(path.name.encode()) < 170
 
 
-def test_several_faces_are_numbered_from_1_as_on_the_page(answers: list[Photo], tmp_path: Path) -> None:
+def test_several_faces_are_numbered_as_in_the_records(answers: list[Photo], tmp_path: Path) -> None:
     one, two = answers[0].faces
     with AnnotatedFolder(tmp_path / "a") as folder:
         both = folder.write(answers[0], PIXELS)
         alone = folder.write(replace(answers[0], faces=(one,)), PIXELS)
-    for path, photo, numbers in ((both, answers[0], (1, 2)), (alone, replace(answers[0], faces=(one,)), None)):
+    for path, photo, numbers in ((both, answers[0], (0, 1)), (alone, replace(answers[0], faces=(one,)), None)):
         with Image.open(path) as picture:
             drawn = np.asarray(picture).astype(float)
         assert np.abs(drawn - draw(PIXELS, photo, numbers=numbers)).mean() < 2
-    assert not np.array_equal(draw(PIXELS, answers[0]), draw(PIXELS, answers[0], numbers=(1, 2)))
+    assert not np.array_equal(draw(PIXELS, answers[0]), draw(PIXELS, answers[0], numbers=(0, 1)))
     assert two is not one
 
 

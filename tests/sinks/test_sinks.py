@@ -139,7 +139,7 @@ def test_the_table_is_for_reading(answers: list[Photo]) -> None:
     assert lines[1].split() == ["a/Zoë,", "2.jpg", "34.3", "27–42", "female", "98", "%", "40×60", "at", "100,", "100"]
     assert lines[2].split() == [
         "face",
-        "2",
+        "1",
         "7.0",
         "3–11",
         "male",

@@ -82,7 +82,7 @@ class _Folder:
 
 
 class AnnotatedFolder:
-    """Photos with their faces marked, numbered from 1, the largest, where there are several."""
+    """Photos with their faces marked, numbered from 0 as in the records where there are several."""
 
     def __init__(self, folder: Path, *, quality: int = 92) -> None:
         """Make the folder.
@@ -107,12 +107,12 @@ class AnnotatedFolder:
             UsageError: the folder cannot be written to.
         """
         (name,) = self._files.names(photo.source, [""])
-        numbers = range(1, len(photo.faces) + 1) if len(photo.faces) > 1 else None
+        numbers = range(len(photo.faces)) if len(photo.faces) > 1 else None
         return self._files.save(name, draw(pixels, photo, numbers=numbers))
 
 
 class CropFolder:
-    """The faces alone, each the aligned chip that the model saw: `NAME-face0.jpg`, from 0 as in the records."""
+    """The faces alone, each the aligned chip that the model saw: `NAME-face0.jpg`, numbered as in the records."""
 
     def __init__(self, folder: Path, *, quality: int = 95) -> None:
         """Make the folder.

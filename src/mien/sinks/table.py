@@ -59,8 +59,8 @@ class Table:
         elif not photo.faces:
             self._row(source, {"gender": Text("no face", "dim")})
         for number, face in enumerate(photo.faces):
-            # People count faces from 1, as on the pictures of --annotate and on the page; records from 0.
-            self._row(source if number == 0 else Text(f"  face {number + 1}", "dim"), _cells(face))
+            # The faces below the name are numbered as in the records, and as --annotate numbers them.
+            self._row(source if number == 0 else Text(f"  face {number}", "dim"), _cells(face))
 
     def _row(self, name: Text, cells: Mapping[str, RenderableType]) -> None:
         """Print the name and those of the cells whose columns are shown."""
