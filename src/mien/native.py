@@ -1,0 +1,149 @@
+"""Records as native types for JSON: one way for every frozen dataclass that is written somewhere.
+
+A class that derives from `Record` is written field by field, in order and exactly. A field that is written otherwise
+says so in its metadata, with `told`; a property that belongs to the record too is marked with `entry`.
+
+>>> from dataclasses import dataclass, field
+>>> @dataclass(frozen=True)
+... class Disc(Record):
+...     radius: float = field(metadata=told("r", digits=1))
+...     label: str | None = field(default=None, metadata=told(optional=True))
+...     @property
+...     @entry(before="radius")
+...     def round(self) -> bool:
+...         return True
+>>> Disc(2.345).to_dict(), Disc(1.0, "eye").to_dict()
+({'round': True, 'r': 2.3}, {'round': True, 'r': 1.0, 'label': 'eye'})
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from enum import Enum
+from functools import cache
+from pathlib import PurePath
+from typing import Any, TypeVar
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+class Record:
+    """What can be written as JSON; to be the base of a dataclass."""
+
+    __slots__ = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Native types for JSON."""
+        return record(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """How a field is written.
+
+    Attributes:
+        key: its name in the record; "" for its own.
+        digits: decimals that its floats are rounded to, also inside tuples and tables; None for exact ones.
+        by: an attribute that names each of its parts, which are written as a table rather than a list.
+        flat: its entries stand among those of the record rather than in a table of their own.
+        optional: left out where it is None.
+        before: of a property, the field that it comes before; "" for the end.
+    """
+
+    key: str = ""
+    digits: int | None = None
+    by: str = ""
+    flat: bool = False
+    optional: bool = False
+    before: str = ""
+
+
+HIDDEN = {"told": None}
+"""Metadata of a field that is not written."""
+
+
+def told(
+    key: str = "", *, digits: int | None = None, by: str = "", flat: bool = False, optional: bool = False
+) -> dict[str, Told]:
+    """Metadata of a field that is written otherwise than by its name and exactly; see `Told` for the arguments."""
+    return {"told": Told(key, digits, by, flat, optional)}
+
+
+def entry(key: str = "", *, digits: int | None = None, before: str = "") -> Callable[[_Function], _Function]:
+    """Mark the function of a property, or a method without arguments, as an entry of the record; see `Told`."""
+
+    def marked(function: _Function) -> _Function:
+        function.told = Told(key, digits, before=before)  # type: ignore[attr-defined]
+        return function
+
+    return marked
+
+
+def record(value: object) -> dict[str, Any]:
+    """A dataclass as a table of native types; one that is no `Record` is written alike."""
+    found: dict[str, Any] = {}
+    for name, how in _entries(type(value)):
+        one = getattr(value, name)
+        if one is not None or not how.optional:
+            written = native(one() if callable(one) else one, how.digits, how.by)
+            found |= written if how.flat else {how.key or name: written}
+    return found
+
+
+def native(value: Any, digits: int | None = None, by: str = "") -> Any:
+    """A value in types that JSON knows: None for NaN and infinities, the value of an enum, the text of a path.
+
+    >>> native({1: (0.126, math.nan), "at": PurePath("a.png")}, digits=2)
+    {'1': [0.13, None], 'at': 'a.png'}
+
+    Args:
+        value: a dataclass, table, sequence, number, text, enum, path, or number or array of NumPy; of these in turn.
+        digits: decimals of floats; None for exact ones. The fields of a dataclass say their own.
+        by: an attribute that names each dataclass of a sequence.
+
+    Raises:
+        TypeError: JSON knows nothing like it.
+    """
+    found = value
+    if isinstance(value, Enum):
+        found = value.value
+    elif isinstance(value, float):
+        found = _number(float(value), digits)
+    elif isinstance(value, Record):
+        found = value.to_dict()
+    elif is_dataclass(value):
+        found = record(value)
+    elif isinstance(value, Mapping):
+        found = {str(key): native(one, digits, by) for key, one in value.items()}
+    elif isinstance(value, list | tuple) and by:
+        found = {getattr(one, by): native(one, digits) for one in value}
+    elif isinstance(value, list | tuple):
+        found = [native(one, digits) for one in value]
+    elif isinstance(value, PurePath):
+        found = str(value)
+    elif hasattr(value, "tolist"):  # of NumPy
+        found = native(value.tolist(), digits)
+    elif not isinstance(value, str | int | None):
+        raise TypeError(f"{type(value).__name__} has no form in JSON: {value!r:.200}")
+    return found
+
+
+def _number(value: float, digits: int | None) -> float | None:
+    if not math.isfinite(value):
+        return None
+    return value if digits is None else round(value, digits)
+
+
+@cache
+def _entries(kind: type) -> tuple[tuple[str, Told], ...]:
+    """Attributes of a class that are written, in order, and how."""
+    found = {one.name: one.metadata.get("told", Told()) for one in fields(kind)}
+    names = [name for name, how in found.items() if how is not None]
+    for name, member in vars(kind).items():
+        how = getattr(member.fget if isinstance(member, property) else member, "told", None)
+        if isinstance(how, Told):
+            names.insert(names.index(how.before) if how.before else len(names), name)
+            found[name] = how
+    return tuple((name, found[name]) for name in names)
