@@ -1,15 +1,15 @@
 """Records as native types for JSON: one way for every frozen dataclass that is written somewhere.
 
 A class that derives from `Record` is written field by field, in order and exactly. A field that is written otherwise
-says so in its metadata, with `told`; a property that belongs to the record too is marked with `entry`.
+says so in its metadata, with `written`; a property that belongs to the record too is marked with `also`.
 
 >>> from dataclasses import dataclass, field
 >>> @dataclass(frozen=True)
 ... class Disc(Record):
-...     radius: float = field(metadata=told("r", digits=1))
-...     label: str | None = field(default=None, metadata=told(optional=True))
+...     radius: float = field(metadata=written("r", digits=1))
+...     label: str | None = field(default=None, metadata=written(optional=True))
 ...     @property
-...     @entry(before="radius")
+...     @also(before="radius")
 ...     def round(self) -> bool:
 ...         return True
 >>> Disc(2.345).to_dict(), Disc(1.0, "eye").to_dict()
@@ -24,6 +24,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
 from functools import cache
 from pathlib import PurePath
+from types import MethodType
 from typing import Any, TypeVar
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -40,7 +41,7 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Written:
     """How a field is written.
 
     Attributes:
@@ -60,22 +61,22 @@ class Told:
     before: str = ""
 
 
-HIDDEN = {"told": None}
+UNWRITTEN = {"written": None}
 """Metadata of a field that is not written."""
 
 
-def told(
+def written(
     key: str = "", *, digits: int | None = None, by: str = "", flat: bool = False, optional: bool = False
-) -> dict[str, Told]:
-    """Metadata of a field that is written otherwise than by its name and exactly; see `Told` for the arguments."""
-    return {"told": Told(key, digits, by, flat, optional)}
+) -> dict[str, Written]:
+    """Metadata of a field that is written otherwise than by its name and exactly; see `Written` for the arguments."""
+    return {"written": Written(key, digits, by, flat, optional)}
 
 
-def entry(key: str = "", *, digits: int | None = None, before: str = "") -> Callable[[_Function], _Function]:
-    """Mark the function of a property, or a method without arguments, as an entry of the record; see `Told`."""
+def also(key: str = "", *, digits: int | None = None, before: str = "") -> Callable[[_Function], _Function]:
+    """Mark the function of a property, or a method without arguments, as an entry of the record; see `Written`."""
 
     def marked(function: _Function) -> _Function:
-        function.told = Told(key, digits, before=before)  # type: ignore[attr-defined]
+        function.written = Written(key, digits, before=before)  # type: ignore[attr-defined]
         return function
 
     return marked
@@ -87,8 +88,8 @@ def record(value: object) -> dict[str, Any]:
     for name, how in _entries(type(value)):
         one = getattr(value, name)
         if one is not None or not how.optional:
-            written = native(one() if callable(one) else one, how.digits, how.by)
-            found |= written if how.flat else {how.key or name: written}
+            plain = native(one() if isinstance(one, MethodType) else one, how.digits, how.by)
+            found |= plain if how.flat else {how.key or name: plain}
     return found
 
 
@@ -137,13 +138,13 @@ def _number(value: float, digits: int | None) -> float | None:
 
 
 @cache
-def _entries(kind: type) -> tuple[tuple[str, Told], ...]:
+def _entries(kind: type) -> tuple[tuple[str, Written], ...]:
     """Attributes of a class that are written, in order, and how."""
-    found = {one.name: one.metadata.get("told", Told()) for one in fields(kind)}
+    found = {one.name: one.metadata.get("written", Written()) for one in fields(kind)}
     names = [name for name, how in found.items() if how is not None]
     for name, member in vars(kind).items():
-        how = getattr(member.fget if isinstance(member, property) else member, "told", None)
-        if isinstance(how, Told):
+        how = getattr(member.fget if isinstance(member, property) else member, "written", None)
+        if isinstance(how, Written):
             names.insert(names.index(how.before) if how.before else len(names), name)
             found[name] = how
     return tuple((name, found[name]) for name in names)
