@@ -46,7 +46,8 @@ class Written:
 
     Attributes:
         key: its name in the record; "" for its own.
-        digits: decimals that its floats are rounded to, also inside tuples and tables; None for exact ones.
+        digits: decimals that its floats are rounded to, also inside tuples and tables; 0 for whole numbers, None for
+            exact ones.
         by: an attribute that names each of its parts, which are written as a table rather than a list.
         flat: its entries stand among those of the record rather than in a table of their own.
         optional: left out where it is None.
@@ -82,7 +83,7 @@ def also(key: str = "", *, digits: int | None = None, before: str = "") -> Calla
     return marked
 
 
-def record(value: object) -> dict[str, Any]:
+def record(value: Any) -> dict[str, Any]:
     """A dataclass as a table of native types; one that is no `Record` is written alike."""
     found: dict[str, Any] = {}
     for name, how in _entries(type(value)):
@@ -101,40 +102,46 @@ def native(value: Any, digits: int | None = None, by: str = "") -> Any:
 
     Args:
         value: a dataclass, table, sequence, number, text, enum, path, or number or array of NumPy; of these in turn.
-        digits: decimals of floats; None for exact ones. The fields of a dataclass say their own.
+        digits: decimals of floats, see `Written`. The fields of a dataclass say their own.
         by: an attribute that names each dataclass of a sequence.
 
     Raises:
         TypeError: JSON knows nothing like it.
     """
+    kind = type(value)
     found = value
-    if isinstance(value, Enum):
-        found = value.value
-    elif isinstance(value, float):
+    if kind is float or isinstance(value, float):
         found = _number(float(value), digits)
+    elif kind in _PLAIN:
+        pass
+    elif isinstance(value, list | tuple):
+        found = [native(one, digits) for one in value]
+        if by:
+            found = dict(zip((getattr(one, by) for one in value), found, strict=True))
     elif isinstance(value, Record):
         found = value.to_dict()
     elif is_dataclass(value):
         found = record(value)
     elif isinstance(value, Mapping):
         found = {str(key): native(one, digits, by) for key, one in value.items()}
-    elif isinstance(value, list | tuple) and by:
-        found = {getattr(one, by): native(one, digits) for one in value}
-    elif isinstance(value, list | tuple):
-        found = [native(one, digits) for one in value]
+    elif isinstance(value, Enum):
+        found = native(value.value, digits)
     elif isinstance(value, PurePath):
         found = str(value)
     elif hasattr(value, "tolist"):  # of NumPy
         found = native(value.tolist(), digits)
-    elif not isinstance(value, str | int | None):
-        raise TypeError(f"{type(value).__name__} has no form in JSON: {value!r:.200}")
+    elif not isinstance(value, str | int):
+        raise TypeError(f"{kind.__name__} has no form in JSON: {value!r:.200}")
     return found
+
+
+_PLAIN = (str, int, bool, type(None))
 
 
 def _number(value: float, digits: int | None) -> float | None:
     if not math.isfinite(value):
         return None
-    return value if digits is None else round(value, digits)
+    return value if digits is None else round(value, digits or None)
 
 
 @cache

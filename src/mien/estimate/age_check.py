@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from mien.errors import ModelError, UsageError
 from mien.estimate.calibrate import AGES
-from mien.native import UNWRITTEN
+from mien.native import UNWRITTEN, Record
 
 Outcome = Literal["pass", "fail", "unsure"]
 
@@ -36,7 +36,7 @@ Thresholds = dict[int, dict[float, float]]
 
 
 @dataclass(frozen=True, slots=True)
-class AgeChecks:
+class AgeChecks(Record):
     """Thresholds on P(age >= limit) of one model.
 
     Attributes:

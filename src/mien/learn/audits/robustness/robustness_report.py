@@ -12,7 +12,7 @@ from mien.errors import DataError
 from mien.learn.data.corruptions import CORRUPTIONS
 from mien.learn.evaluation.evaluate import markdown
 from mien.learn.evaluation.metrics import Interval
-from mien.native import Record, native, written
+from mien.native import UNWRITTEN, Record, native, record, written
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,31 +71,25 @@ class RobustnessReport(Record):
     unreadable: int
     settings: dict[str, Any]
     clean: Figures
-    corrupted: dict[str, tuple[Figures, ...]]
-    changes: dict[str, Change]
-    children: dict[str, Shift] = field(default_factory=dict)
+    corrupted: dict[str, tuple[Figures, ...]] = field(metadata=UNWRITTEN)
+    changes: dict[str, Change] = field(metadata=UNWRITTEN)
+    children: dict[str, Shift] = field(default_factory=dict, metadata=UNWRITTEN)
 
     def to_dict(self) -> dict[str, Any]:
         """Native types for JSON."""
-        return {
-            "model": self.model,
-            "faces": self.faces,
-            "unreadable": self.unreadable,
-            "settings": self.settings,
-            "clean": self.clean.to_dict(),
-            "corruptions": {
-                name: {
-                    "family": CORRUPTIONS[name].family,
-                    "unit": CORRUPTIONS[name].unit,
-                    "levels": list(CORRUPTIONS[name].levels),
-                    "severities": native(cells),
-                    **self.changes[name].to_dict(),
-                    **({"children": self.children[name].to_dict()} if name in self.children else {}),
-                }
-                for name, cells in self.corrupted.items()
-            },
-            "means": {name: change.to_dict() for name, change in self.changes.items() if name not in self.corrupted},
+        corruptions = {
+            name: {
+                "family": CORRUPTIONS[name].family,
+                "unit": CORRUPTIONS[name].unit,
+                "levels": list(CORRUPTIONS[name].levels),
+                "severities": native(cells),
+                **native(self.changes[name]),
+                **({"children": native(self.children[name])} if name in self.children else {}),
+            }
+            for name, cells in self.corrupted.items()
         }
+        means = {name: change for name, change in self.changes.items() if name not in self.corrupted}
+        return record(self) | {"corruptions": corruptions, "means": native(means)}
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> RobustnessReport:
