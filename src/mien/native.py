@@ -36,7 +36,7 @@ class Record:
     __slots__ = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """Native types for JSON."""
+        """The record for JSON, in native types; None for what is no finite number."""
         return record(self)
 
 

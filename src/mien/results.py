@@ -18,6 +18,8 @@ Point = tuple[float, float]
 class Box(Record):
     """Axis-aligned rectangle in pixels of the upright photo; right and bottom lie outside it.
 
+    Its record has tenths of a pixel.
+
     >>> Box(10, 20, 40, 60).width, Box(10, 20, 40, 60).height
     (30, 40)
     """
@@ -90,6 +92,8 @@ SUREST, SURE = 0.999, 0.99
 @dataclass(frozen=True, slots=True)
 class Gender(Record):
     """Gender as labelled in the training data: "female" or "male", nothing more.
+
+    Its record is the label and its probability, to four places.
 
     >>> Gender(0.25).label, Gender(0.25).probability, Gender(0.25, abstain=0.8).label
     ('male', 0.75, 'uncertain')
