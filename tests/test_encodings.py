@@ -98,7 +98,7 @@ AGAINST = PairedReport(
     ),
 )
 ANSWERS = Predictions(
-    np.array(["a.png"]), np.ones((1, 117), np.float32) / 117, np.array([0.5], np.float32), missed=("b.png",)
+    np.array(["a.png"]), np.full((1, 117), 1 / 117, np.float32), np.array([0.5], np.float32), missed=("b.png",)
 )
 BINS = (Bin(10, 0.5123456, interval(0.6)), Bin(5, 0.9, interval(1.0)))
 SELECTION = Selection({0.5: interval(0.1), 1.0: interval(0.2)}, interval(0.15), 0.0123456789, 0.25)

@@ -85,8 +85,9 @@ def also(key: str = "", *, digits: int | None = None, before: str = "") -> Calla
 
 def record(value: Any) -> dict[str, Any]:
     """A dataclass as a table of native types; one that is no `Record` is written alike."""
+    kind: Any = type(value)
     found: dict[str, Any] = {}
-    for name, how in _entries(type(value)):
+    for name, how in _entries(kind):
         one = getattr(value, name)
         if one is not None or not how.optional:
             plain = native(one() if isinstance(one, MethodType) else one, how.digits, how.by)
