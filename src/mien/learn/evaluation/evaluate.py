@@ -327,11 +327,9 @@ def paired(predictions: Predictions, manifest: Manifest) -> tuple[NDArray[np.flo
 
 def _matched(predictions: Predictions, manifest: Manifest) -> NDArray[np.intp]:
     """For each row of the manifest the row of its prediction, -1 where it has none."""
-    at = {file: row for row, file in enumerate(predictions.files.tolist())}
-    names = manifest.files.tolist()
-    if len(at) < len(predictions) or len(set(names)) < len(names):
+    rows = predictions.rows(manifest.files)
+    if any(len(np.unique(files)) < len(files) for files in (predictions.files, manifest.files)):
         raise DataError("two pictures have the same name: evaluate one data set at a time")
-    rows = np.array([at.get(file, -1) for file in names], dtype=np.intp)
     labelled = manifest.aged | (manifest.female >= 0)
     if not ((rows >= 0) & labelled).any():
         missed = f"in {len(predictions.missed)} no face is found, " if predictions.missed else ""

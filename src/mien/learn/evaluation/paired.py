@@ -100,7 +100,7 @@ def compare_paired(
     Raises:
         DataError: no face has been answered by both.
     """
-    rows = [_rows(predictions, manifest) for predictions in (before, after)]
+    rows = [predictions.rows(manifest.files) for predictions in (before, after)]
     both = (rows[0] >= 0) & (rows[1] >= 0)
     if not both.any():
         raise DataError(f"none of the {len(manifest)} pictures has an answer of both models: were they other pictures?")
@@ -129,9 +129,3 @@ def compare_paired(
         add(subset, ("cs5", metrics.cs5), sides, ages, aged)
         add(subset, ("accuracy", metrics.accuracy), female, faces.female, part & (faces.female >= 0))
     return PairedReport(before.model or "the other model", after.model or "this model", tuple(found))
-
-
-def _rows(predictions: Predictions, manifest: Manifest) -> NDArray[np.intp]:
-    """For each row of the manifest the row of its prediction, -1 where it has none."""
-    at = {file: row for row, file in enumerate(predictions.files.tolist())}
-    return np.array([at.get(file, -1) for file in manifest.files.tolist()], dtype=np.intp)

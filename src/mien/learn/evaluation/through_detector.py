@@ -198,8 +198,7 @@ def crop_effects(
     resamples: int = 1000,
 ) -> ThroughReport:
     """Measure two predictions of the same pictures, in the same order, over the faces found and over all."""
-    row = {file: i for i, file in enumerate(manifest.files.tolist())}
-    faces = manifest.take(np.array([row[file] for file in whole.files.tolist()], dtype=np.intp))
+    faces = manifest.named(whole.files)
     parts = {"found": ~np.isin(whole.files, np.array(missed, dtype=np.str_)), "all": np.ones(len(faces), np.bool_)}
     years = expectation(whole.pmf), expectation(through.pmf)
     female, ages = (whole.female, through.female), true_ages(faces)
