@@ -194,7 +194,7 @@ def expectation(pmf: Floats) -> Doubles:
 
 def median(pmf: Floats) -> Doubles:
     """Median ages [N] of distributions [N, 117]: the estimate with the least absolute error."""
-    cdf = _cumulative(pmf)
+    cdf = cumulative(pmf)
     middle: Doubles = (_quantile(cdf, 0.5, last=False) + _quantile(cdf, 0.5, last=True)) / 2
     return middle
 
@@ -230,7 +230,7 @@ def _smoothing() -> Doubles:
     return kernel
 
 
-def _cumulative(pmf: Floats) -> Doubles:
+def cumulative(pmf: Floats) -> Doubles:
     """[N, 117] -> [N, 118]: the distribution function at the edges of the years, from exactly 0 to exactly 1."""
     cdf = np.zeros((len(pmf), AGES + 1))
     np.cumsum(pmf, axis=1, dtype=np.float64, out=cdf[:, 1:])
