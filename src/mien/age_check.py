@@ -11,7 +11,7 @@ import numpy as np
 from mien.analyzer import Analyzer, Input
 from mien.estimate.age_check import Outcome, check_rate, old_enough
 from mien.estimate.quality import VAGUE, VAGUE_SENTENCE
-from mien.native import Record, written
+from mien.native import Record, native, written
 from mien.results import SCHEMA_VERSION, Face, Photo
 
 
@@ -60,8 +60,8 @@ class AgeCheck(Record):
             "outcome": self.outcome,
             "reason": self.reason,
             "rule": self.rule,
-            "faces": [check.to_dict() for check in self.faces],
-            "error": None if photo.error is None else photo.error.to_dict(),
+            "faces": native(self.faces),
+            "error": native(photo.error),
         }
 
 

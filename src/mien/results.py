@@ -229,10 +229,10 @@ class Photo(Record):
             "model": self.model,
             "width": self.width,
             "height": self.height,
-            "scale": None if self.scale is None else round(self.scale, 4),
+            "scale": native(self.scale, 4),
             "turned": self.turned,
             "incomplete": self.incomplete,
             "faces": [face.to_dict(pmf=pmf) for face in self.faces],
-            "error": None if self.error is None else self.error.to_dict(),
+            "error": native(self.error),
             **({} if self.annotated is None else {"annotated": self.annotated}),
         }
