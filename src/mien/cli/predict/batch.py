@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mien.cli.closing import SOME_FAILED, close_with
+from mien.cli.closing import SOME_FAILED, close_with, failed, number
 from mien.cli.interrupts import INTERRUPTED
 from mien.cli.options import (
     Abstain,
@@ -281,19 +281,17 @@ def _say(
 ) -> None:
     """Tell what became of the photos; the exit code is 3 where some failed."""
     assert tally is not None
-    failed = tally.failures.total()
     if not quiet:
         photos, seconds = done or (0, 0.0)
-        parts = [f"{photos} photos in {seconds:.0f} s, {photos / seconds:.1f} a second"] if photos else []
-        parts.append(f"{tally.photos} of {manifest.photos} done, {tally.faces} faces")
-        if failed:
-            kinds = ", ".join(f"{number} {kind}" for kind, number in tally.failures.most_common())
-            parts.append(f"{failed} failed ({kinds}); their rows say why")
+        parts = [f"{number(photos, 'photo')} in {seconds:.0f} s, {photos / seconds:.1f} a second"] if photos else []
+        parts.append(f"{tally.photos} of {manifest.photos} done, {number(tally.faces, 'face')}")
+        if tally.failures:
+            parts.append(failed(tally.failures, tally.photos))
         if missing:
             parts.append("other shards are still missing")
         say(f"{'; '.join(parts)}: {place.path}")
     close_with("")
-    if failed:
+    if tally.failures:
         raise typer.Exit(SOME_FAILED)
 
 

@@ -43,7 +43,7 @@ FORMATS = ("table", "csv", "json")
 GENDERS = ("female", "male", "uncertain")
 
 
-SourceArgument = Annotated[Path | None, typer.Argument(metavar="[SOURCE]", help="A video file.")]
+SourceArgument = Annotated[Path | None, typer.Argument(metavar="FILE", help="A video file.")]
 DatabaseOption = Annotated[
     str, typer.Option(help="sqlite:///FILE, postgresql://USER@HOST/NAME, or the path of an SQLite file.")
 ]
@@ -166,7 +166,7 @@ def count(
 
 
 def counts(
-    database: Annotated[str, typer.Argument(metavar="[DATABASE]", help="As for [b]mien count[/b].")] = DATABASE,
+    database: Annotated[str, typer.Argument(metavar="DATABASE", help="As for [b]mien count[/b].")] = DATABASE,
     *,
     source: Annotated[str | None, typer.Option(help="Only the source of this name.")] = None,
     interval: Annotated[
