@@ -184,16 +184,6 @@ def intervals(
     return np.minimum(np.where(some, low, years), years), np.maximum(np.where(some, high, years), years)
 
 
-def summarise(pmf: Floats) -> tuple[float, float]:
-    """Point estimates of one distribution [117].
-
-    Returns:
-        Expectation and median, in years.
-    """
-    batch = np.asarray(pmf)[None]
-    return float(expectation(batch)[0]), float(median(batch)[0])
-
-
 def expectation(pmf: Floats) -> Doubles:
     """Mean ages [N] of distributions [N, 117]: the estimate with the least squared error."""
     mass = np.asarray(pmf, np.float64)
@@ -203,7 +193,7 @@ def expectation(pmf: Floats) -> Doubles:
 
 def median(pmf: Floats) -> Doubles:
     """Median ages [N] of distributions [N, 117]: the estimate with the least absolute error."""
-    cdf = _cumulative(pmf)
+    cdf = cumulative(pmf)
     middle: Doubles = (_quantile(cdf, 0.5, last=False) + _quantile(cdf, 0.5, last=True)) / 2
     return middle
 
@@ -239,7 +229,7 @@ def _smoothing() -> Doubles:
     return kernel
 
 
-def _cumulative(pmf: Floats) -> Doubles:
+def cumulative(pmf: Floats) -> Doubles:
     """[N, 117] -> [N, 118]: the distribution function at the edges of the years, from exactly 0 to exactly 1."""
     cdf = np.zeros((len(pmf), AGES + 1))
     np.cumsum(pmf, axis=1, dtype=np.float64, out=cdf[:, 1:])
