@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from mien.errors import ModelError
-from mien.estimate.calibrate import AGES, Band, Calibration, expectation, interval, intervals, median, summarise
+from mien.estimate.calibrate import AGES, Band, Calibration, expectation, interval, intervals, median
 from mien.estimate.calibrate import scores as conformal_scores
 
 Array = NDArray[Any]
@@ -68,11 +68,15 @@ def test_apply_keeps_shapes_and_takes_certainty() -> None:
     assert Calibration(1.7, 0.6, ()).apply(pmf[0], female[0])[0].shape == (AGES,)
 
 
+def estimates(pmf: Array) -> tuple[float, float]:
+    return float(expectation(pmf[None])[0]), float(median(pmf[None])[0])
+
+
 @fixed
 @given(distributions, st.floats(0.02, 0.97))
 def test_intervals_lie_among_the_ages_hold_the_expectation_and_grow_with_the_level(pmf: Array, level: float) -> None:
     inner, outer = interval(pmf, level, AS_IS), interval(pmf, level + 0.02, AS_IS)
-    assert 0 <= outer[0] <= inner[0] <= summarise(pmf)[0] <= inner[1] <= outer[1] <= 116
+    assert 0 <= outer[0] <= inner[0] <= expectation(pmf[None])[0] <= inner[1] <= outer[1] <= 116
 
 
 @fixed
@@ -80,7 +84,7 @@ def test_intervals_lie_among_the_ages_hold_the_expectation_and_grow_with_the_lev
 def test_an_interval_spans_the_ages_whose_score_is_within_its_mass(pmf: Array, level: float) -> None:
     low, high = interval(pmf, level, AS_IS)
     within = YEARS[conformal_scores(np.tile(pmf, (AGES, 1)), YEARS) <= level]
-    middle = summarise(pmf)[0]
+    middle = expectation(pmf[None])[0]
     assert low == min([*within, middle])
     assert high == max([*within, middle])
 
@@ -109,7 +113,7 @@ def test_a_baby_s_interval_begins_at_birth_where_a_central_one_would_not() -> No
 
 @pytest.mark.parametrize("age", [0, 1, 40, 115, 116])
 def test_all_mass_on_one_age(age: int) -> None:
-    assert summarise(point(age)) == (age, age)
+    assert estimates(point(age)) == (age, age)
     low, high = interval(point(age), 0.9, AS_IS)
     assert 0 <= low <= age <= high <= 116
     assert high - low <= min(12, 0.5 * age)  # stated ages are rounded, the more the older
@@ -118,7 +122,7 @@ def test_all_mass_on_one_age(age: int) -> None:
 
 def test_two_separate_likely_ages_are_spanned() -> None:
     two = 0.5 * (point(10) + point(30))
-    assert summarise(two) == (20.0, 20.0)
+    assert estimates(two) == (20.0, 20.0)
     low, high = interval(two, 0.9, AS_IS)
     assert low <= 10
     assert high >= 30
@@ -174,14 +178,14 @@ def test_vector_forms_agree_with_the_single_one() -> None:
     pmf = np.stack([bell(centre, spread) for centre, spread in rng.uniform((5, 2), (95, 9), (7, 2))])
     low, high = intervals(pmf, 0.8, LEARNED)
     assert [interval(row, 0.8, LEARNED) for row in pmf] == list(zip(low, high, strict=True))
-    np.testing.assert_allclose([summarise(row) for row in pmf], np.stack([expectation(pmf), median(pmf)], axis=1))
+    np.testing.assert_allclose([estimates(row) for row in pmf], np.stack([expectation(pmf), median(pmf)], axis=1))
     assert intervals(pmf[:0], 0.8, LEARNED)[0].shape == expectation(pmf[:0]).shape == median(pmf[:0]).shape == (0,)
 
 
 def test_the_median_is_interpolated_within_a_year_around_the_label() -> None:
     uniform = np.zeros(AGES)
     uniform[20:30] = 0.1  # the ages 20 to 29: from 19.5 to 29.5 years
-    assert summarise(uniform) == pytest.approx((24.5, 24.5))
+    assert estimates(uniform) == pytest.approx((24.5, 24.5))
     assert isclose(median((0.25 * point(30) + 0.75 * point(31))[None])[0], 30.5 + 1 / 3)
 
 

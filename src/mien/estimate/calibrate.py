@@ -175,16 +175,6 @@ def intervals(
     return np.minimum(np.where(some, low, years), years), np.maximum(np.where(some, high, years), years)
 
 
-def summarise(pmf: Floats) -> tuple[float, float]:
-    """Point estimates of one distribution [117].
-
-    Returns:
-        Expectation and median, in years.
-    """
-    batch = np.asarray(pmf)[None]
-    return float(expectation(batch)[0]), float(median(batch)[0])
-
-
 def expectation(pmf: Floats) -> Doubles:
     """Mean ages [N] of distributions [N, 117]: the estimate with the least squared error."""
     mass = np.asarray(pmf, np.float64)

@@ -212,23 +212,23 @@ def tensors(path: Path, names: tuple[str, ...]) -> list[Doubles]:
         KeyError: the file has no tensor of that name, or not in a type of floats that numpy knows.
     """
     found = []
-    header, length = _header(path)
+    entries, length = header(path)
     with path.open("rb") as file:
         for name in names:
-            kind = {"F16": "<f2", "F32": "<f4", "F64": "<f8"}[header[name]["dtype"]]
-            start, end = header[name]["data_offsets"]
+            kind = {"F16": "<f2", "F32": "<f4", "F64": "<f8"}[entries[name]["dtype"]]
+            start, end = entries[name]["data_offsets"]
             file.seek(8 + length + start)
-            stored = np.frombuffer(file.read(end - start), kind).reshape(header[name]["shape"])
+            stored = np.frombuffer(file.read(end - start), kind).reshape(entries[name]["shape"])
             found.append(stored.astype(np.float64))
     return found
 
 
 def tensor_names(path: Path) -> list[str]:
     """Names of the tensors in a safetensors file."""
-    return list(_header(path)[0])
+    return list(header(path)[0])
 
 
-def _header(path: Path) -> tuple[dict[str, Any], int]:
+def header(path: Path) -> tuple[dict[str, Any], int]:
     """The header of a safetensors file, and its length in bytes."""
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")

@@ -6,8 +6,7 @@ ONNX Runtime's CPU kernel for PRelu takes nearly half the time of MTCNN's three 
 
 runs on kernels that are vectorised and fused with the convolutions, which makes the networks about 1.5 times faster.
 
-The file is a protocol buffer: a message is a row of fields, each a key (field number and wire type) and a value. Only
-the messages on the way to the nodes are taken apart; all else is copied as it is.
+The file is a protocol buffer: only the messages on the way to the nodes are taken apart; all else is copied as it is.
 """
 
 from __future__ import annotations
@@ -16,13 +15,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from mien.runtime.protocol_buffers import LENGTH_DELIMITED, fields
+
 # Field numbers of onnx.proto.
 _MODEL_GRAPH = 7
 _GRAPH_NODE, _GRAPH_INITIALIZER = 1, 5
 _NODE_INPUT, _NODE_OUTPUT, _NODE_OP_TYPE = 1, 2, 4
 _TENSOR_FLOATS, _TENSOR_NAME, _TENSOR_RAW = 4, 8, 9
-
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 
 def expand_prelu(model: bytes) -> bytes:
@@ -81,25 +80,14 @@ def _values(message: bytes, wanted: int) -> list[bytes]:
 
 def _fields(message: bytes) -> Iterator[tuple[int, bytes, bytes]]:
     """Number, content (of length-delimited fields, else empty) and the raw bytes of each field."""
-    at = 0
-    while at < len(message):
-        start = at
-        key, at = _read_varint(message, at)
-        number, wire = key >> 3, key & 7
-        value = b""
-        if wire == _VARINT:
-            _, at = _read_varint(message, at)
-        elif wire == _BYTES:
-            length, at = _read_varint(message, at)
-            value = message[at : at + length]
-            at += length
-        else:
-            at += {_FIXED64: 8, _FIXED32: 4}[wire]
-        yield number, value, message[start:at]
+    begin = 0
+    for number, kind, start, end in fields(message):
+        yield number, message[start:end] if kind == LENGTH_DELIMITED else b"", message[begin:end]
+        begin = end
 
 
 def _field(number: int, value: bytes) -> bytes:
-    return _varint(number << 3 | _BYTES) + _varint(len(value)) + value
+    return _varint(number << 3 | LENGTH_DELIMITED) + _varint(len(value)) + value
 
 
 def _varint(value: int) -> bytes:
@@ -109,13 +97,3 @@ def _varint(value: int) -> bytes:
         value >>= 7
     parts.append(value)
     return bytes(parts)
-
-
-def _read_varint(message: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = message[at]
-        value |= (byte & 0x7F) << shift
-        at, shift = at + 1, shift + 7
-        if byte < 0x80:
-            return value, at

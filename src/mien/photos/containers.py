@@ -112,9 +112,7 @@ def _png(data: bytes) -> Bare:
 def _png_key(chunk: bytes, kind: bytes) -> bytes:
     """The chunk of the transparent colour, which Pillow compares to grey of 2 and 4 bits after it has made it 8 bits.
 
-    Args:
-        chunk: the whole of it.
-        kind: depth and colour type of the picture.
+    `kind` is depth and colour type of the picture.
     """
     if kind not in {b"\2\0", b"\4\0"} or len(chunk) != 14:
         return chunk

@@ -81,13 +81,8 @@ def _directory(data: bytes, layout: _Layout, wanted: Collection[int], at: int | 
     """Tag -> (type, values as written, none if the file ends before) of a directory.
 
     Thousands of tags may point at one block of the file, and each would be a copy of it: so only the wanted are read,
-    of those with one value only this, and all together have no more bytes than the file.
-
-    Args:
-        data: the file.
-        layout: how it is written.
-        wanted: tags to read.
-        at: where the directory lies; None for the first one.
+    of those with one value only this, and all together have no more bytes than the file. It lies at `at`, by default
+    the first one.
     """
     if at is None:
         (at,) = struct.unpack_from(layout.pointer, data, layout.first)

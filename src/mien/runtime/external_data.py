@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mien.errors import ModelError
+from mien.runtime.protocol_buffers import LENGTH_DELIMITED, Bytes, fields
 
-_LENGTH_DELIMITED = 2
 _DEEPEST = 64
 _WAYS: dict[str, dict[int, str]] = {
     "model": {7: "graph", 20: "training", 25: "function"},
@@ -25,8 +25,6 @@ _WAYS: dict[str, dict[int, str]] = {
     "tensor": {13: "entry"},
 }
 """Messages of ONNX (onnx.proto): number of a field -> the message in it."""
-
-Bytes = memoryview | bytes
 
 
 def check(network: Path) -> None:
@@ -92,8 +90,8 @@ def locations(data: Bytes, message: str = "model", depth: int = 0) -> Iterator[s
     if depth > _DEEPEST:
         raise ValueError("it is nested too deeply")
     ways = _WAYS[message]
-    for number, kind, start, end in _fields(data):
-        inner = ways.get(number) if kind == _LENGTH_DELIMITED else None
+    for number, kind, start, end in fields(data):
+        inner = ways.get(number) if kind == LENGTH_DELIMITED else None
         if inner == "entry":
             key, value = _entry(data[start:end])
             if key == "location":
@@ -105,42 +103,7 @@ def locations(data: Bytes, message: str = "model", depth: int = 0) -> Iterator[s
 def _entry(data: Bytes) -> tuple[str, str]:
     """Key and value of a StringStringEntryProto; of those told twice the last, as protocol buffers have it."""
     parts = {1: "", 2: ""}
-    for number, kind, start, end in _fields(data):
-        if number in parts and kind == _LENGTH_DELIMITED:
+    for number, kind, start, end in fields(data):
+        if number in parts and kind == LENGTH_DELIMITED:
             parts[number] = bytes(data[start:end]).decode("utf-8", "replace")
     return parts[1], parts[2]
-
-
-def _fields(data: Bytes) -> Iterator[tuple[int, int, int, int]]:
-    """Number and wire type of each field of a message, and where its value begins and ends."""
-    at, end = 0, len(data)
-    while at < end:
-        tag, at = _varint(data, at)
-        number, kind = tag >> 3, tag & 7
-        match kind:
-            case 0:
-                _, stop = _varint(data, at)
-            case 1:
-                stop = at + 8
-            case 2:
-                length, at = _varint(data, at)
-                stop = at + length
-            case 5:
-                stop = at + 4
-            case _:
-                raise ValueError(f"a field of wire type {kind}")
-        if stop > end or not number:
-            raise ValueError("it breaks off or is damaged")
-        yield number, kind, at, stop
-        at = stop
-
-
-def _varint(data: Bytes, at: int) -> tuple[int, int]:
-    value = 0
-    for shift in range(0, 70, 7):
-        byte = data[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, at
-    raise ValueError("a number of too many bytes")

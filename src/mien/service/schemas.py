@@ -74,9 +74,7 @@ class FailureRecord(Record):
     message: str
 
 
-class PhotoRecord(Record):
-    """One photo: its faces, largest first, or the reason why there are none."""
-
+class _Photo(Record):
     schema_version: int
     source: str = Field(description="The name that it was sent under.")
     model: str
@@ -87,6 +85,11 @@ class PhotoRecord(Record):
     )
     turned: Literal[0, 90, 180, 270] = Field(description="Degrees clockwise by which it was turned to see the faces.")
     incomplete: bool = Field(description="Whether the file ends before all of the picture has come.")
+
+
+class PhotoRecord(_Photo):
+    """One photo: its faces, largest first, or the reason why there are none."""
+
     faces: list[FaceRecord]
     error: FailureRecord | None
 
@@ -171,19 +174,9 @@ class ExplainedFaceRecord(FaceRecord):
     explanation: ExplanationRecord
 
 
-class Explanations(Record):
+class Explanations(_Photo):
     """Answer of /v1/explain."""
 
-    schema_version: int
-    source: str
-    model: str
-    width: int | None
-    height: int | None
-    scale: float | None = Field(
-        description="Size of the picture in which faces were looked for, relative to the photo: below 1 if reduced."
-    )
-    turned: Literal[0, 90, 180, 270] = Field(description="Degrees clockwise by which it was turned to see the faces.")
-    incomplete: bool = Field(description="Whether the file ends before all of the picture has come.")
     faces: list[ExplainedFaceRecord]
     error: FailureRecord | None
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
 from mien.estimate.age_check import SPAN
-from mien.learn.audits.age_checks.age_check_audit import CLEAR, AgeCheckReport
+from mien.learn.audits.age_checks.age_check_audit import CLEAR, AgeCheckReport, rest
 from mien.learn.audits.age_checks.age_check_plots import plot as age_check_plot
 from mien.learn.audits.explanations.explanation_plots import plot as explanation_plot
 from mien.learn.audits.explanations.explanation_report import ExplanationReport
@@ -18,6 +18,7 @@ from mien.learn.audits.robustness.robustness_report import RobustnessReport
 from mien.learn.audits.speed import Speed
 from mien.learn.audits.trust_page import ChiefFigure, Detail, Picture, Section
 from mien.learn.data.corruptions import CORRUPTIONS
+from mien.learn.data.labelled import listed
 from mien.learn.evaluation import evaluate
 from mien.learn.evaluation.evaluate import Subset
 from mien.learn.evaluation.metrics import Interval
@@ -61,7 +62,7 @@ def chief_figures(report: evaluate.Report) -> list[ChiefFigure]:
 def accuracy(report: evaluate.Report) -> Section:
     """How far off ages and genders are, by age band."""
     whole = report.subsets["all"]
-    bands = {name: report.subsets[name] for name in _band_names() if name in report.subsets}
+    bands = {name: report.subsets[name] for name in map(evaluate.band_name, evaluate.BANDS) if name in report.subsets}
     answer = []
     if "mae" in whole.age:
         answer.append(f"On {whole.ages:,} faces the age is {whole.age['mae'].value:.1f} years off on average.")
@@ -166,7 +167,7 @@ def robustness(report: RobustnessReport, sample: Figure | None = None) -> Sectio
     if costs:
         order = sorted(costs, key=costs.__getitem__)
         answer.append(
-            f"It hardly minds {_listed(order[:3])}; worst are {_listed(order[:-4:-1])} "
+            f"It hardly minds {listed(order[:3])}; worst are {listed(order[:-4:-1])} "
             f"({costs[order[-1]]:.1f} times the error)."
         )
     pictures = [Picture.of(heat_map(report), "What each corruption costs at each severity")]
@@ -193,7 +194,7 @@ def explanations(report: ExplanationReport, samples: Sequence[Picture] = ()) -> 
         beaten = one.beats()
         against = [control for control in ("random", "blob") if beaten[f"{control}, deletion"]]
         told = {"random": "random spots", "blob": "a blob in the middle"}
-        verdict = f"better than {_listed([told[a] for a in against])}" if against else "no better than chance"
+        verdict = f"better than {listed([told[a] for a in against])}" if against else "no better than chance"
         answer.append(
             f"{name}: {verdict} (the answer moves by {one.deletion.value:.2f} {unit} on the way, against "
             f"{one.deletion.value - one.deletion_over_random.value:.2f} and "
@@ -212,7 +213,7 @@ def explanations(report: ExplanationReport, samples: Sequence[Picture] = ()) -> 
 
 def speed(found: Speed) -> Section:
     """How large it is and how long it takes."""
-    times = _listed([f"{ms:.1f} ms on {cores} core{'s'[: cores != 1]}" for cores, ms in found.milliseconds.items()])
+    times = listed([f"{ms:.1f} ms on {cores} core{'s'[: cores != 1]}" for cores, ms in found.milliseconds.items()])
     return Section(
         "speed",
         "Speed",
@@ -234,7 +235,7 @@ def _bands_figure(bands: dict[str, Subset]) -> Figure:
     shares = [bands[name].gender.get("accuracy") if many else None for name, many in zip(names, enough, strict=True)]
     for axis, values, factor, title in (
         (left, maes, 1.0, "Mean error of the age, years"),
-        (right, [_wrong(share) for share in shares], 100.0, "Wrong genders, %"),
+        (right, [rest(share) for share in shares], 100.0, "Wrong genders, %"),
     ):
         known = [(at, value) for at, value in enumerate(values) if value is not None]
         heights = [factor * value.value for _, value in known]
@@ -261,14 +262,6 @@ def _few(whole: Subset, bands: dict[str, Subset]) -> bool:
     return any(0 < max(one.ages, one.genders) < evaluate.FEW for one in (whole, *bands.values()))
 
 
-def _wrong(share: Interval | None) -> Interval | None:
-    return None if share is None else Interval(1 - share.value, 1 - share.high, 1 - share.low)
-
-
-def _band_names() -> Iterable[str]:
-    return map(evaluate.band_name, evaluate.BANDS)
-
-
 def _ends(interval: Interval, style: str) -> str:
     """The interval in words.
 
@@ -276,12 +269,3 @@ def _ends(interval: Interval, style: str) -> str:
     'between 10% and 30%'
     """
     return f"between {style.format(interval.low)} and {style.format(interval.high)}"
-
-
-def _listed(names: Sequence[str]) -> str:
-    """Words with commas and an "and".
-
-    >>> _listed(["a", "b", "c"])
-    'a, b and c'
-    """
-    return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))

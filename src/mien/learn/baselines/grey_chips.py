@@ -64,3 +64,18 @@ def standardised(grey: Grey) -> Singles:
     pixels -= pixels.mean(axis=1, keepdims=True)
     pixels /= np.maximum(pixels.std(axis=1, keepdims=True), FLAT)
     return pixels
+
+
+class PixelFeatures:
+    """The part of a `Method` that has standardised pixels for features."""
+
+    size: int
+
+    @property
+    def multiply_adds(self) -> int:
+        """A pixel is scaled once."""
+        return self.size**2
+
+    def features(self, grey: Grey) -> Singles:
+        """Map grey chips [N, S, S] to standardised pixels [N, S x S]."""
+        return standardised(grey)

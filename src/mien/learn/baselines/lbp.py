@@ -7,14 +7,12 @@ with local binary patterns: application to face recognition" (TPAMI 2006).
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 from skimage.feature import local_binary_pattern
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import SGDClassifier
 from sklearn.svm import LinearSVC
 
@@ -75,17 +73,10 @@ class LbpSvm:
         if labels.max() == 1:
             for cost in self.costs:
                 svm = LinearSVC(C=cost, dual=True, tol=1e-2, random_state=seed)
-                yield Candidate({"C": cost}, _fitted(svm, features, labels))
+                yield Candidate({"C": cost}, Linear.fitted(svm, features, labels))
         else:
             for alpha in self.penalties:
                 svm = SGDClassifier(
                     loss="hinge", alpha=alpha, max_iter=self.epochs, tol=None, average=True, random_state=seed
                 )
-                yield Candidate({"alpha": alpha}, _fitted(svm, features, labels))
-
-
-def _fitted(svm: LinearSVC | SGDClassifier, features: Singles, labels: Labels) -> Linear:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # the validation fold judges, not the tolerance
-        svm.fit(features, labels)
-    return Linear.of(svm.coef_, svm.intercept_)
+                yield Candidate({"alpha": alpha}, Linear.fitted(svm, features, labels))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
 
 from mien.arrays import Singles
 
@@ -98,6 +100,14 @@ class Linear:
         if reference := len(coef) == 1:
             coef, intercept = np.vstack([np.zeros_like(coef), coef]), np.append(np.zeros_like(intercept), intercept)
         return cls(coef.T.astype(np.float32), intercept.astype(np.float32), reference)
+
+    @classmethod
+    def fitted(cls, model: Any, features: Singles, labels: Labels) -> Linear:
+        """What a linear model of scikit-learn learns, whether or not it converges: the validation fold judges."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model.fit(features, labels)
+        return cls.of(model.coef_, model.intercept_)
 
     @property
     def parameters(self) -> int:

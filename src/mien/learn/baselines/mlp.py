@@ -10,8 +10,8 @@ import numpy as np
 from sklearn.neural_network import MLPClassifier
 
 from mien.arrays import Singles
-from mien.learn.baselines.grey_chips import standardised
-from mien.learn.baselines.method import Candidate, Grey, Labels, Linear
+from mien.learn.baselines.grey_chips import PixelFeatures
+from mien.learn.baselines.method import Candidate, Labels, Linear
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class _Layers:
 
 
 @dataclass(frozen=True)
-class MlpPixels:
+class MlpPixels(PixelFeatures):
     """One hidden layer on standardised pixels; its width and its epochs are chosen.
 
     Attributes:
@@ -57,15 +57,6 @@ class MlpPixels:
     epochs: int = 25
     decay: float = 1e-2
     rate: float = 5e-4
-
-    @property
-    def multiply_adds(self) -> int:
-        """A pixel is scaled once."""
-        return self.size**2
-
-    def features(self, grey: Grey) -> Singles:
-        """Map grey chips [N, S, S] to standardised pixels [N, S x S]."""
-        return standardised(grey)
 
     def grid(self, features: Singles, labels: Labels, seed: int) -> Iterator[Candidate]:
         """The network after each epoch, for each width."""

@@ -6,20 +6,19 @@ Kriegman, "Eigenfaces vs. Fisherfaces: recognition using class specific linear p
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
 from sklearn.decomposition import PCA
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 
 from mien.arrays import Singles
-from mien.learn.baselines.grey_chips import standardised
-from mien.learn.baselines.method import Candidate, Classifier, Grey, Labels, Linear
+from mien.learn.baselines.grey_chips import PixelFeatures
+from mien.learn.baselines.method import Candidate, Classifier, Labels, Linear
 
 FAINT = 1e-6
 """Share of the first component's variance below which a component is rounding error, and not blown up."""
@@ -66,7 +65,7 @@ class _Neighbours:
 
 
 @dataclass(frozen=True)
-class Eigenface:
+class Eigenface(PixelFeatures):
     """Whitened principal components, classified in one of three ways.
 
     Attributes:
@@ -87,21 +86,12 @@ class Eigenface:
     components: tuple[int, ...] = (50, 100, 200, 400)
     neighbours: int = 31
 
-    @property
-    def multiply_adds(self) -> int:
-        """A pixel is scaled once."""
-        return self.size**2
-
-    def features(self, grey: Grey) -> Singles:
-        """Map grey chips [N, S, S] to standardised pixels [N, S x S]."""
-        return standardised(grey)
-
     def grid(self, features: Singles, labels: Labels, seed: int) -> Iterator[Candidate]:
         """Each classifier on each number of components."""
         classifiers: dict[str, Callable[[Singles, Labels], Classifier]] = {
             "nearest mean": _nearest_mean,
             "nearest faces": self._nearest_faces,
-            "logistic regression": _logistic,
+            "logistic regression": partial(Linear.fitted, LogisticRegression(C=1.0, max_iter=200)),
         }
         for mean, axes, faces in _subspaces(features, self.components, min(features.shape) - 1):
             for name, fit in classifiers.items():
@@ -114,7 +104,7 @@ class Eigenface:
 
 
 @dataclass(frozen=True)
-class Fisherface:
+class Fisherface(PixelFeatures):
     """Principal components, then linear discriminants.
 
     Attributes:
@@ -131,15 +121,6 @@ class Fisherface:
 
     size: int = 48
     components: tuple[int, ...] = (50, 100, 200, 400, 800)
-
-    @property
-    def multiply_adds(self) -> int:
-        """A pixel is scaled once."""
-        return self.size**2
-
-    def features(self, grey: Grey) -> Singles:
-        """Map grey chips [N, S, S] to standardised pixels [N, S x S]."""
-        return standardised(grey)
 
     def grid(self, features: Singles, labels: Labels, seed: int) -> Iterator[Candidate]:
         """One discriminant analysis for each number of components."""
@@ -188,10 +169,3 @@ def _nearest_mean(faces: Singles, labels: Labels) -> Linear:
     """Scores of classes by the distance of their means: -|x - m|^2 / 2 without |x|^2, which all classes share."""
     means = np.stack([faces[labels == label].mean(axis=0) for label in np.unique(labels)])
     return Linear(means.T.copy(), -(means**2).sum(axis=1) / 2)
-
-
-def _logistic(faces: Singles, labels: Labels) -> Linear:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # the validation fold judges, not the tolerance
-        regression = LogisticRegression(C=1.0, max_iter=200).fit(faces, labels)
-    return Linear.of(regression.coef_, regression.intercept_)

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
@@ -23,6 +22,7 @@ from mien.arrays import Floats, Pixels
 from mien.errors import UsageError
 from mien.faces.align import UTKFACE_SIZE
 from mien.learn.data import occluders, prints
+from mien.learn.data.prints import as_pixels, unit
 
 Work = Callable[[Pixels, float, np.random.Generator], Pixels]
 
@@ -112,13 +112,13 @@ def _shadow(pixels: Pixels, level: float, rng: np.random.Generator) -> Pixels:
 
 
 def _gaussian_blur(pixels: Pixels, level: float, rng: np.random.Generator) -> Pixels:
-    return _uint8(cv2.GaussianBlur(pixels, (0, 0), level * _unit(pixels), borderType=cv2.BORDER_REPLICATE))
+    return as_pixels(cv2.GaussianBlur(pixels, (0, 0), level * unit(pixels), borderType=cv2.BORDER_REPLICATE))
 
 
 def _motion_blur(pixels: Pixels, level: float, rng: np.random.Generator) -> Pixels:
     """A straight shake of the camera."""
     angle = rng.uniform(0, np.pi)
-    reach = level * _unit(pixels) / 2
+    reach = level * unit(pixels) / 2
     half = int(np.ceil(reach))
     line = np.zeros((2 * half + 1,) * 2, np.float32)
     steps = np.linspace(-reach, reach, 8 * half + 1)
@@ -129,7 +129,7 @@ def _motion_blur(pixels: Pixels, level: float, rng: np.random.Generator) -> Pixe
 
 def _defocus(pixels: Pixels, level: float, rng: np.random.Generator) -> Pixels:
     """A lens out of focus spreads each point over a disc."""
-    radius = level * _unit(pixels)
+    radius = level * unit(pixels)
     half = int(np.ceil(radius))
     y, x = np.mgrid[-half : half + 1, -half : half + 1]
     return _filtered(pixels, np.clip(radius + 0.5 - np.hypot(x, y), 0, 1).astype(np.float32))
@@ -141,13 +141,13 @@ def _noise(pixels: Pixels, level: float, rng: np.random.Generator) -> Pixels:
 
 def _jpeg(pixels: Pixels, level: float, rng: np.random.Generator) -> Pixels:
     _, code = cv2.imencode(".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, int(level)])
-    return _uint8(cv2.imdecode(code, cv2.IMREAD_COLOR_RGB))
+    return as_pixels(cv2.imdecode(code, cv2.IMREAD_COLOR_RGB))
 
 
 def _low_resolution(pixels: Pixels, level: float, rng: np.random.Generator) -> Pixels:
     height, width = pixels.shape[:2]
     small = max(1, round(level * width / UTKFACE_SIZE)), max(1, round(level * height / UTKFACE_SIZE))
-    return _uint8(cv2.resize(cv2.resize(pixels, small, interpolation=cv2.INTER_AREA), (width, height)))
+    return as_pixels(cv2.resize(cv2.resize(pixels, small, interpolation=cv2.INTER_AREA), (width, height)))
 
 
 def _rotation(pixels: Pixels, level: float, rng: np.random.Generator) -> Pixels:
@@ -164,8 +164,7 @@ def _zoom(pixels: Pixels, level: float, rng: np.random.Generator) -> Pixels:
 
 
 def _grey(pixels: Pixels, level: float, rng: np.random.Generator) -> Pixels:
-    grey = cv2.cvtColor(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
-    return _bytes((pixels * (1 - level) + grey * level) / 255.0)
+    return _bytes((pixels * (1 - level) + prints.grey(pixels) * level) / 255.0)
 
 
 def _moved(pixels: Pixels, angle: float = 0, shift: tuple[float, float] = (0, 0), zoom: float = 1) -> Pixels:
@@ -173,32 +172,23 @@ def _moved(pixels: Pixels, angle: float = 0, shift: tuple[float, float] = (0, 0)
     height, width = pixels.shape[:2]
     matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle, zoom)
     matrix[:, 2] += shift[0] * width, shift[1] * height
-    return _uint8(
+    return as_pixels(
         cv2.warpAffine(pixels, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     )
 
 
 def _filtered(pixels: Pixels, kernel: NDArray[np.float32]) -> Pixels:
-    return _uint8(cv2.filter2D(pixels, -1, kernel / kernel.sum(), borderType=cv2.BORDER_REPLICATE))
-
-
-def _unit(pixels: Pixels) -> float:
-    """Pixels of this chip a pixel of a 200-pixel chip."""
-    return float(max(pixels.shape[:2])) / UTKFACE_SIZE
+    return as_pixels(cv2.filter2D(pixels, -1, kernel / kernel.sum(), borderType=cv2.BORDER_REPLICATE))
 
 
 def _looked_up(pixels: Pixels, table: Floats) -> Pixels:
     """Each value replaced by what the table [256] or [3, 256], of values 0..1, has for it."""
-    return _uint8(cv2.LUT(pixels, np.broadcast_to(_bytes(table), (3, 256)).T.reshape(1, 256, 3)))
+    return as_pixels(cv2.LUT(pixels, np.broadcast_to(_bytes(table), (3, 256)).T.reshape(1, 256, 3)))
 
 
 def _bytes(values: Floats) -> Pixels:
     """From 0..1, cut, to 0..255."""
     return np.asarray(np.clip(values * 255 + 0.5, 0, 255), np.float64).astype(np.uint8)
-
-
-def _uint8(pixels: Any) -> Pixels:
-    return np.asarray(pixels, np.uint8)
 
 
 CORRUPTIONS: dict[str, Corruption] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from mien.learn.data.counting import Report, unheard
@@ -38,14 +39,14 @@ def labelled(
         faces = faces.of_source(only)
     taken = usual_fold(faces, fold or (usual if folds else None), usual)
     there = sorted(set(faces.fold.tolist()) - {""})
-    listed = len(faces)
+    whole = len(faces)
     if taken is not None:
         faces = faces.select(fold=taken)
     if usual and fold is None and folds is None and there:
         named = (
-            f"fold {taken}, {len(faces)} of {listed} pictures"
+            f"fold {taken}, {len(faces)} of {whole} pictures"
             if taken
-            else f"all {listed} pictures, folds {_listed(there)}"
+            else f"all {whole} pictures, folds {listed(there)}"
         )
         report(f"{named} of {data} (choose with --fold, all for all)")
     if faces.problems:
@@ -53,6 +54,10 @@ def labelled(
     return faces
 
 
-def _listed(names: list[str]) -> str:
-    """Names with commas and an "and"."""
-    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+def listed(names: Sequence[str]) -> str:
+    """Words with commas and an "and".
+
+    >>> listed(["a", "b", "c"])
+    'a, b and c'
+    """
+    return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))

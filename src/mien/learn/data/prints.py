@@ -29,13 +29,13 @@ CASTS = np.array([[1.0, 0.74, 0.68], [1.0, 0.92, 0.62], [0.9, 0.78, 1.0], [0.82,
 
 def grey(pixels: Pixels) -> Pixels:
     """Without colour, RGB uint8 [H, W, 3]."""
-    return _pixels(cv2.cvtColor(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB))
+    return as_pixels(cv2.cvtColor(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB))
 
 
 def sepia(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixels:
     """Towards a black and white print with a brown tone."""
     toned = _through(grey(pixels), np.linspace(0, 1, 256)[:, None] ** (1 / SEPIA.astype(np.float64)))
-    return _pixels(cv2.addWeighted(pixels, 1 - strength, toned, strength, 0))
+    return as_pixels(cv2.addWeighted(pixels, 1 - strength, toned, strength, 0))
 
 
 def faded(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixels:
@@ -44,7 +44,7 @@ def faded(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixels:
     dull = cv2.addWeighted(pixels, 1 - 0.6 * strength, grey(pixels), 0.6 * strength, 0)
     black, white = 0.38 * strength, 1 - 0.18 * strength
     ramp = np.linspace(0, 1, 256)[:, None] ** np.exp(rng.uniform(-0.3, 0.3) * strength)
-    return _through(_pixels(dull), (black + (white - black) * ramp) * cast)
+    return _through(as_pixels(dull), (black + (white - black) * ramp) * cast)
 
 
 def grain(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixels:
@@ -56,14 +56,14 @@ def grain(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixels:
 def halftone(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixels:
     """A printing press: dots on a turned screen, coarser and less blurred the stronger."""
     height, width = pixels.shape[:2]
-    period = (2.6 + 2.4 * strength) * _unit(pixels)
+    period = (2.6 + 2.4 * strength) * unit(pixels)
     angle = rng.uniform(0, np.pi / 2)
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     along, across = x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
     turn = np.float32(2 * np.pi / period)
     screen = (np.cos(along * turn) + np.cos(across * turn)) / 4  # -0.5 to 0.5
     dots = _added(pixels, screen.astype(np.float32) * np.float32(255 * strength))
-    return _pixels(cv2.GaussianBlur(dots, (0, 0), 0.45 * period / 2, borderType=cv2.BORDER_REPLICATE))
+    return as_pixels(cv2.GaussianBlur(dots, (0, 0), 0.45 * period / 2, borderType=cv2.BORDER_REPLICATE))
 
 
 def scratches(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixels:
@@ -81,14 +81,14 @@ def scratches(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixe
     for x, y, radius in specks[: round(30 * strength)].astype(np.int32).tolist():
         cv2.circle(spoilt, (x, y), radius, (shade,) * 3, -1, cv2.LINE_AA)
     cover = 0.5 + 0.5 * strength
-    return _pixels(cv2.addWeighted(spoilt, cover, pixels, 1 - cover, 0))
+    return as_pixels(cv2.addWeighted(spoilt, cover, pixels, 1 - cover, 0))
 
 
 def scanner_blur(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixels:
     """A scan out of focus, or of a print of small size."""
-    spread = 2.6 * strength * _unit(pixels)
+    spread = 2.6 * strength * unit(pixels)
     return (
-        pixels if spread < 0.2 else _pixels(cv2.GaussianBlur(pixels, (0, 0), spread, borderType=cv2.BORDER_REPLICATE))
+        pixels if spread < 0.2 else as_pixels(cv2.GaussianBlur(pixels, (0, 0), spread, borderType=cv2.BORDER_REPLICATE))
     )
 
 
@@ -105,7 +105,7 @@ def aged(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixels:
     """
     kind, gone = rng.random(), min(1.0, 0.25 + 1.5 * strength)
     if kind < 0.45:
-        pixels = _pixels(cv2.addWeighted(pixels, 1 - gone, grey(pixels), gone, 0))
+        pixels = as_pixels(cv2.addWeighted(pixels, 1 - gone, grey(pixels), gone, 0))
     elif kind < 0.7:
         pixels = sepia(pixels, gone * rng.uniform(0.5, 1.0), rng)
     pixels = faded(pixels, strength * rng.uniform(0.2, 1.0), rng) if kind >= 0.45 else _greyed(pixels, strength, rng)
@@ -128,24 +128,25 @@ def _greyed(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixels
 def _clumped(pixels: Pixels, rng: np.random.Generator, spread: float) -> Singles:
     """Noise [H, W] of variance 1, smoothed over `spread` pixels of 200."""
     noise = rng.standard_normal(pixels.shape[:2], dtype=np.float32)
-    smooth = cv2.GaussianBlur(noise, (0, 0), max(0.3, spread * _unit(pixels)))
+    smooth = cv2.GaussianBlur(noise, (0, 0), max(0.3, spread * unit(pixels)))
     return cast(Singles, smooth / np.float32(max(float(smooth.std()), 1e-6)))
 
 
 def _added(pixels: Pixels, light: Singles) -> Pixels:
     """Light [H, W] added to all three colours."""
-    return _pixels(np.clip(pixels + light[..., None], 0, 255).astype(np.uint8))
+    return as_pixels(np.clip(pixels + light[..., None], 0, 255).astype(np.uint8))
 
 
 def _through(pixels: Pixels, table: NDArray[np.floating[Any]]) -> Pixels:
     """Each value replaced by what the table [256, 3], of values 0..1, has for it."""
-    return _pixels(cv2.LUT(pixels, np.clip(table * 255 + 0.5, 0, 255).astype(np.uint8).reshape(1, 256, 3)))
+    return as_pixels(cv2.LUT(pixels, np.clip(table * 255 + 0.5, 0, 255).astype(np.uint8).reshape(1, 256, 3)))
 
 
-def _unit(pixels: Pixels) -> float:
+def unit(pixels: Pixels) -> float:
     """Pixels of this chip a pixel of a 200-pixel chip."""
     return float(max(pixels.shape[:2])) / UTKFACE_SIZE
 
 
-def _pixels(pixels: Any) -> Pixels:
+def as_pixels(pixels: Any) -> Pixels:
+    """What OpenCV answers, as it is known to be: uint8."""
     return np.asarray(pixels, np.uint8)

@@ -88,13 +88,8 @@ def parse_bounds(low: str, high: str, where: str, problems: list[str]) -> tuple[
     >>> parse_bounds("47.9", "54.4", "row 2", []), parse_bounds("", "", "row 2", [])
     ((47.9, 54.4), None)
     """
-    if not low and not high:
-        return None
-    try:
-        years = float(low), float(high)
-    except ValueError:
-        years = -1.0, -1.0
-    if 0 <= years[0] <= years[1] <= OLDEST:
+    years = _pair(low, high)
+    if years is None or 0 <= years[0] <= years[1] <= OLDEST:
         return years
     problems.append(f"{where}: ages from {low!r} to {high!r} are no bounds within 0 to {OLDEST}, taken as unknown")
     return None
@@ -106,16 +101,19 @@ def parse_point(x: str, y: str, where: str, problems: list[str]) -> tuple[float,
     >>> parse_point("120", "88.5", "row 2", []), parse_point("", "", "row 2", [])
     ((120.0, 88.5), None)
     """
-    if not x and not y:
-        return None
-    try:
-        at = float(x), float(y)
-    except ValueError:
-        at = math.nan, math.nan
-    if all(math.isfinite(one) and one >= 0 for one in at):
+    at = _pair(x, y)
+    if at is None or all(math.isfinite(one) and one >= 0 for one in at):
         return at
     problems.append(f"{where}: x {x!r} and y {y!r} are no point of a picture in pixels, taken as unknown")
     return None
+
+
+def _pair(first: str, second: str) -> tuple[float, float] | None:
+    """Two cells as numbers, NaN where one is none; None where both are empty."""
+    try:
+        return (float(first), float(second)) if first or second else None
+    except ValueError:
+        return math.nan, math.nan
 
 
 def parse_gender(cell: str, where: str, problems: list[str]) -> int:

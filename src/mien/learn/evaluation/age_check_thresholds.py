@@ -17,16 +17,16 @@ from mien.estimate.age_check import LEAST_FACES, RATES, SPAN, AgeChecks, old_eno
 from mien.estimate.calibrate import OLDEST
 
 CONFIDENCE = 0.9
+"""With which a threshold keeps its rate."""
 
 
-def fit_thresholds(pmf: NDArray[Any], ages: NDArray[Any], *, source: str, confidence: float = CONFIDENCE) -> AgeChecks:
+def fit_thresholds(pmf: NDArray[Any], ages: NDArray[Any], *, source: str) -> AgeChecks:
     """Learn the thresholds of every limit for which there are faces.
 
     Args:
         pmf: [N, 117] calibrated age distributions of held-out or cross-fitted faces.
         ages: [N] true ages in whole years, NaN where unknown.
         source: what they are, in words, for the model's config.json.
-        confidence: with which a threshold keeps its rate.
 
     Raises:
         DataError: no limit has enough faces.
@@ -43,21 +43,21 @@ def fit_thresholds(pmf: NDArray[Any], ages: NDArray[Any], *, source: str, confid
             most = max(most, (fewer, int(below.sum()), int(above.sum())))
             continue
         share = old_enough(pmf, limit)
-        passing[limit] = _thresholds(share[below], confidence)
-        failing[limit] = {rate: _up(1 - value) for rate, value in _thresholds(1 - share[above], confidence).items()}
+        passing[limit] = _thresholds(share[below])
+        failing[limit] = {rate: _up(1 - value) for rate, value in _thresholds(1 - share[above]).items()}
         faces[limit] = int(below.sum()), int(above.sum())
     if not passing:
         raise DataError(
             f"a limit needs {LEAST_FACES} faces of up to {SPAN} years below it and as many above, and these have "
             f"{most[1]} and {most[2]} at best; the same faces again will not do"
         )
-    return AgeChecks(passing, failing, confidence, faces, source)
+    return AgeChecks(passing, failing, CONFIDENCE, faces, source)
 
 
-def _thresholds(scores: NDArray[np.float64], confidence: float) -> dict[float, float]:
+def _thresholds(scores: NDArray[np.float64]) -> dict[float, float]:
     """Rate -> the score that at most so many exceed, for each rate that so many scores can warrant."""
     ordered = np.sort(scores)[::-1]
-    allowed = {rate: allowed_errors(len(ordered), rate, confidence) for rate in RATES}
+    allowed = {rate: allowed_errors(len(ordered), rate, CONFIDENCE) for rate in RATES}
     return {rate: _up(float(ordered[count])) for rate, count in allowed.items() if count is not None}
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +21,10 @@ from mien.learn.evaluation.poor_views import predict_poor_views
 
 NARROW = 3.0
 """Years between bounds up to which their middle is taken for the age; wider ones tell too little of an interval."""
+
+
+LEVEL = 0.9
+"""Of the intervals that `LearnedCalibration.held` tells of."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ class LearnedCalibration:
     Attributes:
         calibration: to be kept with the model.
         answered: what it was learned from.
-        held: of each collection the share of ages in the intervals; None without ages.
+        held: of each collection the share of ages in 90 % intervals; None without ages.
     """
 
     calibration: Calibration
@@ -99,7 +102,6 @@ def learn_calibration(
     estimator: ChipEstimator,
     collections: Sequence[Manifest],
     *,
-    level: float = 0.9,
     temperatures: bool = True,
     threads: int = 2,
     progress: Callable[[int], None] = lambda done: None,
@@ -109,9 +111,7 @@ def learn_calibration(
     Args:
         estimator: the model with its raw answers.
         collections: at least one; faces that it was not trained on.
-        level: of the intervals that `LearnedCalibration.held` tells of.
-        temperatures: false: learn masses alone, see `fit_calibration`; only faces with ages serve
-            then.
+        temperatures: false: learn masses alone, see `fit_calibration`; only faces with ages serve then.
         threads: that decode.
         progress: told how many pictures were done since the last call; those with ages are done twice.
 
@@ -128,7 +128,7 @@ def learn_calibration(
         clean.pmf, clean.female, clean.ages, clean.is_female, weights=clean.weights, temperatures=temperatures
     )
     calibration = with_doubtful(calibration, poor.pmf, poor.ages, poor.weights)
-    return LearnedCalibration(calibration, clean, _held(clean, calibration, level))
+    return LearnedCalibration(calibration, clean, _held(clean, calibration))
 
 
 def _dated(faces: Manifest) -> Manifest:
@@ -137,11 +137,8 @@ def _dated(faces: Manifest) -> Manifest:
     return faces.take(known) if known.any() else faces
 
 
-def _held(faces: Answered, calibration: Calibration, level: float) -> tuple[float | None, ...]:
-    low, high = intervals(calibration.apply(faces.pmf, faces.female)[0], level, calibration)
+def _held(faces: Answered, calibration: Calibration) -> tuple[float | None, ...]:
+    low, high = intervals(calibration.apply(faces.pmf, faces.female)[0], LEVEL, calibration)
     inside, known = (low <= faces.ages) & (faces.ages <= high), np.isfinite(faces.ages)
-    return tuple(_share(inside[known & (faces.part == part)]) for part in range(int(faces.part.max()) + 1))
-
-
-def _share(inside: NDArray[Any]) -> float | None:
-    return float(inside.mean()) if len(inside) else None
+    parts = [inside[known & (faces.part == part)] for part in range(int(faces.part.max()) + 1)]
+    return tuple(float(part.mean()) if len(part) else None for part in parts)

@@ -63,7 +63,7 @@ def predict_photographs(
     return Predictions(
         there.files[order],
         np.array([faces[row].age.pmf for row in order], np.float32).reshape(-1, AGES),
-        np.array([_female(faces[row]) for row in order], np.float32),
+        np.array([faces[row].gender.female for row in order], np.float32),
         unreadable,
         analyzer.config.name,
         tuple(there.files[sorted(missed)].tolist()),
@@ -92,9 +92,3 @@ def meant_face(faces: Sequence[Face], point: Point | Sequence[float]) -> Face | 
 
 def _middle(face: Face) -> Point:
     return (face.box.left + face.box.right) / 2, (face.box.top + face.box.bottom) / 2
-
-
-def _female(face: Face) -> float:
-    """The probability of "female", where the label is always the likelier of the two."""
-    female = face.gender.label == "female"
-    return face.gender.probability if female else 1.0 - face.gender.probability

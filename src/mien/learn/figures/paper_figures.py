@@ -72,7 +72,8 @@ def write_figures(
     drawn: set[tuple[object, ...]] = set()
     for plan in plans:
         net = network(plan)
-        for name, key in (("architecture", _network_key(plan)), ("preprocessing", _preprocessing_key(plan))):
+        shown = plan.about.system, plan.data.crop, plan.data.grey, plan.model.size
+        for name, key in (("architecture", _network_key(plan)), ("preprocessing", shown)):
             if (name, *key) in drawn:
                 continue
             drawn.add((name, *key))
@@ -139,7 +140,3 @@ def _answers(layers: Sequence[architecture.Layer], net: Network) -> dict[int, st
 def _network_key(plan: Recipe) -> tuple[object, ...]:
     model = plan.model
     return model.network, model.size, repr(sorted(model.options.items()))
-
-
-def _preprocessing_key(plan: Recipe) -> tuple[object, ...]:
-    return plan.about.system, plan.data.crop, plan.data.grey, plan.model.size

@@ -25,7 +25,7 @@ def _fault(place: tuple[int | str, ...], kind: str, message: str, recipe: type[B
         return f"{key}: {message.removeprefix('Value error, ')}"
     table = ".".join(str(at) for at in place[:-1])
     known = dict(_settings(recipe))
-    here = sorted(known.get(_pattern(place[:-1]), ()))
+    here = sorted(known.get(".".join("0" if isinstance(at, int) else at for at in place[:-1]), ()))
     near = difflib.get_close_matches(str(place[-1]), here, n=1)
     found = [f"{table}.{near[0]}" if table else near[0]] if near else _elsewhere(str(place[-1]), known)
     hint = f"did you mean {found[0]!r}? " if found else ""
@@ -37,10 +37,6 @@ def _elsewhere(name: str, known: dict[str, list[str]]) -> list[str]:
     paths = {f"{table}.{setting}": setting for table, settings in known.items() if table for setting in settings}
     near = difflib.get_close_matches(name, sorted(set(paths.values())), n=1, cutoff=0.8)
     return [path for path, setting in paths.items() if setting in near][:1]
-
-
-def _pattern(place: tuple[int | str, ...]) -> str:
-    return ".".join("0" if isinstance(at, int) else at for at in place)
 
 
 def _settings(model: type[BaseModel], path: str = "") -> Iterator[tuple[str, list[str]]]:

@@ -130,13 +130,7 @@ def _tree(path: Path, name: str) -> dict[str, Any]:
 
 
 def _extended(path: Path, name: str, below: tuple[Path, ...]) -> dict[str, Any]:
-    """A file's settings, put over those of what it extends.
-
-    Args:
-        path: the file.
-        name: what to call it.
-        below: the files that led to it.
-    """
+    """A file's settings, put over those of what it extends; `below` are the files that led to it."""
     tree = _tree(path, name)
     if "extends" not in tree:
         return tree

@@ -95,7 +95,9 @@ class Trainer:
 
     def __init__(self, recipe: Recipe, output: Path, report: Report, state: dict[str, Any] | None = None) -> None:
         _seed(recipe.seed)
-        self.processes = Accelerator(cpu=not torch.cuda.is_available(), kwargs_handlers=[_ddp(recipe)])
+        # Epochs that train the heads alone leave weights without a gradient, which several processes must expect.
+        ddp = DistributedDataParallelKwargs(find_unused_parameters=recipe.optimiser.head_epochs > 0)
+        self.processes = Accelerator(cpu=not torch.cuda.is_available(), kwargs_handlers=[ddp])
         self.device = self.processes.device
         self.recipe, self.folder = recipe, RunFolder(output)
         self.report: Report = report if self.processes.is_main_process else lambda line: None
@@ -268,7 +270,9 @@ class Trainer:
         self.optimiser.load_state_dict(state["optimiser"])
         self.average.load_state_dict(state["average"])
         self.epoch, self.curves = state["epoch"], state["curves"]
-        self.start, self.best = (_answers(state.get(name)) for name in ("start", "best"))
+        self.start, self.best = (
+            FaceErrors(**kept) if (kept := state.get(name)) else None for name in ("start", "best")
+        )
         torch.set_rng_state(state["rng"])
         self.report(f"going on after epoch {self.epoch}")
 
@@ -344,15 +348,6 @@ class Trainer:
             replace_file(self.folder.weights, lambda path: path.write_bytes(save(weights)))
         self.folder.write_curves(self.curves)
         curves.draw(self.curves, self.recipe.name).savefig(self.folder.curves_picture, dpi=120)
-
-
-def _answers(state: dict[str, torch.Tensor] | None) -> FaceErrors | None:
-    return None if state is None else FaceErrors(**state)
-
-
-def _ddp(recipe: Recipe) -> DistributedDataParallelKwargs:
-    """Epochs that train the heads alone leave weights without a gradient, which several processes must expect."""
-    return DistributedDataParallelKwargs(find_unused_parameters=recipe.optimiser.head_epochs > 0)
 
 
 def computes_bfloat16(device: torch.device) -> bool:

@@ -133,7 +133,7 @@ class AgeCheckReport(Record):
                     f"{cells['below'].faces} below, {cells['above'].faces} above",
                     *(_share(share) for share in passed),
                     _share(cells["above"].failed),
-                    _share(_rest(cells["clear"].passed)),
+                    _share(rest(cells["clear"].passed)),
                 )
             )
         return rows
@@ -254,7 +254,8 @@ def _mean(values: Array, _: Array, weights: Weights = None, /) -> Any:
     return weights @ values / weights.sum(axis=1)
 
 
-def _rest(share: Interval | None) -> Interval | None:
+def rest(share: Interval | None) -> Interval | None:
+    """One less a share: of the passed, those who did not; None stays None."""
     return None if share is None else Interval(1 - share.value, 1 - share.high, 1 - share.low)
 
 

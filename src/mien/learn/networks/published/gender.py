@@ -26,6 +26,7 @@ from mien.learn.networks.published.layers import (
     ScaledPixels,
     Start,
     conv_pools,
+    normed_block,
     pooled_side,
     positive,
     share,
@@ -35,16 +36,7 @@ from mien.learn.networks.published.layers import (
 
 
 class _GenderCNN(nn.Module):
-    """Blocks, a dense layer and an answer: what both classifiers share.
-
-    Args:
-        blocks: the convolutions, each of which halves the side.
-        features: numbers in the last map.
-        hidden: units of the dense layer, 0 for none.
-        dropout: after it.
-        pixels: "unit" or "centred".
-        start: "he" or "glorot".
-    """
+    """Blocks, a dense layer and an answer: what both classifiers share. The last map has so many `features`."""
 
     age_kind: AgeKind | None = None
     gender_kind: GenderKind | None
@@ -143,14 +135,5 @@ class ThreeConvGender(_GenderCNN):
     ) -> None:
         widths = positive("widths", widths, 3)
         features = widths[-1] * pooled_side(size, len(widths), padding=1) ** 2
-        blocks = nn.ModuleList(_normed_block(a, b) for a, b in itertools.pairwise((3, *widths)))
+        blocks = nn.ModuleList(normed_block(a, b) for a, b in itertools.pairwise((3, *widths)))
         super().__init__(blocks, features, hidden=hidden, dropout=dropout, pixels=pixels, start=start)
-
-
-def _normed_block(channels_in: int, channels_out: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(channels_in, channels_out, 3, padding=1, bias=False),  # the batch norm has one
-        nn.BatchNorm2d(channels_out),
-        nn.ReLU(inplace=True),
-        nn.MaxPool2d(2),
-    )

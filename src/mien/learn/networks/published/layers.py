@@ -62,6 +62,16 @@ def conv_pool(channels_in: int, channels_out: int, *, padding: int) -> nn.Sequen
     )
 
 
+def normed_block(channels_in: int, channels_out: int) -> nn.Sequential:
+    """3x3 convolution with "same" padding, without a bias as the batch norm has one, ReLU and 2x2 max pooling."""
+    return nn.Sequential(
+        nn.Conv2d(channels_in, channels_out, 3, padding=1, bias=False),
+        nn.BatchNorm2d(channels_out),
+        nn.ReLU(inplace=True),
+        nn.MaxPool2d(2),
+    )
+
+
 def conv_pools(widths: Sequence[int], *, padding: int) -> nn.ModuleList:
     """A `conv_pool` for each width, the first on three channels."""
     return nn.ModuleList(conv_pool(a, b, padding=padding) for a, b in itertools.pairwise((3, *widths)))

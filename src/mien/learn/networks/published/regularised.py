@@ -35,6 +35,7 @@ from mien.learn.networks.published.layers import (
     Scale,
     ScaledPixels,
     Start,
+    normed_block,
     pooled_side,
     positive,
     share,
@@ -114,15 +115,10 @@ class RegularisedCNN(nn.Module):
 
 
 def _block(channels_in: int, channels_out: int, spatial_dropout: float) -> nn.Sequential:
-    layers: list[nn.Module] = [
-        nn.Conv2d(channels_in, channels_out, 3, padding=1, bias=False),
-        nn.BatchNorm2d(channels_out),
-        nn.ReLU(inplace=True),
-        nn.MaxPool2d(2),
-    ]
+    block = normed_block(channels_in, channels_out)
     if share("spatial_dropout", spatial_dropout) > 0:
-        layers.append(nn.Dropout2d(spatial_dropout))
-    return nn.Sequential(*layers)
+        block.append(nn.Dropout2d(spatial_dropout))
+    return block
 
 
 def _dense(features: int, hidden: int, dropout: float) -> nn.Sequential:
