@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 import typer
@@ -57,6 +58,45 @@ def test_a_wrong_option_is_a_matter_of_usage(name: str) -> None:
     assert done.exit_code == 2
     assert "No such option" in done.output
     assert not done.stdout or "Usage" in done.output
+
+
+def numbers(name: str) -> list[Any]:
+    """Options of a command that take a number."""
+    kinds = get_type_hints(ALL[name].callback)
+    asked = {one for one, kind in kinds.items() if {int, float} & {kind, *get_args(kind)}}
+    return [one for one in ALL[name].params if one.name in asked]
+
+
+@pytest.mark.parametrize("name", LEAVES)
+def test_a_wrong_number_is_a_plain_sentence(name: str) -> None:
+    for option in numbers(name):
+        typed = max(option.opts, key=len)
+        done = CliRunner().invoke(app, [*name.split(), typed, "few"])
+        assert done.exit_code == 2
+        assert re.fullmatch(rf"mien: {typed} must be a (whole )?number( .+)?, not 'few'\n", done.stderr), done.output
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("serve --port 99999", "--port must be a whole number from 0 to 65535, not 99999"),
+        ("bench p.jpg --threads 0", "--threads must be a whole number of 1 or more, not 0"),
+        ("video a.mp4 --every 1.5", "--every must be a whole number, not 1.5"),
+        ("lab audit abstain mien-s --data x --at 0.2", "--at must be a number from 0.5 to 1, not 0.2"),
+        ("average a b -o c --size 7", "--size must be a whole number from 32 to 512, not 7"),
+    ],
+)
+def test_a_number_out_of_its_range_is_told_with_the_range(words: str, sentence: str) -> None:
+    done = CliRunner().invoke(app, words.split())
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr.splitlines()[-1] == f"mien: {sentence}"
+
+
+def test_a_wrong_number_of_the_environment_is_told_by_its_name_there() -> None:
+    done = CliRunner().invoke(app, ["serve"], env={"MIEN_PORT": "http\x1b[31m"})
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr.startswith("mien: MIEN_PORT must be a whole number from 0 to 65535, not 'http")
+    assert "\x1b" not in done.stderr
 
 
 @pytest.mark.parametrize("name", ALL)
