@@ -9,6 +9,7 @@ import pytest
 
 from mien.estimate import bundle
 from mien.learn.recipe import load_pipeline, load_recipe
+from mien.learn.recipe.pipeline import Train
 
 MODELS = bundle.available()
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -34,9 +35,7 @@ def test_the_steps_are_those_of_the_recipes(name: str) -> None:
             assert load_recipe(step["train"], []).optimiser.epochs == step["epochs"]
     plan = load_pipeline(name)
     trained = [step["train"] for step in steps if "train" in step]
-    assert trained == (
-        [one.train for one in plan.steps.values() if getattr(one, "train", None)] if plan is not None else [name]
-    )
+    assert trained == ([name] if plan is None else [one.train for one in plan.steps.values() if isinstance(one, Train)])
 
 
 @pytest.mark.parametrize("name", MODELS)
