@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import sys
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from mien.cli import app
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "examples").glob("*.md"))]
@@ -93,3 +99,25 @@ def test_documentation_stays_short() -> None:
     texts = (re.sub(r"<!-- table: .*?<!-- /table -->", "", page.read_text("utf-8"), flags=re.DOTALL) for page in pages)
     words = sum(len(text.split()) for text in texts)
     assert words <= MOST_WORDS, f"{words} words; what is new may replace something"
+
+
+@pytest.mark.parametrize(
+    ("picture", "command"),
+    [
+        ("hopper.jpg", "predict examples/hopper.jpg --annotate {folder}"),
+        ("astronaut.jpg", "predict examples/astronaut.jpg --annotate {folder}"),
+        ("explanation.jpg", "explain examples/astronaut.jpg --output {folder}/explanation.jpg"),
+    ],
+)
+def test_pictures_are_what_mien_draws(
+    picture: str, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    done = CliRunner().invoke(app, shlex.split(command.format(folder=tmp_path)))
+    assert done.exit_code == 0, done.output
+    shown, drawn = (
+        np.asarray(Image.open(folder / picture).convert("RGB"), np.int16) for folder in (ROOT / "docs/images", tmp_path)
+    )
+    assert shown.shape == drawn.shape
+    other = (abs(shown - drawn).max(axis=2) > 60).sum()
+    assert other <= 20, f"{other} pixels differ, a digit has more: make docs/images/{picture} anew by mien {command}"

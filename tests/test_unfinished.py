@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import numpy as np
 import pytest
 
 from mien import sinks, unfinished
-from mien.cli.output import write
+from mien.cli.output import check_folders, write
+from mien.errors import UsageError
 from mien.estimate import bundle
 from mien.estimate.age_check import AgeChecks
 from mien.results import Photo
@@ -98,3 +100,30 @@ def test_what_fails_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="irectory"):
         unfinished.write_whole(tmp_path / "folder", b"mine")
     assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+
+@pytest.mark.parametrize("folder", ["nowhere", "nowhere/below"])
+def test_a_folder_that_is_not_there_is_named_as_it_was_typed(
+    folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    told = f"cannot write to {folder}/a.csv: there is no folder {folder}; make it first"
+    for writer in (by_sink, by_text):
+        with pytest.raises(UsageError, match=re.escape(told)):
+            writer(Path(folder, "a.csv"))
+    with pytest.raises(UsageError, match=re.escape(told)):
+        check_folders(None, Path(folder, "a.csv"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_or_a_file_in_the_way_is_called_so(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"theirs")
+    for writer in (by_sink, by_text):
+        with pytest.raises(UsageError, match="which is a folder: name a file in it"):
+            writer(tmp_path)
+        with pytest.raises(UsageError, match="file is a file, not a folder"):
+            writer(tmp_path / "file" / "a.csv")
+
+
+def by_text(target: Path) -> None:
+    write("mine", target)

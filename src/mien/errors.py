@@ -18,12 +18,34 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Iterator
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 def install(extra: str) -> str:
-    """The commands that install an extra, from an index and from a checkout."""
-    return f"pip install 'mien[{extra}]', or in a checkout pip install -e '.[{extra}]'"
+    """The command that installs an extra where mien itself came from: its folder, a wheel, or an index."""
+    from pathlib import PurePosixPath
+    from urllib.parse import unquote, urlsplit
+
+    source = _source()
+    if source is None:
+        return f"pip install 'mien[{extra}]'"
+    if "archive_info" in source:
+        wheel = PurePosixPath(unquote(urlsplit(str(source.get("url"))).path)).name
+        return f"pip install './{wheel}[{extra}]', where that file lies"
+    editable = "-e " if source.get("dir_info", {}).get("editable") else ""
+    return f"pip install {editable}'.[{extra}]' in the folder of mien's sources"
+
+
+def _source() -> dict[str, Any] | None:
+    """What pip wrote down of where mien was installed from; None for an index. Without a word of it: a checkout."""
+    import json
+    from importlib.metadata import PackageNotFoundError, distribution
+
+    try:
+        written = distribution("mien").read_text("direct_url.json")
+        return None if written is None else dict(json.loads(written))
+    except (PackageNotFoundError, OSError, ValueError):
+        return {"dir_info": {"editable": True}}
 
 
 class MienError(Exception):
@@ -156,11 +178,7 @@ class MissingExtra(MienError):
 
     @classmethod
     def named(cls, feature: str, extra: str) -> MissingExtra:
-        """Sentence that names the extra to install.
-
-        >>> str(MissingExtra.named("the service", "serve"))
-        "the service needs the extra 'serve': pip install 'mien[serve]', or in a checkout pip install -e '.[serve]'"
-        """
+        """Sentence that names the extra to install, e.g. "the service needs the extra 'serve': pip install ..."."""
         return cls(f"{feature} needs the extra {extra!r}: {install(extra)}")
 
 

@@ -11,7 +11,7 @@ import secrets
 from pathlib import Path
 from typing import BinaryIO
 
-from mien.names import discard
+from mien.names import discard, printable
 
 SUFFIX = ".part"
 LONGEST_NAME = 200
@@ -42,6 +42,25 @@ def begin(target: Path) -> tuple[Path, BinaryIO]:
     """
     part = part_name(target)
     return part, create(part)
+
+
+def unwritable(target: Path, error: OSError | None = None) -> str:
+    """Why a file cannot be written, and what to do about it.
+
+    Args:
+        target: the file, as it was named.
+        error: what the system said; None where its folder is not there.
+    """
+    name, folder = printable(str(target)), printable(str(target.parent))
+    if target.is_dir():
+        return f"cannot write to {name}, which is a folder: name a file in it"
+    if not target.parent.exists():
+        return f"cannot write to {name}: there is no folder {folder}; make it first, or name another"
+    if not target.parent.is_dir():
+        return f"cannot write to {name}: {folder} is a file, not a folder; name another place"
+    if isinstance(error, PermissionError):
+        return f"cannot write to {name}: the system does not let you write in {folder}; name another place"
+    return f"cannot write to {name}: {error.strerror or error if error else 'it cannot be made'}"
 
 
 def write_whole(target: Path, data: bytes) -> None:

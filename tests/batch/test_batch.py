@@ -48,7 +48,10 @@ def undisturbed(photos: Path, options: list[str], tmp_path_factory: pytest.TempP
     output = tmp_path_factory.mktemp("undisturbed") / "out"
     result = batch(photos, "--output", output, *options)
     assert result.exit_code == 3, result.output
-    assert f"{PHOTOS} of {PHOTOS} done, {PHOTOS - BAD} faces; {BAD} failed ({BAD} truncated)" in result.output
+    assert (
+        f"{PHOTOS} of {PHOTOS} done, {PHOTOS - BAD} faces; {BAD} of {PHOTOS} photos failed ({BAD} truncated)"
+        in result.output
+    )
     return output
 
 
@@ -225,6 +228,7 @@ def test_nothing_to_do_is_said(options: list[str], tmp_path: Path) -> None:
     result = batch(tmp_path / "empty.txt", "--output", tmp_path / "out", *options)
     assert result.exit_code == 2
     assert "there are no photos in" in result.output
+    assert [path.name for path in tmp_path.iterdir()] == ["empty.txt"], "no empty folder is left"
 
 
 @pytest.mark.parametrize("shard", ["4/4", "1", "a/b", "-1/2", "1/0"])

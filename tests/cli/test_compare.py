@@ -86,7 +86,7 @@ def test_labels_are_read_from_the_data(runs: list[Path], elsewhere: Path) -> Non
     [
         (("--format", "htm"), UsageError, "unknown format 'htm': did you mean 'html'"),
         (("--output", "page.txt"), UsageError, r"page\.txt does not end in \.html, \.md or \.json"),
-        (("--output", "no/page.html"), UsageError, "cannot write no/page.html: No such file"),
+        (("--output", "no/page.html"), UsageError, "cannot write to no/page.html: there is no folder no"),
         (("--data", "nowhere"), DataError, "there is no data at nowhere"),
         (("nowhere",), DataError, "there is no run folder nowhere"),
         (("runs/compact",), UsageError, "two runs are called 'compact'"),

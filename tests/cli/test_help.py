@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -166,3 +167,55 @@ def test_a_file_that_cannot_be_or_is_not_whole_is_not_left(tmp_path: Path) -> No
     done = CliRunner().invoke(app, ["check-age", "x.jpg", "-o", str(tmp_path / "x.jsonl")])
     assert done.exit_code == 3
     assert '"error"' in (tmp_path / "x.jsonl").read_text(encoding="utf-8")  # rows that say why are an answer
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_help_fits_a_narrow_terminal_in_plain_words(name: str) -> None:
+    out = CliRunner().invoke(app, [*name.split(), "--help"], env={"COLUMNS": "80"}).output
+    assert "…" not in out  # a variable or a default that is cut off cannot be typed
+    assert not re.search(r"<\w|%[YHz]|[{}]|\[\[|\bBOOLEAN\b", out)
+    usage = out.partition("Usage:")[2].splitlines()[0].split("[OPTIONS]")[1].split()
+    assert all(word == word.upper() for word in usage)
+    first = out.splitlines()
+    for line, below in pairwise(first[4 : next(n for n, text in enumerate(first) if text.startswith("╭"))]):
+        if line.strip() and below.strip():  # broken where the terminal ends, not where the source does
+            assert len(line.rstrip()) + 1 + len(below.split()[0]) >= 79
+
+
+def test_variables_are_called_as_their_options() -> None:
+    out = CliRunner().invoke(app, ["serve", "--help"], env={"COLUMNS": "80"}).output
+    assert "--max-body is MIEN_MAX_BODY" in " ".join(out.split())
+    assert "MIEN_MODELS" in out
+    assert out.count("env var") == 1
+    for option in ALL["serve"].params:
+        assert option.envvar in (f"MIEN_{option.name.upper()}", "MIEN_MODELS")
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        (["predict", "x.jpg", "--max-faces", "x"], "'x' is not a whole number"),
+        (["predict", "x.jpg", "--max-faces", "1.5"], "'1.5' is not a whole number"),
+        (["predict", "x.jpg", "--level", "high"], "'high' is not a number"),
+        (["serve", "--port", "99999"], "99999 is too large: at most 65535"),
+        (["explain", "x.jpg", "--face", "0"], "0 is too small: at least 1"),
+        (["count", "x.mp4", "--start", "yesterday"], "'yesterday' is not a time: give it as 2026-05-01T12:00:00"),
+    ],
+)
+def test_a_wrong_value_is_told_in_words(typed: list[str], told: str) -> None:
+    done = CliRunner().invoke(app, typed, env={"COLUMNS": "200"})
+    assert done.exit_code == 2
+    assert told in done.output
+    assert typed[-2] in done.output
+    assert "parse" not in done.output
+    assert "Input should" not in done.output
+
+
+def test_a_file_that_begins_with_a_dash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, examples: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "-me.jpg").write_bytes((examples / "hopper.jpg").read_bytes())
+    done = CliRunner().invoke(app, ["predict", "-me.jpg"], env={"COLUMNS": "200"})
+    assert (done.exit_code, "type ./-me.jpg" in done.output) == (2, True)
+    assert CliRunner().invoke(app, ["predict", "./-me.jpg"]).exit_code == 0
+    done = CliRunner().invoke(app, ["predict", "-other.jpg"], env={"COLUMNS": "200"})
+    assert (done.exit_code, "type ./" in done.output) == (2, False)

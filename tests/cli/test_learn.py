@@ -13,7 +13,7 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from mien.cli import app
-from mien.errors import ModelError
+from mien.errors import ModelError, install
 from mien.estimate import bundle
 from mien.faces import create
 from mien.faces.align import CropContract, align
@@ -290,7 +290,7 @@ def test_the_missing_extra_is_named(
     monkeypatch.setitem(sys.modules, absent, None)
     done = run(*arguments)
     assert done.exit_code == 5
-    assert "needs the extra 'train': pip install 'mien[train]'" in done.stderr
+    assert f"needs the extra 'train': {install('train')}" in done.stderr
 
 
 def test_a_model_that_may_not_be_written_is_told(model: Path, chips: Path, monkeypatch: pytest.MonkeyPatch) -> None:

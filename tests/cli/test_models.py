@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from mien import __version__
 from mien.cli import app
+from mien.errors import install
 from mien.estimate import bundle
 
 
@@ -59,7 +60,7 @@ def test_the_doctor_examines_everything(models: Path) -> None:
     assert report["models"]["tiny"]["ms_per_chip"]["1"] > 0
     text = CliRunner().invoke(app, ["doctor"]).stdout
     assert "ms a chip on 1 core" in text
-    assert "pip install 'mien[heif]'" in text or report["extras"]["heif"]["pillow-heif"]
+    assert install("heif") in text or report["extras"]["heif"]["pillow-heif"]
 
 
 @pytest.mark.parametrize("harm", ["append", "remove", "config"])
@@ -87,4 +88,4 @@ def test_an_unknown_format_is_a_usage_error() -> None:
 def test_shipped_models_tell_their_figures_in_words() -> None:
     lines = CliRunner().invoke(app, ["models"]).stdout.splitlines()
     (shipped,) = (line for line in lines if line.startswith("mien-m "))
-    assert re.search(r"  MAE \d\.\d\d years, gender \d\d\.\d%, CORAL list \d\.\d\d years, \d\d\.\d%  ", shipped)
+    assert re.search(r"  \d\.\d\d years, \d\d\.\d %  ", shipped)

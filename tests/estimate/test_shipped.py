@@ -118,5 +118,5 @@ def test_its_maps_add_up_behind_the_hidden_layer(shipped: Estimator, portraits: 
 
 
 def test_mien_open_checks_no_ages(shipped: Estimator) -> None:
-    with pytest.raises(ModelError, match="mien-open has no age checks"):
+    with pytest.raises(ModelError, match="mien-open has no age checks; these have: mien-m, mien-s"):
         shipped.bundle.age_checks()

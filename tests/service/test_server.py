@@ -234,6 +234,7 @@ def test_a_port_in_use(service: Service, tiny_bundle: Path) -> None:
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode == 2
     assert f"cannot listen at 127.0.0.1:{service.port}" in ended.stderr
+    assert "give another --port" in ended.stderr
     assert "Traceback" not in ended.stderr
 
 

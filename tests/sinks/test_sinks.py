@@ -5,6 +5,7 @@ import io
 import json
 import math
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -106,7 +107,7 @@ def test_parquet_without_a_photo_is_a_table(tmp_path: Path) -> None:
 
 def test_parquet_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
-    with pytest.raises(MissingExtra, match=r"mien\[parquet\]"):
+    with pytest.raises(MissingExtra, match=r"\[parquet\]"):
         sinks.create("parquet", io.BytesIO())
 
 
@@ -160,6 +161,37 @@ def test_a_name_does_not_steer_the_terminal(answers: list[Photo]) -> None:
     text = written("table", [replace(answers[0], source="a\x1b[31mred\x9b.jpg")]).decode()
     assert "a\ufffd[31mred\ufffd.jpg" in text
     assert not {"\x1b", "\x9b"} & set(text)
+
+
+@pytest.mark.parametrize(
+    ("columns", "shown"),
+    [
+        (120, "photo age interval gender face at view"),
+        (91, "photo age interval gender face at view"),
+        (90, "photo age interval gender view"),
+        (80, "photo age interval gender view"),
+        (50, "photo age interval gender"),
+    ],
+)
+def test_a_narrow_terminal_goes_without_the_places_of_faces(
+    answers: list[Photo], columns: int, shown: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Terminal(io.BytesIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setenv("COLUMNS", str(columns))
+    with sinks.create("table", stream := Terminal()) as sink:
+        for photo in answers:
+            if photo.error is None:
+                sink.write(photo)
+    head, *rows = re.sub(r"\x1b\[[\d;]*m", "", stream.getvalue().decode()).splitlines()
+    assert head.split() == shown.split()
+    assert {len(line) for line in (head, *rows)} == {columns if columns > 50 else len(head)}
+    for photo in answers:
+        for face in photo.faces:
+            assert any(f"{face.age.years:.1f}  " in row and face.gender.percent in row for row in rows)
+            assert any(photo.source[-11:] in row for row in rows)
 
 
 def test_a_long_name_does_not_break_the_table(answers: list[Photo]) -> None:

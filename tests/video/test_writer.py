@@ -74,7 +74,7 @@ def test_no_frame_no_file(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(("name", "sentence"), [("out.gif", "ends in"), ("no/out.mp4", "no such folder")])
+@pytest.mark.parametrize(("name", "sentence"), [("out.gif", "ends in"), ("no/out.mp4", "there is no folder")])
 def test_names_that_cannot_be_written(tmp_path: Path, name: str, sentence: str) -> None:
     with pytest.raises(UsageError, match=sentence):
         AnnotatedVideo(tmp_path / name, 25.0)

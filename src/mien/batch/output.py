@@ -20,7 +20,7 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO, Any
@@ -148,11 +148,18 @@ class Output:
             return known
         if self.folder.is_dir() and any(self.folder.glob("[!._]*")):
             raise UsageError(f"{self.folder} is not empty, and no run of mien's: name another output")
+        made = [folder for folder in (self.folder, *self.folder.parents) if not folder.exists()]
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UsageError(f"cannot make the folder {self.folder}: {error.strerror}") from error
-        return self._list(wanted, list_chunks())
+        try:
+            return self._list(wanted, list_chunks())
+        except BaseException:
+            with suppress(OSError):  # another machine may have begun there
+                for folder in made:
+                    folder.rmdir()
+            raise
 
     def chunks(self) -> Iterator[Chunk]:
         """The listing."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from typing import Any
 
 import typer
-from typer.core import TyperCommand, TyperGroup, TyperOption
 
+from mien.cli.explained import Explained
 from mien.cli.process import say
 
 SOME_FAILED = 3
@@ -40,46 +41,20 @@ def number(count: int, noun: str, plural: str = "") -> str:
     return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
 
 
-class Explained(TyperCommand):
-    """A command whose help tells a default for each option, "none" where there is nothing without it.
+def failed(kinds: Counter[str], photos: int) -> str:
+    """How many photos failed, and of what; empty where none did.
 
-    Flags have no "<bool>" beside them, since they take nothing.
+    >>> failed(Counter(missing=2, empty=1), 9)
+    '3 of 9 photos failed (2 missing, 1 empty); their rows say why'
+    >>> failed(Counter(empty=1), 2), failed(Counter(empty=1), 1)
+    ('1 of 2 photos failed (1 empty); its row says why', 'it failed (empty); its row says why')
     """
-
-    def __init__(self, *arguments: Any, **settings: Any) -> None:
-        """As every command is made."""
-        super().__init__(*arguments, **settings)
-        taken = {name for option in self.params for name in option.opts}
-        for option in self.params:
-            _hush_flag(option)
-            if "--output" in option.opts and "-o" not in taken:
-                option.opts.append("-o")  # of every command
-            if isinstance(option, TyperOption) and not option.required and option.default is None:
-                told = isinstance(option.show_default, str) or "default" in (option.help or "")
-                option.show_default = option.show_default if told or option.show_default is False else "none"
-
-    def get_help_option(self, ctx: Any) -> Any:
-        """As every command has it, and as the other flags are."""
-        return _hush_flag(super().get_help_option(ctx))
-
-
-class ExplainedGroup(TyperGroup):
-    """The same for a group of commands."""
-
-    def get_params(self, ctx: Any) -> Any:
-        """All options, also those of shell completion, which typer adds last."""
-        return [_hush_flag(option) for option in super().get_params(ctx)]
-
-    def get_help_option(self, ctx: Any) -> Any:
-        """As every group has it, and as the other flags are."""
-        return _hush_flag(super().get_help_option(ctx))
-
-
-def _hush_flag(option: Any) -> Any:
-    """Let nothing stand beside a flag, which takes nothing."""
-    if getattr(option, "is_flag", False):
-        option.metavar = ""
-    return option
+    count = kinds.total()
+    if count == photos == 1:
+        return f"it failed ({next(iter(kinds))}); its row says why"
+    told = ", ".join(f"{times} {kind}" for kind, times in kinds.most_common())
+    rows = "its row says" if count == 1 else "their rows say"
+    return f"{count} of {number(photos, 'photo')} failed ({told}); {rows} why" if count else ""
 
 
 class Closed(Explained):

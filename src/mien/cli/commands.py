@@ -13,7 +13,8 @@ from typing import Annotated, Any
 import typer
 
 from mien import __version__
-from mien.cli.closing import Closed, Explained, ExplainedGroup
+from mien.cli.closing import Closed
+from mien.cli.explained import Explained, ExplainedGroup
 from mien.cli.interrupts import INTERRUPTED
 from mien.cli.lab.commands import register
 from mien.cli.learn.evaluate import evaluate

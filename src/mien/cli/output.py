@@ -12,7 +12,7 @@ import typer
 
 from mien.errors import ModelError, UsageError
 from mien.plain import plain_lines
-from mien.unfinished import write_whole
+from mien.unfinished import unwritable, write_whole
 
 
 def write(text: str, output: Path | None) -> None:
@@ -27,7 +27,7 @@ def write(text: str, output: Path | None) -> None:
     try:
         write_whole(output, (text.rstrip("\n") + "\n").encode("utf-8", "backslashreplace"))
     except OSError as error:
-        raise UsageError(f"cannot write {output}: {error.strerror}") from error
+        raise UsageError(unwritable(output, error)) from error
     typer.echo(os.fsencode(output))  # names may be any bytes
 
 
@@ -42,7 +42,7 @@ def check_folders(*files: Path | None) -> None:
     """
     for file in files:
         if file is not None and not file.parent.is_dir():
-            raise UsageError(f"there is no folder {file.parent} to save {file.name} in")
+            raise UsageError(unwritable(file))
 
 
 @contextmanager

@@ -14,7 +14,7 @@ import typer
 from mien.cli.closing import SOME_FAILED, Closed, name_file
 from mien.errors import UsageError
 from mien.names import discard, printable
-from mien.unfinished import begin
+from mien.unfinished import begin, unwritable
 
 
 class Printing(Closed):
@@ -40,7 +40,7 @@ class Printing(Closed):
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
             part, stream = begin(target)
         except OSError as error:
-            raise UsageError(f"cannot write to {printable(str(target.parent))}: {error.strerror}") from error
+            raise UsageError(unwritable(target, error)) from error
         name_file(printable(str(target)))
         whole = False
         try:

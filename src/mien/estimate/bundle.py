@@ -189,6 +189,9 @@ class Bundle:
         """
         file = self.folder / AGE_CHECKS
         if not file.is_file():
+            if self.folder in available().values():  # one that ships: not the user's to calibrate
+                others = [name for name, folder in available().items() if (folder / AGE_CHECKS).is_file()]
+                raise ModelError(f"model {self.config.name} has no age checks; these have: {', '.join(others)}")
             raise ModelError(
                 f"model {self.config.name} has no age checks: run mien calibrate {self.folder} on held-out faces, "
                 f"{LEAST_FACES} or more of up to {SPAN} years below a limit and as many above; fewer will not do"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import socket
 from contextlib import closing
@@ -97,7 +98,8 @@ def _listen(host: str, port: int) -> socket.socket:
             listener.close()
             raise
     except OSError as error:
-        raise UsageError(f"the service cannot listen at {host}:{port}: {error.strerror}") from error
+        hint = "; give another --port, or 0 for a free one" if error.errno in {errno.EADDRINUSE, errno.EACCES} else ""
+        raise UsageError(f"the service cannot listen at {host}:{port}: {error.strerror}{hint}") from error
     return listener
 
 

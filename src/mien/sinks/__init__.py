@@ -15,10 +15,10 @@ from types import TracebackType
 from typing import BinaryIO, Protocol, Self
 
 from mien.errors import UsageError
-from mien.names import discard, printable
+from mien.names import discard
 from mien.results import Photo
 from mien.unfinished import create as make
-from mien.unfinished import part_name
+from mien.unfinished import part_name, unwritable
 
 FORMATS = ("jsonl", "json", "csv", "parquet", "table")
 SUFFIXES = {
@@ -121,29 +121,29 @@ def open_output(path: Path | None) -> Iterator[BinaryIO]:
         sys.stdout.buffer.flush()
         return
     if path.exists() and not path.is_file():  # /dev/null, a named pipe: nothing to rename onto
-        with _opened(path) as stream:
+        with _opened(path, path) as stream:
             yield stream
         return
     target = path.resolve()  # through a link, so that the link stays one
     part = part_name(target)
     try:
-        with _opened(part, new=True) as stream:
+        with _opened(part, path, new=True) as stream:
             yield stream
-        _renamed(part, target)
+        _renamed(part, target, path)
     finally:
         discard(part)
 
 
-def _opened(path: Path, *, new: bool = False) -> BinaryIO:
+def _opened(path: Path, named: Path, *, new: bool = False) -> BinaryIO:
+    """A file to write to; `named` is what it will be called, as the user says it."""
     try:
         return make(path) if new else path.open("wb")
     except OSError as error:
-        place = path if path.is_dir() else path.parent
-        raise UsageError(f"cannot write to {printable(str(place))}: {error.strerror}") from error
+        raise UsageError(unwritable(named, error)) from error
 
 
-def _renamed(part: Path, target: Path) -> None:
+def _renamed(part: Path, target: Path, named: Path) -> None:
     try:
         part.replace(target)
     except OSError as error:
-        raise UsageError(f"cannot write {printable(str(target))}: {error.strerror}") from error
+        raise UsageError(unwritable(named, error)) from error

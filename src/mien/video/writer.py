@@ -16,7 +16,7 @@ from mien.drawing.faces import LARGEST_SIDE, READABLE_SIDE, draw
 from mien.errors import UsageError
 from mien.names import discard, plain_name, printable
 from mien.results import Face, Photo
-from mien.unfinished import create, part_name
+from mien.unfinished import create, part_name, unwritable
 from mien.video.records import Seen, TrackedFrame
 
 CODECS = {".mp4": "mp4v", ".mov": "mp4v", ".mkv": "mp4v", ".webm": "VP80", ".avi": "MJPG"}
@@ -44,7 +44,7 @@ class AnnotatedVideo:
         if codec is None:
             raise UsageError(f"{printable(str(path))}: an annotated video ends in {', '.join(sorted(CODECS))}")
         if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
-            raise UsageError(f"cannot write to {path.parent}: no such folder, or not yours to write to")
+            raise UsageError(unwritable(path, PermissionError()))
         self._target = path.resolve()
         self._part = part_name(self._target, f".part{path.suffix}")  # FFmpeg reads the suffix
         self._fourcc = cv2.VideoWriter.fourcc(*codec)
@@ -68,7 +68,7 @@ class AnnotatedVideo:
                 try:
                     self._part.replace(self._target)
                 except OSError as fault:
-                    raise UsageError(f"cannot write {printable(str(self._target))}: {fault.strerror}") from fault
+                    raise UsageError(unwritable(self._target, fault)) from fault
         finally:
             discard(self._part)
 
@@ -103,7 +103,7 @@ class AnnotatedVideo:
         try:  # before FFmpeg, which does not say why it cannot
             create(self._part).close()
         except OSError as error:
-            raise UsageError(f"cannot write to {printable(str(self._target.parent))}: {error.strerror}") from error
+            raise UsageError(unwritable(self._target, error)) from error
         with plain_name(self._part.parent) as folder:
             file = str(Path(folder) / self._part.name)
             self._writer = cv2.VideoWriter(file, cv2.CAP_FFMPEG, self._fourcc, self._rate, self._size)

@@ -10,7 +10,7 @@ import yaml
 from typer.testing import CliRunner, Result
 
 from mien.cli.lab.baselines import baseline
-from mien.errors import DataError, MissingExtra, UsageError
+from mien.errors import DataError, MissingExtra, UsageError, install
 from mien.learn.comparison.scored_runs import read_run
 from mien.learn.data.predictions import Predictions
 
@@ -73,7 +73,7 @@ def test_the_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sklearn.neural_network", None)
     error = run("mlp-pixels").exception
     assert isinstance(error, MissingExtra)
-    assert "pip install 'mien[train]'" in str(error)
+    assert install("train") in str(error)
 
 
 def test_what_cannot_be_run_is_told(done: tuple[Path, Result], striped_folder: Path, tmp_path: Path) -> None:

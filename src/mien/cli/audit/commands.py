@@ -10,7 +10,8 @@ from mien.cli.audit.calibration import calibration
 from mien.cli.audit.explanations import explanations
 from mien.cli.audit.fairness import fairness
 from mien.cli.audit.robustness import robustness
-from mien.cli.closing import Closed, ExplainedGroup
+from mien.cli.closing import Closed
+from mien.cli.explained import ExplainedGroup
 from mien.cli.to_file import Printing
 
 audit = typer.Typer(

@@ -7,7 +7,8 @@ from typing import Any
 import typer
 
 from mien.cli.audit.commands import audit
-from mien.cli.closing import Closed, ExplainedGroup
+from mien.cli.closing import Closed
+from mien.cli.explained import ExplainedGroup
 from mien.cli.lab.baselines import baseline
 from mien.cli.lab.compare import compare, systems
 from mien.cli.lab.figures import figures

@@ -136,8 +136,7 @@ def _check_how(point: str, detector: str, through: str | None, predictions: Path
     if "whole" in (detector, through):
         option = "--detector" if detector == "whole" else "--through"
         raise UsageError(f"whole finds no faces in pictures: give another detector to {option}")
-    if predictions is not None and not predictions.parent.is_dir():
-        raise UsageError(f"there is no folder {predictions.parent} to save predictions in")
+    check_folders(predictions)
 
 
 def _check_what(single: Mapping[str, object], several: Mapping[str, object], collections: Path | None) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mien.cli.closing import SOME_FAILED, close_with
+from mien.cli.closing import SOME_FAILED, close_with, failed, number
 from mien.cli.interrupts import INTERRUPTED
 from mien.cli.options import (
     Abstain,
@@ -210,16 +210,15 @@ def _bar(total: int) -> Any:
 def _tell(archive: Archive, photos: int, seconds: float, *, quiet: bool) -> None:
     """Close the run and tell what became of the photos; the exit code is 3 where some failed."""
     outcome = archive.close()
-    tally, failed = outcome.tally, outcome.tally.failures.total()
+    tally = outcome.tally
     if not quiet:
-        parts = [f"{photos} photos in {seconds:.0f} s, {photos / seconds:.1f} a second"] if photos else []
-        parts.append(f"{tally.photos} of {archive.plan.photos} done, {tally.faces} faces")
-        if failed:
-            kinds = ", ".join(f"{number} {kind}" for kind, number in tally.failures.most_common())
-            parts.append(f"{failed} failed ({kinds}); their rows say why")
+        parts = [f"{number(photos, 'photo')} in {seconds:.0f} s, {photos / seconds:.1f} a second"] if photos else []
+        parts.append(f"{tally.photos} of {archive.plan.photos} done, {number(tally.faces, 'face')}")
+        if tally.failures:
+            parts.append(failed(tally.failures, tally.photos))
         if not outcome.whole:
             parts.append("other shards are still missing")
         say(f"{'; '.join(parts)}: {archive.output.path}")
     close_with("")
-    if failed:
+    if tally.failures:
         raise typer.Exit(SOME_FAILED)

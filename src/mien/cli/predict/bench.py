@@ -17,7 +17,7 @@ FORMS = ("table", "json")
 
 def bench(
     sources: Annotated[
-        list[str], typer.Argument(metavar="PHOTOS...", help="Photos, folders, globs or tars; all are held in memory.")
+        list[str], typer.Argument(metavar="PHOTO...", help="Photos, folders, globs or tars; all are held in memory.")
     ],
     *,
     model: ModelName = "mien-m",

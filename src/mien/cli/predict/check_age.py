@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 InputsArgument = Annotated[
     list[str],
-    typer.Argument(metavar="PHOTOS...", help="Photos of one person each: files, folders, globs, tars or '-'."),
+    typer.Argument(metavar="PHOTO...", help="Photos of one person each: files, folders, globs, tars or '-'."),
 ]
 MinAgeOption = Annotated[int, typer.Option(help="The limit in years.")]
 MaxFalsePassOption = Annotated[

@@ -43,7 +43,7 @@ FORMATS = ("table", "csv", "json")
 GENDERS = ("female", "male", "uncertain")
 
 
-SourceArgument = Annotated[Path | None, typer.Argument(metavar="[SOURCE]", help="A video file.")]
+SourceArgument = Annotated[Path | None, typer.Argument(metavar="FILE", help="A video file.")]
 DatabaseOption = Annotated[
     str, typer.Option(help="sqlite:///FILE, postgresql://USER@HOST/NAME, or the path of an SQLite file.")
 ]
@@ -105,8 +105,7 @@ def count(
         detector=detector, min_face=min_face, threshold=threshold, weights=weights, abstain=abstain, threads=threads
     )
     analyzer = Analyzer(model, options) if camera is not None else None
-    with ExitStack() as stack:
-        opened = stack.enter_context(stream.open_source(source, camera, every=every, reconnect=reconnect))
+    with stream.open_source(source, camera, every=every, reconnect=reconnect) as opened, ExitStack() as stack:
         analyzer = analyzer or Analyzer(model, options)
         counting = stack.enter_context(Counting(opened, analyzer, database, how, following=following))
         if counting.finished:
@@ -133,7 +132,7 @@ def count(
 
 
 def counts(
-    database: Annotated[str, typer.Argument(metavar="[DATABASE]", help="As for [b]mien count[/b].")] = DATABASE,
+    database: Annotated[str, typer.Argument(metavar="DATABASE", help="As for [b]mien count[/b].")] = DATABASE,
     *,
     source: Annotated[str | None, typer.Option(help="Only the source of this name.")] = None,
     interval: Annotated[

@@ -50,10 +50,17 @@ def models(form: TableOrJson = "table") -> None:
     if form == "json":
         _print_json(records)
         return
-    head = ("model", "size", "weights", "figures, on the data that its card names", "may be used for", "licence")
+    head = (
+        "model",
+        "size",
+        "weights",
+        "errs by, and genders right, on the data of its card",
+        "may be used for",
+        "licence",
+    )
     rows: list[tuple[str, ...]] = [head]
     for record in records:
-        figures = ", ".join(_figure(*item) for item in record["figures"].items()) or "-"
+        figures = ", ".join(filter(None, (_figure(*item) for item in record["figures"].items()))) or "-"
         size = f"{record['bytes'] / 1e6:.1f} MB"
         weights = f"{record['parameters'] / 1e6:.2f} M"
         rows.append((record["name"], size, weights, figures, record["use"], record["licence"]))
@@ -64,13 +71,11 @@ def _figure(name: str, value: float) -> str:
     """A figure of a card in words; one that mien did not write stays as it is."""
     match name.rpartition("_"):
         case ("all", _, "mae"):
-            return f"MAE {value:.2f} years"
+            return f"{value:.2f} years"
         case ("all", _, "accuracy"):
-            return f"gender {value:.1%}"
-        case ("coral", _, "mae"):
-            return f"CORAL list {value:.2f} years"
-        case ("coral", _, "accuracy"):
-            return f"{value:.1%}"
+            return f"{100 * value:.1f} %"
+        case ("coral", _, _):  # the same faces by another list; its figures are in the card, and in JSON
+            return ""
         case _:
             return f"{name} {value:g}"
 

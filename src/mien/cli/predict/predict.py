@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mien.cli.closing import SOME_FAILED, close_with, number
+from mien.cli.closing import SOME_FAILED, close_with, failed, number
 from mien.cli.interrupts import INTERRUPTED
 from mien.cli.options import (
     Abstain,
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 InputsArgument = Annotated[
     list[str],
     typer.Argument(
-        metavar="INPUTS...",
+        metavar="PHOTO...",
         help="Photos: files, folders, globs, tar and zip archives, or '-' for standard input (a picture, or paths "
         "line by line).",
         show_default=False,
@@ -172,11 +172,10 @@ class _Tally:
     def close(self, places: str) -> None:
         from mien.estimate.quality import VAGUE_SENTENCE
 
-        kinds = ", ".join(f"{times} {kind}" for kind, times in self.failures.most_common())
         close_with(
             f"{number(self.photos, 'photo')}, {number(self.faces, 'face')}{places}",
             self.vague and f"{number(self.vague, 'face')} with the flag vague: {VAGUE_SENTENCE}",
-            self.failures and f"{self.failures.total()} of {self.photos} photos failed ({kinds}); their rows say why",
+            failed(self.failures, self.photos),
         )
 
 
@@ -221,8 +220,12 @@ def _write(
 
 
 def _interrupted(done: int, output: Path | None) -> str:
-    kept = "their rows are written" if output is None else f"{output} is only written when it is complete"
-    return f"interrupted after {done} photos; {kept}. mien batch keeps what is done, and goes on there with --resume"
+    said = [f"interrupted after {number(done, 'photo')}"]
+    if output is not None:
+        said.append(f"{output} is only written when it is complete")
+    elif done:
+        said.append("its row is written" if done == 1 else "their rows are written")
+    return f"{'; '.join(said)}. mien batch keeps what is done, and goes on there with --resume"
 
 
 def _keeper(analyzer: Analyzer, annotate: Path | None, crops: Path | None) -> Callable[[Photo, Picture], Photo]:

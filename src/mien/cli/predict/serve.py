@@ -134,8 +134,8 @@ def serve(
 ) -> None:
     """Answer photos over HTTP, and serve a page to try it with.
 
-    Each option has an environment variable. API keys are read from a file, as a command line can be seen by others; or
-    from MIEN_API_KEYS, with commas.
+    Each option has an environment variable: --max-body is MIEN_MAX_BODY. API keys are read from a file, as a command
+    line can be seen by others; or from MIEN_API_KEYS, with commas.
     """
     from mien.service.server import run
     from mien.service.settings import MEBIBYTE, Settings

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 SourceArgument = Annotated[
-    Path | None, typer.Argument(metavar="[IN]", help="A video file: MP4, MOV, MKV, WebM, AVI, ...")
+    Path | None, typer.Argument(metavar="FILE", help="A video file: MP4, MOV, MKV, WebM, AVI, ...")
 ]
 OutputOption = Annotated[
     Path | None,
