@@ -20,6 +20,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from mien.native import Record
+
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "reference.md"
 PACKAGES = ("mien", "mien.video", "mien.count", "mien.batch", "mien.learn")
@@ -77,7 +79,10 @@ def entry(name: str, thing: Any) -> Iterator[str]:
     if inspect.isclass(thing):
         if not dataclasses.is_dataclass(thing) and thing.__init__.__doc__:
             yield from text(without_summary(inspect.getdoc(thing.__init__) or ""))
-        for member, value in vars(thing).items():
+        members = dict(vars(thing))
+        if issubclass(thing, Record):
+            members["to_dict"] = thing.to_dict
+        for member, value in members.items():
             yield from method(member, value)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -11,11 +11,12 @@ import numpy as np
 from mien.analyzer import Analyzer, Input
 from mien.estimate.age_check import Outcome, check_rate, old_enough
 from mien.estimate.quality import VAGUE, VAGUE_SENTENCE
+from mien.native import Record, native, written
 from mien.results import SCHEMA_VERSION, Face, Photo
 
 
 @dataclass(frozen=True, slots=True)
-class FaceCheck:
+class FaceCheck(Record):
     """The decision on one face.
 
     Attributes:
@@ -26,22 +27,13 @@ class FaceCheck:
     """
 
     outcome: Outcome
-    probability: float
+    probability: float = field(metadata=written(digits=6))
     reason: str
     face: Face
 
-    def to_dict(self) -> dict[str, Any]:
-        """The JSON record of native types."""
-        return {
-            "outcome": self.outcome,
-            "probability": round(self.probability, 6),
-            "reason": self.reason,
-            "face": self.face.to_dict(),
-        }
-
 
 @dataclass(frozen=True, slots=True)
-class AgeCheck:
+class AgeCheck(Record):
     """The decision on one photo.
 
     Attributes:
@@ -68,8 +60,8 @@ class AgeCheck:
             "outcome": self.outcome,
             "reason": self.reason,
             "rule": self.rule,
-            "faces": [check.to_dict() for check in self.faces],
-            "error": None if photo.error is None else photo.error.to_dict(),
+            "faces": native(self.faces),
+            "error": native(photo.error),
         }
 
 

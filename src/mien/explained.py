@@ -13,11 +13,12 @@ from mien.errors import UsageError
 from mien.estimate.estimator import Estimator
 from mien.estimate.explain import Explanation, explain, make
 from mien.estimate.maps import MapMaker, check_target
+from mien.native import Record
 from mien.results import Face, Photo
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ExplainedPhoto:
+class ExplainedPhoto(Record):
     """The answer for a photo, and reasons for some of its faces or all.
 
     Attributes:

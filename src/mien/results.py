@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+from mien.native import UNWRITTEN, Record, also, native, record, written
 
 SCHEMA_VERSION = 1
 """Version of the field names below; raised when one of them changes its name or meaning, not when one is added."""
@@ -13,17 +15,19 @@ Point = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
-class Box:
+class Box(Record):
     """Axis-aligned rectangle in pixels of the upright photo; right and bottom lie outside it.
+
+    Its record has tenths of a pixel.
 
     >>> Box(10, 20, 40, 60).width, Box(10, 20, 40, 60).height
     (30, 40)
     """
 
-    left: float
-    top: float
-    right: float
-    bottom: float
+    left: float = field(metadata=written(digits=1))
+    top: float = field(metadata=written(digits=1))
+    right: float = field(metadata=written(digits=1))
+    bottom: float = field(metadata=written(digits=1))
 
     @property
     def width(self) -> float:
@@ -35,18 +39,9 @@ class Box:
         """Pixels from top to bottom."""
         return self.bottom - self.top
 
-    def to_dict(self) -> dict[str, float]:
-        """Corners rounded to a tenth of a pixel."""
-        return {
-            "left": round(self.left, 1),
-            "top": round(self.top, 1),
-            "right": round(self.right, 1),
-            "bottom": round(self.bottom, 1),
-        }
-
 
 @dataclass(frozen=True, slots=True)
-class Age:
+class Age(Record):
     """Apparent age in years.
 
     Attributes:
@@ -58,25 +53,16 @@ class Age:
         pmf: probability of each whole year 0..116; sums to 1.
     """
 
-    years: float
-    median: float
-    low: float
-    high: float
+    years: float = field(metadata=written(digits=1))
+    median: float = field(metadata=written(digits=1))
+    low: float = field(metadata=written(digits=1))
+    high: float = field(metadata=written(digits=1))
     level: float
-    pmf: tuple[float, ...]
+    pmf: tuple[float, ...] = field(metadata=UNWRITTEN)
 
     def to_dict(self, *, pmf: bool = False) -> dict[str, Any]:
         """Years rounded to a tenth; the distribution only when asked for."""
-        record: dict[str, Any] = {
-            "years": round(self.years, 1),
-            "median": round(self.median, 1),
-            "low": round(self.low, 1),
-            "high": round(self.high, 1),
-            "level": self.level,
-        }
-        if pmf:
-            record["pmf"] = [round(p, 6) for p in self.pmf]
-        return record
+        return record(self) | ({"pmf": native(self.pmf, 6)} if pmf else {})
 
 
 def whole(years: float) -> int:
@@ -104,8 +90,10 @@ SUREST, SURE = 0.999, 0.99
 
 
 @dataclass(frozen=True, slots=True)
-class Gender:
+class Gender(Record):
     """Gender as labelled in the training data: "female" or "male", nothing more.
+
+    Its record is the label and its probability, to four places.
 
     >>> Gender(0.25).label, Gender(0.25).probability, Gender(0.25, abstain=0.8).label
     ('male', 0.75, 'uncertain')
@@ -115,10 +103,11 @@ class Gender:
         abstain: probability of the likelier label below which none is named; at 0.5 one is named always.
     """
 
-    female: float
-    abstain: float = 0.5
+    female: float = field(metadata=UNWRITTEN)
+    abstain: float = field(default=0.5, metadata=UNWRITTEN)
 
     @property
+    @also()
     def label(self) -> str:
         """The likelier of the two, or "uncertain" where its probability is below `abstain`."""
         if self.probability < self.abstain:
@@ -126,6 +115,7 @@ class Gender:
         return "female" if self.female >= 0.5 else "male"
 
     @property
+    @also(digits=4)
     def probability(self) -> float:
         """Probability of the likelier label, 0.5 to 1, whether it is named or not."""
         return self.female if self.female >= 0.5 else 1.0 - self.female
@@ -144,13 +134,9 @@ class Gender:
             return f"{min(99, math.floor(100 * told + 0.5))} %"
         return f"{math.floor(1000 * min(told, SUREST) + 1e-9) / 10:.1f} %"
 
-    def to_dict(self) -> dict[str, Any]:
-        """Label and probability, the latter to four places."""
-        return {"label": self.label, "probability": round(self.probability, 4)}
-
 
 @dataclass(frozen=True, slots=True)
-class Quality:
+class Quality(Record):
     """Quality of the view of a face.
 
     Attributes:
@@ -163,23 +149,14 @@ class Quality:
             the 90 % age interval is wider than 60 years: the model cannot tell, and perhaps this is no face.
     """
 
-    eyes: float
-    sharpness: float
-    turn: float | None
+    eyes: float = field(metadata=written(digits=1))
+    sharpness: float = field(metadata=written(digits=4))
+    turn: float | None = field(metadata=written(digits=1))
     flags: tuple[str, ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        """Native types, rounded."""
-        return {
-            "eyes": round(self.eyes, 1),
-            "sharpness": round(self.sharpness, 4),
-            "turn": None if self.turn is None else round(self.turn, 1),
-            "flags": list(self.flags),
-        }
 
 
 @dataclass(frozen=True, slots=True)
-class Face:
+class Face(Record):
     """One face of a photo.
 
     Attributes:
@@ -194,43 +171,28 @@ class Face:
     """
 
     box: Box
-    score: float | None
-    landmarks: tuple[Point, ...] | None
+    score: float | None = field(metadata=written(digits=4))
+    landmarks: tuple[Point, ...] | None = field(metadata=written(digits=1))
     age: Age
     gender: Gender
     quality: Quality
-    crop: str | None = None
+    crop: str | None = field(default=None, metadata=written(optional=True))
 
     def to_dict(self, *, pmf: bool = False) -> dict[str, Any]:
         """Native types only."""
-        landmarks = None
-        if self.landmarks is not None:
-            landmarks = [[round(x, 1), round(y, 1)] for x, y in self.landmarks]
-        return {
-            "box": self.box.to_dict(),
-            "score": None if self.score is None else round(self.score, 4),
-            "landmarks": landmarks,
-            "age": self.age.to_dict(pmf=pmf),
-            "gender": self.gender.to_dict(),
-            "quality": self.quality.to_dict(),
-            **({} if self.crop is None else {"crop": self.crop}),
-        }
+        return record(self) | ({"age": self.age.to_dict(pmf=True)} if pmf else {})
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Record):
     """Why a photo has no answer: a stable kind (see `mien.errors`) and a sentence."""
 
     kind: str
     message: str
 
-    def to_dict(self) -> dict[str, str]:
-        """Kind and sentence."""
-        return {"kind": self.kind, "message": self.message}
-
 
 @dataclass(frozen=True, slots=True)
-class Photo:
+class Photo(Record):
     """The answer for one photo: its faces, or the reason why there is none.
 
     Attributes:
@@ -267,10 +229,10 @@ class Photo:
             "model": self.model,
             "width": self.width,
             "height": self.height,
-            "scale": None if self.scale is None else round(self.scale, 4),
+            "scale": native(self.scale, 4),
             "turned": self.turned,
             "incomplete": self.incomplete,
             "faces": [face.to_dict(pmf=pmf) for face in self.faces],
-            "error": None if self.error is None else self.error.to_dict(),
+            "error": native(self.error),
             **({} if self.annotated is None else {"annotated": self.annotated}),
         }

@@ -3,27 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 import sys
-import tarfile
 from pathlib import Path
 
-import pytest
+from tests.web.packing import WEB, needs_modules, npm
 
-ROOT = Path(__file__).resolve().parents[2]
-WEB = ROOT / "web"
-
-
-def npm(*arguments: str, cwd: Path = WEB) -> str:
-    done = subprocess.run(["npm", *arguments], cwd=cwd, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-def needs_modules(built: Path) -> None:
-    if built != WEB / "dist" or not (WEB / "node_modules").is_dir():
-        pytest.skip("needs web/node_modules: run `make web`")
+ROOT = WEB.parent
 
 
 def test_types_are_strict(built: Path) -> None:
@@ -48,36 +34,3 @@ def test_the_list_of_files_is_of_these_models(built: Path) -> None:
         for file in ("model.onnx", "model.safetensors"):
             same = listed[f"models/{name}/{file}"]["sha256"] == config["files"][file]
             assert same, "the models are newer than web/dist: run `make web` again"
-
-
-def test_the_package_installs_in_an_empty_project_and_answers(built: Path, tmp_path: Path, examples: Path) -> None:
-    """The README's example under Node, from what `npm pack` makes."""
-    needs_modules(built)
-    (packed,) = json.loads(npm("pack", "--json", "--pack-destination", str(tmp_path)))
-    archive = tmp_path / packed["filename"].replace("@", "").replace("/", "-")
-    with tarfile.open(archive) as tar:
-        names = tar.getnames()
-    assert "package/dist/models/mien-s/LICENSE" in names
-    assert not [name for name in names if "node_modules" in name or re.search(r"(?<!\.d)\.ts$", name)]
-    project = tmp_path / "project"
-    project.mkdir()
-    (project / "package.json").write_text('{"type": "module", "private": true}')
-    npm("install", "--offline", "--no-audit", "--no-fund", str(archive), cwd=project)
-    example = (WEB / "README.md").read_text(encoding="utf-8").partition("<!-- node -->")[2]
-    code = example.partition("```js\n")[2].partition("```")[0]
-    assert "@mien/browser" in code
-    from mien.photos.decode import decode
-
-    pixels = decode((examples / "hopper.jpg").read_bytes()).pixels
-    (project / "hopper.rgb").write_bytes(pixels.tobytes())
-    (project / "example.js").write_text(code)
-    done = subprocess.run(["node", "example.js"], cwd=project, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    years, outcome = done.stdout.split()
-    assert 65 < float(years) < 95
-    assert outcome == "pass"
-    done = subprocess.run(
-        ["npx", "--no-install", "mien-assets", "public/mien"], cwd=project, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert (project / "public" / "mien" / "worker.js").is_file()

@@ -2,7 +2,7 @@
 
 import { ModelError } from "./errors.js";
 import { checkRate, decide, oldEnough, ruleFor, type AgeChecks, type Outcome, type Rule } from "./estimate/ageCheck.js";
-import { SCHEMA_VERSION, type Face, type Failure, type Photo } from "./results.js";
+import { faceRecord, round, SCHEMA_VERSION, type Face, type Failure, type Photo } from "./results.js";
 
 export interface AgeCheckOptions {
   /** The limit in years. */
@@ -62,6 +62,16 @@ export function checkAge(photo: Photo, checks: AgeChecks | null, options: AgeChe
     faces,
     error: photo.error,
   };
+}
+
+/** Numbers rounded as in Python's `AgeCheck.to_dict()`, without the distributions of age. */
+export function toCheckRecord(check: AgeCheck): AgeCheck {
+  const faces = check.faces.map((one) => ({
+    ...one,
+    probability: round(one.probability, 6),
+    face: faceRecord(one.face),
+  }));
+  return { ...check, faces };
 }
 
 function decideOn(face: Face, rule: Rule): FaceCheck {

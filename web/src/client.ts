@@ -124,7 +124,7 @@ export class Client {
   #send(name: CallName, ask: unknown, transfer: Transferable[], signal?: AbortSignal): Promise<unknown> {
     const worker = this.#worker;
     if (!worker || signal?.aborted) {
-      for (const one of transfer) if (one instanceof ImageBitmap) one.close();
+      for (const one of transfer) if ("close" in one) one.close();
       return Promise.reject(worker ? givenUp() : new MemoryError("the worker broke down: try again"));
     }
     const id = (this.#last += 1);

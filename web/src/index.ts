@@ -156,7 +156,7 @@ export async function load(wanted: LoadOptions = {}): Promise<Analyzer> {
   return new Analyzer(client, about, setup.options);
 }
 
-export type { AgeCheck, AgeCheckOptions, FaceCheck } from "./ageCheck.js";
+export { toCheckRecord, type AgeCheck, type AgeCheckOptions, type FaceCheck } from "./ageCheck.js";
 export type { About } from "./engine.js";
 export * from "./errors.js";
 export type { Outcome } from "./estimate/ageCheck.js";

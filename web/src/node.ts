@@ -87,7 +87,7 @@ export async function load({ model = "mien-m", assets, ...options }: LoadOptions
   return new Analyzer(engine, all);
 }
 
-export type { AgeCheck, AgeCheckOptions, FaceCheck } from "./ageCheck.js";
+export { toCheckRecord, type AgeCheck, type AgeCheckOptions, type FaceCheck } from "./ageCheck.js";
 export type { About } from "./engine.js";
 export * from "./errors.js";
 export type { Pixels } from "./photos/picture.js";

@@ -7,8 +7,8 @@ import type { Choice } from "./options.js";
 import type { Pixels } from "./photos/picture.js";
 import type { Photo } from "./results.js";
 
-/** A photo on its way to the worker: encoded, as a bitmap, or as pixels. */
-export type Sent = { blob: Blob } | { bitmap: ImageBitmap } | { pixels: Pixels };
+/** A photo on its way to the worker: encoded, as a bitmap, as a frame of a video, or as pixels. */
+export type Sent = { blob: Blob } | { bitmap: ImageBitmap } | { frame: VideoFrame } | { pixels: Pixels };
 
 /** What the worker can be asked for; all but the first need a started engine. */
 export interface Calls {

@@ -4,6 +4,8 @@ import { Engine, type Explained } from "./engine.js";
 import { MienError, toErrorRecord } from "./errors.js";
 import { heat } from "./overlay.js";
 import { decode, fromBitmap } from "./photos/decode.js";
+import { fromFrame } from "./photos/frame.js";
+import { discard } from "./photos/input.js";
 import { fromPixels, type OpenPhoto } from "./photos/picture.js";
 import type { Ask, Calls, FromWorker, Sent, ToWorker } from "./protocol.js";
 import type { Options } from "./options.js";
@@ -37,7 +39,7 @@ async function work(): Promise<void> {
   for (let ask = waiting.shift(); ask; ask = waiting.shift()) {
     try {
       if (dropped.delete(ask.id)) {
-        if ("photo" in ask.ask && "bitmap" in ask.ask.photo) ask.ask.photo.bitmap.close();
+        if ("photo" in ask.ask) discard(ask.ask.photo);
         continue;
       }
       post({ id: ask.id, answer: await answer(ask) });
@@ -78,6 +80,7 @@ async function start({ base, setup }: Calls["start"]["ask"]): Promise<Calls["sta
 
 async function open(photo: Sent): Promise<OpenPhoto> {
   if ("blob" in photo) return decode(photo.blob, options);
+  if ("frame" in photo) return fromFrame(photo.frame);
   return "pixels" in photo ? fromPixels(photo.pixels) : fromBitmap(photo.bitmap);
 }
 

@@ -2,6 +2,7 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import { calibrateAge, calibrateFemale, expectation, IDENTITY, interval, median, readCalibration } from "../src/estimate/calibrate.js";
 import { readAgeChecks } from "../src/estimate/ageCheck.js";
+import { noteOn } from "../src/estimate/explain.js";
 import { checkAge } from "../src/ageCheck.js";
 import { ModelError, UsageError } from "../src/errors.js";
 import type { Face } from "../src/results.js";
@@ -66,4 +67,11 @@ test("an age check of several faces, or none, is unsure", () => {
   assert.equal(checkAge(photo, known).reason, "no face was found");
   assert.throws(() => checkAge(photo, null), ModelError);
   assert.throws(() => checkAge(photo, known, { maxFalsePass: 0 }), UsageError);
+});
+
+test("where the answer hardly rests on the face, the same is said of it", () => {
+  for (const { target, value, veiled, hidden, note } of golden.notes) {
+    assert.equal(noteOn(target, value, veiled, [{ hidden }]), note);
+  }
+  assert.equal(golden.notes.filter(({ note }: { note: string | null }) => note === null).length, 2);
 });

@@ -21,7 +21,7 @@ from mien.drawing.maps import heat
 from mien.errors import PhotoError, UsageError
 from mien.estimate import bundle
 from mien.estimate.calibrate import Calibration, expectation, intervals, median
-from mien.estimate.explain import explain
+from mien.estimate.explain import Explanation, Region, explain
 from mien.estimate.maps import pixels as laid_out
 from mien.estimate.maps import veiled
 from mien.estimate.quality import eye_distance, sharpness, turn
@@ -494,6 +494,23 @@ def sizes() -> dict[str, dict[str, int]]:
     return found
 
 
+def notes() -> list[dict[str, Any]]:
+    """What is said where a veil over the face, or over a part of it, changes much, little, or nothing."""
+    cases = []
+    for target, value, veil, hidden in (
+        ("age", 34.0, 30.0, 33.9),
+        ("age", 34.0, 33.2, 33.9),
+        ("age", 34.0, 34.75, 36.5),
+        ("gender", 2.0, -1.0, 2.0),
+        ("gender", 5.0, 4.5, 4.9),
+        ("gender", 0.1, 0.12, 1.5),
+    ):
+        part = Region("nose", 0.5, 0.25, hidden)
+        told = Explanation(target, "cam", value, veil, np.zeros((1, 1)), True, 0, (part,))
+        cases.append({"target": target, "value": value, "veiled": veil, "hidden": hidden, "note": told.note or None})
+    return cases
+
+
 def main(target: Path) -> None:
     rng = np.random.default_rng(26)
     cv2.setNumThreads(1)
@@ -514,6 +531,7 @@ def main(target: Path) -> None:
         "sizes": sizes(),
         "looking": looking(rng),
         "cuts": cuts(),
+        "notes": notes(),
     }
     target.write_text(json.dumps(record), encoding="utf-8")
 

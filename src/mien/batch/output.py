@@ -21,7 +21,7 @@ import tempfile
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -30,6 +30,7 @@ from mien.batch.listing import Chunk
 from mien.batch.work import METADATA, Tally, part_name, read_tally
 from mien.errors import UsageError
 from mien.names import discard, plain_name
+from mien.native import record
 from mien.unfinished import create
 
 FORMAT = 1
@@ -69,7 +70,7 @@ class BatchPlan:
 
     def to_json(self) -> str:
         """The file's text."""
-        return json.dumps({"format": FORMAT, **asdict(self)}, indent=1)
+        return json.dumps({"format": FORMAT, **record(self)}, indent=1)
 
     @classmethod
     def from_json(cls, text: str, path: Path) -> BatchPlan:

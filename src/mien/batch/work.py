@@ -19,6 +19,7 @@ from mien.analyzer import Analyzer, Options
 from mien.batch.listing import Chunk
 from mien.errors import MissingExtra, PhotoError, UsageError
 from mien.names import discard, plain_name
+from mien.native import Record
 from mien.photos.item import Item
 from mien.results import SCHEMA_VERSION, Photo
 from mien.sinks.rows import COLUMNS, rows
@@ -53,7 +54,7 @@ class Job:
 
 
 @dataclass(slots=True)
-class Tally:
+class Tally(Record):
     """Counts of photos, faces and failures."""
 
     photos: int = 0

@@ -12,7 +12,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from mien.errors import MissingExtra, StoreError, UsageError
 from mien.names import printable
+from mien.native import UNWRITTEN, Record, also, record
 
 try:
     import sqlalchemy as sa
@@ -104,7 +105,7 @@ class Visitor:
 
 
 @dataclass(frozen=True, slots=True)
-class Count:
+class Count(Record):
     """Visitors of one source in one interval, of one age band and gender.
 
     Attributes:
@@ -119,13 +120,14 @@ class Count:
 
     source: str
     clock: str
-    start: int
+    start: int = field(metadata=UNWRITTEN)
     seconds: int
     band: str
     gender: str
     visitors: int
 
     @property
+    @also("start", before="clock")
     def begins(self) -> str:
         """Start of the interval as text: ISO 8601 in UTC, or hours, minutes and seconds from the beginning of the file.
 
@@ -140,16 +142,7 @@ class Count:
 
     def to_dict(self) -> dict[str, Any]:
         """A record of native types."""
-        return {
-            "schema_version": SCHEMA_VERSION,
-            "source": self.source,
-            "start": self.begins,
-            "clock": self.clock,
-            "seconds": self.seconds,
-            "band": self.band,
-            "gender": self.gender,
-            "visitors": self.visitors,
-        }
+        return {"schema_version": SCHEMA_VERSION, **record(self)}
 
 
 class Store:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from mien.errors import ModelError, UsageError
 from mien.estimate.calibrate import AGES
+from mien.native import UNWRITTEN, Record
 
 Outcome = Literal["pass", "fail", "unsure"]
 
@@ -35,7 +36,7 @@ Thresholds = dict[int, dict[float, float]]
 
 
 @dataclass(frozen=True, slots=True)
-class AgeChecks:
+class AgeChecks(Record):
     """Thresholds on P(age >= limit) of one model.
 
     Attributes:
@@ -113,7 +114,7 @@ class Rule:
         fail_below: the same, below which it fails.
     """
 
-    limit: int
+    limit: int = field(metadata=UNWRITTEN)
     pass_above: float
     fail_below: float
 

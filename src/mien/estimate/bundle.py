@@ -18,6 +18,7 @@ from mien.errors import ModelError, UsageError
 from mien.estimate.age_check import LEAST_FACES, SPAN, AgeChecks
 from mien.estimate.calibrate import Calibration
 from mien.faces.align import CropContract
+from mien.native import Record
 from mien.plain import plain
 from mien.runtime import external_data
 from mien.unfinished import write_whole
@@ -48,7 +49,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class BundleConfig:
+class BundleConfig(Record):
     """A model's config.json, checked.
 
     Attributes:

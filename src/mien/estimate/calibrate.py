@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from mien.arrays import Doubles, Floats
 from mien.errors import ModelError
+from mien.native import Record
 
 OLDEST = 116
 AGES = OLDEST + 1
@@ -48,7 +49,7 @@ class Band:
 
 
 @dataclass(frozen=True, slots=True)
-class Calibration:
+class Calibration(Record):
     """Calibration of a model, learned on held-out faces: temperatures and masses of intervals.
 
     Attributes:
@@ -99,16 +100,6 @@ class Calibration:
         ):
             raise ModelError("the age bands of the model's calibration must ascend")
         return cls(age, gender, pairs, bands, doubtful)
-
-    def to_dict(self) -> dict[str, Any]:
-        """A record of native types for config.json."""
-        return {
-            "age_temperature": self.age_temperature,
-            "gender_temperature": self.gender_temperature,
-            "masses": _lists(self.masses),
-            "bands": [{"first": band.first, "masses": _lists(band.masses)} for band in self.bands],
-            "doubtful": _lists(self.doubtful),
-        }
 
     def apply(self, pmf: Floats, female: Floats) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Scales raw outputs by the two temperatures.
@@ -203,7 +194,7 @@ def expectation(pmf: Floats) -> Doubles:
 
 def median(pmf: Floats) -> Doubles:
     """Median ages [N] of distributions [N, 117]: the estimate with the least absolute error."""
-    cdf = _cumulative(pmf)
+    cdf = cumulative(pmf)
     middle: Doubles = (_quantile(cdf, 0.5, last=False) + _quantile(cdf, 0.5, last=True)) / 2
     return middle
 
@@ -239,7 +230,7 @@ def _smoothing() -> Doubles:
     return kernel
 
 
-def _cumulative(pmf: Floats) -> Doubles:
+def cumulative(pmf: Floats) -> Doubles:
     """[N, 117] -> [N, 118]: the distribution function at the edges of the years, from exactly 0 to exactly 1."""
     cdf = np.zeros((len(pmf), AGES + 1))
     np.cumsum(pmf, axis=1, dtype=np.float64, out=cdf[:, 1:])
@@ -288,10 +279,6 @@ def _read(table: Pairs, level: float) -> float:
 
 def _pairs(record: Any) -> Pairs:
     return tuple((float(level), float(mass)) for level, mass in record)
-
-
-def _lists(table: Pairs) -> list[list[float]]:
-    return [[level, mass] for level, mass in table]
 
 
 _SMOOTHING = _smoothing()

@@ -11,7 +11,7 @@ The gradient methods are in `mien.learn.audits.explanations.gradients` and need 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from mien.estimate.estimator import Estimator
 from mien.estimate.maps import TARGETS, ChipModel, MapMaker, check_target, pixels, values, veiled
 from mien.estimate.occlusion import Occlusion
 from mien.faces.regions import REGIONS, regions
+from mien.native import Record, native, written
 
 METHODS = ("cam", "occlusion")
 """Methods that need no torch."""
@@ -36,7 +37,7 @@ ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
-class Region:
+class Region(Record):
     """A part of the face, with its share of the map.
 
     Attributes:
@@ -47,22 +48,13 @@ class Region:
     """
 
     name: str
-    share: float
-    net: float
-    hidden: float
-
-    def to_dict(self) -> dict[str, Any]:
-        """A JSON record of native types, rounded."""
-        return {
-            "name": self.name,
-            "share": round(self.share, 4),
-            "net": round(self.net, 4),
-            "hidden": round(self.hidden, 3),
-        }
+    share: float = field(metadata=written(digits=4))
+    net: float = field(metadata=written(digits=4))
+    hidden: float = field(metadata=written(digits=3))
 
 
 @dataclass(frozen=True, slots=True)
-class Explanation:
+class Explanation(Record):
     """Explanation of the answer for one chip by one method.
 
     Attributes:
@@ -149,7 +141,7 @@ class Explanation:
             "unit": TARGETS[self.target],
             "value": round(self.value, 3),
             "veiled": round(self.veiled, 3),
-            "regions": [region.to_dict() for region in self.regions],
+            "regions": native(self.regions),
             "note": self.note or None,
             "signed": self.signed,
             "spread": self.spread,

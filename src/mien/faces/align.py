@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.faces import Detection
+from mien.native import Record
 from mien.results import Box, Point
 
 UTKFACE_SIZE = 200
@@ -37,7 +38,7 @@ LARGEST_CHIP = 1024
 
 
 @dataclass(frozen=True, slots=True)
-class CropContract:
+class CropContract(Record):
     """Geometry of a chip.
 
     Attributes:
@@ -57,10 +58,6 @@ class CropContract:
         """
         scale = size / UTKFACE_SIZE
         return cls(size, tuple((x * scale, y * scale) for x, y in UTKFACE_POINTS))
-
-    def to_dict(self) -> dict[str, Any]:
-        """For config.json."""
-        return {"size": self.size, "landmarks": [list(point) for point in self.landmarks]}
 
     @classmethod
     def from_dict(cls, record: dict[str, Any]) -> CropContract:

@@ -19,6 +19,7 @@ import numpy as np
 from mien.analyzer import Analyzer
 from mien.errors import DataError, PhotoError
 from mien.faces.mtcnn import MTCNN
+from mien.native import UNWRITTEN, Record, record, written
 from mien.photos.decode import decode
 from mien.photos.item import Item
 from mien.speed.work import CASCADE, Account, Metered, multiply_adds
@@ -53,7 +54,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Bench:
+class Bench(Record):
     """Figures that `mien bench` measured.
 
     Attributes:
@@ -72,28 +73,17 @@ class Bench:
     model: str
     detector: str
     threads: int
-    peak: float
+    peak: float = field(metadata=written("peak_multiply_adds_per_second", digits=0))
     photos: int
     failed: int
     faces: int
-    megapixels: float
-    whole: float
-    steps: tuple[Step, ...] = field(default=())
+    megapixels: float = field(metadata=written("megapixels_per_photo", digits=3))
+    whole: float = field(metadata=written("milliseconds_per_photo", digits=3))
+    steps: tuple[Step, ...] = field(default=(), metadata=UNWRITTEN)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON wants it, rates in multiply-adds a second and shares of 1."""
-        return {
-            "model": self.model,
-            "detector": self.detector,
-            "threads": self.threads,
-            "peak_multiply_adds_per_second": round(self.peak),
-            "photos": self.photos,
-            "failed": self.failed,
-            "faces": self.faces,
-            "megapixels_per_photo": round(self.megapixels, 3),
-            "milliseconds_per_photo": round(self.whole, 3),
-            "steps": [self._step(step) for step in self.steps],
-        }
+        return record(self) | {"steps": [self._step(step) for step in self.steps]}
 
     def _step(self, step: Step) -> dict[str, Any]:
         record: dict[str, Any] = {

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.native import Record
 from mien.results import Age, Face, Gender
 from mien.video.smooth import weight
 
@@ -16,7 +17,7 @@ SCHEMA_VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(Record):
     """One face in one frame, with what is averaged over its track.
 
     Attributes:
@@ -46,7 +47,7 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class Track:
+class Track(Record):
     """One face from its first frame to its last.
 
     Attributes:

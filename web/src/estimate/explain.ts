@@ -3,6 +3,7 @@
 import type { Raster } from "../cv/raster.js";
 import { REGIONS, regions, type RegionName } from "../faces/regions.js";
 import { ClassActivation, SIGHT } from "./classActivation.js";
+import { round } from "../results.js";
 import type { Estimator } from "./estimator.js";
 import { laidOut, UNITS, valueOf, veiled, type Target } from "./maps.js";
 
@@ -28,6 +29,8 @@ export interface Explanation {
   readonly veiled: number;
   /** That with the largest share first. */
   readonly regions: readonly Region[];
+  /** A sentence where the answer hardly rests on this face, so that its parts explain little. */
+  readonly note: string | null;
   readonly signed: true;
   /** How far around its middle a cell sees, in cells. */
   readonly spread: number;
@@ -35,6 +38,7 @@ export interface Explanation {
 }
 
 const ROUNDING = 1e-9;
+const LITTLE = { age: 1, gender: 2 }; // years, or percentage points
 
 /** Explain the answer for one chip. */
 export async function explain(estimator: Estimator, chip: Raster, target: Target): Promise<Explanation> {
@@ -47,17 +51,42 @@ export async function explain(estimator: Estimator, chip: Raster, target: Target
   const map = Array.from({ length: cells.height }, (_, row) => [
     ...cells.data.subarray(row * cells.width, (row + 1) * cells.width),
   ]);
+  const found = parts(weights, labels, hidden);
   return {
     target,
     method: "cam",
     unit: UNITS[target],
     value: value!,
     veiled: blank!,
-    regions: parts(weights, labels, hidden),
+    regions: found,
+    note: noteOn(target, value!, blank!, found),
     signed: true,
     spread: SIGHT,
     map,
   };
+}
+
+/** What to say where a veil over the face changes little; Python's `Explanation.note`. */
+export function noteOn(
+  target: Target,
+  value: number,
+  veil: number,
+  found: readonly Pick<Region, "hidden">[],
+): string | null {
+  const percent = (odds: number): number => 100 / (1 + Math.exp(-odds));
+  const change = (other: number): number =>
+    Math.abs(target === "age" ? other - value : percent(other) - percent(value));
+  const all = change(veil);
+  if (all >= LITTLE[target]) return null;
+  const unit = target === "age" ? "years" : "percentage points";
+  const none = found.every(({ hidden }) => change(hidden) < LITTLE[target]);
+  return (
+    `With everything blurred the answer changes by only ${round(all, 1).toFixed(1)} ${unit}: the model says nearly ` +
+    "the same of a face that it cannot see" +
+    (none
+      ? ", and no part matters either. The shares explain nothing here."
+      : ". The shares explain little here; what the answer is without a part tells more.")
+  );
 }
 
 function mixed(chip: Raster, veil: Raster, labels: Uint8Array, index: number): Raster {

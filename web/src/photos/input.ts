@@ -2,6 +2,7 @@
 
 import { PhotoEmpty, PhotoTruncated, UsageError } from "../errors.js";
 import type { Sent } from "../protocol.js";
+import { frameOf } from "./frame.js";
 import type { Pixels } from "./picture.js";
 
 /** What an analyzer takes in a browser. */
@@ -31,8 +32,16 @@ export async function toSent(input: Input): Promise<{ photo: Sent; transfer: Tra
   if (!isDrawable(input)) {
     throw new UsageError("a photo is a Blob, bytes, pixels, or an image, canvas or video of the page");
   }
+  const frame = isVideo(input) ? frameOf(input) : null;
+  if (frame) return { photo: { frame }, transfer: [frame] };
   const bitmap = await grab(input);
   return { photo: { bitmap }, transfer: [bitmap] };
+}
+
+/** Free a photo that nobody will look at. */
+export function discard(photo: Sent): void {
+  if ("bitmap" in photo) photo.bitmap.close();
+  if ("frame" in photo) photo.frame.close();
 }
 
 /** The name of a file, for the record of its answer. */
@@ -49,10 +58,17 @@ type Drawable = Exclude<Input, Blob | ArrayBuffer | Uint8Array | ImageData | Pix
 
 function isDrawable(input: unknown): input is Drawable {
   const kinds = ["HTMLImageElement", "HTMLCanvasElement", "HTMLVideoElement", "ImageBitmap", "OffscreenCanvas", "VideoFrame"];
-  return kinds.some((name) => {
-    const kind = (globalThis as Record<string, unknown>)[name];
-    return typeof kind === "function" && input instanceof (kind as new () => object);
-  });
+  return kinds.some((name) => isA(name, input));
+}
+
+function isVideo(input: unknown): input is HTMLVideoElement | VideoFrame {
+  return isA("HTMLVideoElement", input) || isA("VideoFrame", input);
+}
+
+/** Whether something is of a class that not every browser and no Node has. */
+function isA(name: string, input: unknown): boolean {
+  const kind = (globalThis as Record<string, unknown>)[name];
+  return typeof kind === "function" && input instanceof (kind as new () => object);
 }
 
 async function grab(input: Drawable): Promise<ImageBitmap> {

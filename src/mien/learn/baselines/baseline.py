@@ -9,7 +9,7 @@ machines and the distances to class means know it in part or not at all, and wou
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
 
@@ -26,6 +26,7 @@ from mien.learn.data.manifest import Manifest
 from mien.learn.data.predictions import Predictions
 from mien.learn.evaluation import metrics
 from mien.learn.networks.answer_kinds import CLASS_YEARS
+from mien.native import UNWRITTEN, Record, written
 
 TASKS: tuple[Task, ...] = ("gender", "age")
 TEMPERATURES = np.geomspace(0.01, 100, 41)
@@ -49,9 +50,9 @@ class PixelScale:
         log_prior: of the classes, [K].
     """
 
-    temperature: float
+    temperature: float = field(metadata=written(digits=5))
     prior_weight: float
-    log_prior: Singles
+    log_prior: Singles = field(metadata=UNWRITTEN)
 
     def __call__(self, scores: Singles) -> Singles:
         """Map scores [N, K] to probabilities [N, K]."""
@@ -73,7 +74,7 @@ class PixelScale:
 
 
 @dataclass(frozen=True)
-class Trial:
+class Trial(Record):
     """One point of the grid, measured on the validation fold.
 
     Attributes:
@@ -82,15 +83,9 @@ class Trial:
         figures: gender: accuracy; age: mae in years, age_class and decade as shares of right ones.
     """
 
-    settings: dict[str, Any]
-    scale: PixelScale
-    figures: Figures
-
-    def to_dict(self) -> dict[str, Any]:
-        """Native types."""
-        figures = {name: round(value, 5) for name, value in self.figures.items()}
-        scale = {"temperature": round(self.scale.temperature, 5), "prior_weight": self.scale.prior_weight}
-        return {**self.settings, **scale, "val": figures}
+    settings: dict[str, Any] = field(metadata=written(flat=True))
+    scale: PixelScale = field(metadata=written(flat=True))
+    figures: Figures = field(metadata=written("val", digits=5))
 
 
 @dataclass(frozen=True)

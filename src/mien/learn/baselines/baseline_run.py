@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from mien.learn.data.manifest import Manifest
 from mien.learn.data.predictions import Predictions
 from mien.learn.data.readers import read
 from mien.learn.run_folder import RunFolder
+from mien.native import native, record
 
 TIMED = 40
 """Chips that are answered one by one to measure how long one takes."""
@@ -88,8 +89,8 @@ def run_baseline(
     recipe = {"name": name, "seed": seed, "data": _data(source, train, val, test), **_recipe(baseline)}
     folder.recipe_file.write_text(yaml.safe_dump(recipe, sort_keys=False, width=120), encoding="utf-8")
     predictions.save(folder.predictions())
-    record = _record(name, baseline, predictions, test, seconds) | {"inference_ms": round(milliseconds, 3)}
-    folder.record().write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    told = _record(name, baseline, predictions, test, seconds) | {"inference_ms": round(milliseconds, 3)}
+    folder.record().write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
     return folder.record()
 
 
@@ -116,12 +117,11 @@ def _data(source: FoldedData, train: Manifest, val: Manifest, test: Manifest) ->
 
 def _recipe(baseline: Baseline) -> dict[str, Any]:
     """What was set, what was tried and what the validation fold chose, in types that YAML knows."""
-    settings = {name: value for name, value in asdict(baseline.method).items() if not name.startswith("_")}  # type: ignore[call-overload]
     return {
-        "method": {name: list(value) if isinstance(value, tuple) else value for name, value in settings.items()},
+        "method": record(baseline.method),
         "choices": list(baseline.method.choices),
-        "chosen": {task: baseline.chosen[task].trial.to_dict() for task in TASKS if task in baseline.chosen},
-        "tried": {task: [trial.to_dict() for trial in trials] for task, trials in baseline.trials.items()},
+        "chosen": {task: native(baseline.chosen[task].trial) for task in TASKS if task in baseline.chosen},
+        "tried": native(baseline.trials),
     }
 
 

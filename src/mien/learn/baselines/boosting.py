@@ -19,6 +19,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 from mien.arrays import Singles
 from mien.learn.baselines.haar import HaarFeatures
 from mien.learn.baselines.method import Candidate, Grey, Labels
+from mien.native import UNWRITTEN
 
 Booster: TypeAlias = HistGradientBoostingClassifier | HistGradientBoostingRegressor
 
@@ -79,7 +80,7 @@ class HaarBoost:
     rate: float = 0.2
     class_rate: float = 0.1
     penalty: float = 1.0
-    _haar: HaarFeatures = field(init=False, repr=False, compare=False)
+    _haar: HaarFeatures = field(init=False, repr=False, compare=False, metadata=UNWRITTEN)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_haar", HaarFeatures.draw(max(self.counts), self.size, self.draw))

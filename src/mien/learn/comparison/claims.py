@@ -6,8 +6,10 @@ means, a note says so. A system's rows are its runs: a run belongs to the row th
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
+
+from mien.native import Record
 
 Figure = Literal["mae", "mse", "rmse", "cs5", "age_class", "decade", "accuracy", "precision", "recall", "f1"]
 """Years, squared for the second, for the first three, shares from 0 to 1 for the rest; the last four are of gender,
@@ -79,7 +81,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class System:
+class System(Record):
     """A published design, or a group of our own.
 
     Attributes:
@@ -109,10 +111,6 @@ class System:
         if row.of:
             return f"mien lab combine {row.mode}"
         return "mien lab baseline" if self.key == "baseline" else "mien train"
-
-    def to_dict(self) -> dict[str, Any]:
-        """Native types for JSON."""
-        return asdict(self)
 
 
 _THOUSAND = "1,000 test images"

@@ -29,6 +29,7 @@ from mien.learn.comparison.scored_runs import ScoredRun
 from mien.learn.data.manifest import Manifest
 from mien.learn.evaluation import metrics
 from mien.learn.evaluation.metrics import Interval, Metric
+from mien.native import Record, native
 
 Question = Literal["age", "gender"]
 Verdict = Literal["better", "reached", "short"]
@@ -97,7 +98,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(Record):
     """Runs in order of their systems, and all that was measured of them.
 
     Attributes:
@@ -136,13 +137,13 @@ class Comparison:
             "settings": self.settings,
             "labels": self.labels.origin,
             "faces": {name: len(task.faces) for name, task in self.tasks.items()},
-            "systems": [system.to_dict() for system in SYSTEMS],
+            "systems": native(SYSTEMS),
             "runs": [self._run(run) for run in self.runs],
             "differences": {name: _pairs_record(task.pairs) for name, task in self.tasks.items()},
         }
 
     def _run(self, run: ScoredRun) -> dict[str, Any]:
-        figures: dict[str, Any] = {name: figure.to_dict() for name, figure in self.figures[run.name].items()}
+        figures = native(self.figures[run.name])
         claims = {
             figure: {"value": claim.value, "data": claim.data, "note": claim.note}
             | ({"verdict": verdict(self.figures[run.name][figure], claim)} if figure in figures else {})
@@ -150,7 +151,7 @@ class Comparison:
         }
         answered = {name: task.answered.get(run.name, 0) for name, task in self.tasks.items()}
         record = run.record | {"title": run.title, "system": run.system.key, "learned_from": run.learned_from}
-        record["own_gender_mae"] = self.own[run.name].to_dict() if run.name in self.own else None
+        record["own_gender_mae"] = native(self.own.get(run.name))
         return record | {"answered": answered, "figures": figures, "claims": claims}
 
 

@@ -127,8 +127,7 @@ def retime(run: Path) -> float:
 
 def summary(predictions: Predictions, manifest: Manifest) -> str:
     """One line: MAE and gender accuracy."""
-    row = {file: at for at, file in enumerate(manifest.files.tolist())}
-    faces = manifest.take(np.array([row[file] for file in predictions.files.tolist()], dtype=np.intp))
+    faces = manifest.named(predictions.files)
     error = np.abs(predictions.pmf @ np.arange(AGES) - faces.age)
     known = (faces.female >= 0) & ~np.isnan(predictions.female)
     right = (predictions.female >= 0.5) == (faces.female == 1)

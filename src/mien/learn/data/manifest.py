@@ -6,7 +6,7 @@ those of the whole list, whatever part of it lies on this machine. `present()` l
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -102,6 +102,15 @@ class Manifest:
         """`group` made unique across sources: what resampling and splitting keep together; "" for a single picture."""
         names = [f"{source}/{group}" if group else "" for source, group in zip(self.source, self.group, strict=True)]
         return np.array(names, dtype=np.str_)
+
+    def named(self, files: Iterable[str]) -> Manifest:
+        """The rows of some pictures, in their order.
+
+        Raises:
+            KeyError: one of them is not listed.
+        """
+        at = {file: row for row, file in enumerate(self.files.tolist())}
+        return self.take(np.array([at[file] for file in files], dtype=np.intp))
 
     def take(self, rows: NDArray[Any]) -> Manifest:
         """The rows of a boolean mask [N] or of indices, in that order."""

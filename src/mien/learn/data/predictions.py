@@ -72,6 +72,11 @@ class Predictions:
     def __len__(self) -> int:
         return len(self.files)
 
+    def rows(self, files: Strings) -> NDArray[np.intp]:
+        """For each of some pictures [M] the row of its answer, -1 where it has none."""
+        at = {file: row for row, file in enumerate(self.files.tolist())}
+        return np.array([at.get(file, -1) for file in files.tolist()], dtype=np.intp)
+
     def save(self, path: Path) -> None:
         """Write Parquet: file, pmf (117 x float16), female (float32), low and high (float32) where there are intervals.
 

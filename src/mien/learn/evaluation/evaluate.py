@@ -24,7 +24,7 @@ from mien.learn.data.manifest import Manifest
 from mien.learn.data.predictions import INTERVAL_LEVEL, Predictions, predict
 from mien.learn.evaluation import metrics
 from mien.learn.evaluation.metrics import Interval, Metric
-from mien.learn.evaluation.records import as_record
+from mien.native import Record, native
 
 __all__ = ["Predictions", "Report", "Subset", "evaluate", "markdown", "predict"]
 
@@ -79,7 +79,7 @@ INTERVAL_METRICS: dict[str, Metric] = {"coverage": metrics.coverage, "width": me
 
 
 @dataclass(frozen=True)
-class Subset:
+class Subset(Record):
     """Figures of one part of the faces, each with its interval."""
 
     ages: int
@@ -90,8 +90,8 @@ class Subset:
     def to_dict(self) -> dict[str, Any]:
         """Native types; `n` counts the faces whose label is known."""
         return {
-            "age": {"n": self.ages, **as_record(self.age)},
-            "gender": {"n": self.genders, **as_record(self.gender)},
+            "age": {"n": self.ages, **native(self.age)},
+            "gender": {"n": self.genders, **native(self.gender)},
         }
 
     @classmethod
@@ -105,7 +105,7 @@ class Subset:
 
 
 @dataclass(frozen=True)
-class Report:
+class Report(Record):
     """What `evaluate` found.
 
     Attributes:
@@ -119,11 +119,6 @@ class Report:
     counts: dict[str, int]
     settings: dict[str, Any]
     subsets: dict[str, Subset]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Native types for JSON."""
-        record = {"model": self.model, "counts": self.counts, "settings": self.settings}
-        return {**record, "subsets": as_record(self.subsets)}
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Report:
@@ -332,11 +327,9 @@ def paired(predictions: Predictions, manifest: Manifest) -> tuple[NDArray[np.flo
 
 def _matched(predictions: Predictions, manifest: Manifest) -> NDArray[np.intp]:
     """For each row of the manifest the row of its prediction, -1 where it has none."""
-    at = {file: row for row, file in enumerate(predictions.files.tolist())}
-    names = manifest.files.tolist()
-    if len(at) < len(predictions) or len(set(names)) < len(names):
+    rows = predictions.rows(manifest.files)
+    if any(len(np.unique(files)) < len(files) for files in (predictions.files, manifest.files)):
         raise DataError("two pictures have the same name: evaluate one data set at a time")
-    rows = np.array([at.get(file, -1) for file in names], dtype=np.intp)
     labelled = manifest.aged | (manifest.female >= 0)
     if not ((rows >= 0) & labelled).any():
         missed = f"in {len(predictions.missed)} no face is found, " if predictions.missed else ""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +22,14 @@ from mien.learn.evaluation.collections_file import CollectionPart
 from mien.learn.evaluation.evaluate import BANDS, FEW, WITHIN_BOUNDS, Point, Report, Subset, band_name, cell, markdown
 from mien.learn.evaluation.metrics import Interval
 from mien.learn.evaluation.photographs import predict_photographs
+from mien.native import Record, also, written
 
 CHIEF = (("age", "mae"), ("age", "bias"), ("age", "cs5"), ("gender", "accuracy"), ("age", "coverage"), ("age", "width"))
 """Figures of which the mean over the collections is told."""
 
 
 @dataclass(frozen=True)
-class Entry:
+class Entry(Record):
     """What was found on one collection.
 
     Attributes:
@@ -48,18 +49,13 @@ class Entry:
     home: bool
     chosen_on: bool
     note: str
-    missed: tuple[str, ...]
+    missed: tuple[str, ...] = field(metadata=written("missed_files"))
     report: Report
 
     @property
     def pictures(self) -> int:
         """How many pictures could be read, with those whose face was not found."""
         return self.report.counts["evaluated"] + len(self.missed)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Native types for JSON."""
-        own = {name: getattr(self, name) for name in ("name", "kind", "fold", "home", "chosen_on", "note")}
-        return {**own, "missed_files": list(self.missed), "report": self.report.to_dict()}
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Entry:
@@ -69,7 +65,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Abroad:
+class Abroad(Record):
     """A model on several collections.
 
     Attributes:
@@ -80,8 +76,9 @@ class Abroad:
 
     model: str
     detector: str
-    entries: tuple[Entry, ...]
+    entries: tuple[Entry, ...] = field(metadata=written("collections"))
 
+    @also(before="entries")
     def means(self) -> dict[str, float | None]:
         """The mean over the collections of each chief figure, each counting alike; None where none has it."""
         found: dict[str, float | None] = {}
@@ -90,11 +87,6 @@ class Abroad:
             values = [round(one.value, 5) for one in figures if one is not None and math.isfinite(one.value)]
             found[key] = round(sum(values) / len(values), 5) if values else None
         return found
-
-    def to_dict(self) -> dict[str, Any]:
-        """Native types for JSON."""
-        entries = [entry.to_dict() for entry in self.entries]
-        return {"model": self.model, "detector": self.detector, "means": self.means(), "collections": entries}
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Abroad:

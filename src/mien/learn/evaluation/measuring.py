@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mien.analyzer import Analyzer, Options
 from mien.errors import DataError, UsageError
@@ -23,6 +23,7 @@ from mien.learn.evaluation.evaluate import Point
 from mien.learn.evaluation.paired import PairedReport, compare_paired
 from mien.learn.evaluation.photographs import predict_photographs
 from mien.learn.evaluation.through_detector import ThroughReport, predict_through
+from mien.native import UNWRITTEN, Record, also, written
 from mien.runtime.cores import physical_cores
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class Evaluation(Record):
     """What a model is worth on one fold.
 
     Attributes:
@@ -41,19 +42,17 @@ class Evaluation:
         against: differences to another model's answers, where those were given.
     """
 
-    report: figures.Report
-    answers: Predictions
-    faces: Manifest
+    report: figures.Report = field(metadata=written(flat=True))
+    answers: Predictions = field(metadata=UNWRITTEN)
+    faces: Manifest = field(metadata=UNWRITTEN)
     through: ThroughReport | None = None
     against: PairedReport | None = None
 
-    def to_dict(self) -> dict[str, Any]:
-        """Native types for JSON."""
-        record = self.report.to_dict()
-        record["missed_files"] = list(self.answers.missed)
-        record["through"] = self.through and self.through.to_dict()
-        record["against"] = self.against and self.against.to_dict()
-        return record
+    @property
+    @also(before="through")
+    def missed_files(self) -> tuple[str, ...]:
+        """Pictures without an answer."""
+        return self.answers.missed
 
     def to_table(self) -> str:
         """Markdown."""

@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mien.native import Record, written
 
 Array = NDArray[Any]
 Weights = NDArray[np.floating[Any]] | None
@@ -34,23 +36,18 @@ class Metric(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Interval:
+class Interval(Record):
     """A figure with its bootstrap interval; NaN where it is undefined."""
 
-    value: float
-    low: float
-    high: float
+    value: float = field(metadata=written(digits=5))
+    low: float = field(metadata=written(digits=5))
+    high: float = field(metadata=written(digits=5))
 
     @classmethod
     def from_dict(cls, record: Mapping[str, float | None]) -> Interval:
         """Reads what `to_dict` wrote."""
         ends = (record["value"], record["low"], record["high"])
         return cls(*(math.nan if end is None else float(end) for end in ends))
-
-    def to_dict(self) -> dict[str, float | None]:
-        """Rounded for JSON, which knows no NaN: None instead."""
-        values = {"value": self.value, "low": self.low, "high": self.high}
-        return {name: round(value, 5) if math.isfinite(value) else None for name, value in values.items()}
 
 
 def distance(years: Array, ages: Array) -> Array:

@@ -15,12 +15,13 @@ from mien.learn.data.predictions import Predictions
 from mien.learn.evaluation import metrics
 from mien.learn.evaluation.evaluate import CORAL_AGES, markdown, true_ages
 from mien.learn.evaluation.metrics import Interval, Metric
+from mien.native import Record, also
 
 Rows = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Difference:
+class Difference(Record):
     """One figure of both models on the same faces.
 
     Attributes:
@@ -40,27 +41,16 @@ class Difference:
     change: Interval
 
     @property
+    @also()
     def verdict(self) -> str:
         """Better, worse, or neither where the interval holds 0."""
         if self.change.low <= 0 <= self.change.high:
             return "no more than chance"
         return "better" if (self.change.value < 0) == (self.metric == "mae") else "worse"
 
-    def to_dict(self) -> dict[str, Any]:
-        """Native types."""
-        return {
-            "subset": self.subset,
-            "metric": self.metric,
-            "n": self.n,
-            "before": self.before,
-            "after": self.after,
-            "change": self.change.to_dict(),
-            "verdict": self.verdict,
-        }
-
 
 @dataclass(frozen=True)
-class PairedReport:
+class PairedReport(Record):
     """All differences between two models.
 
     Attributes:
@@ -72,11 +62,6 @@ class PairedReport:
     before: str
     after: str
     differences: tuple[Difference, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Native types."""
-        differences = [difference.to_dict() for difference in self.differences]
-        return {"before": self.before, "after": self.after, "differences": differences}
 
     def to_table(self) -> str:
         """Markdown."""
@@ -115,7 +100,7 @@ def compare_paired(
     Raises:
         DataError: no face has been answered by both.
     """
-    rows = [_rows(predictions, manifest) for predictions in (before, after)]
+    rows = [predictions.rows(manifest.files) for predictions in (before, after)]
     both = (rows[0] >= 0) & (rows[1] >= 0)
     if not both.any():
         raise DataError(f"none of the {len(manifest)} pictures has an answer of both models: were they other pictures?")
@@ -144,9 +129,3 @@ def compare_paired(
         add(subset, ("cs5", metrics.cs5), sides, ages, aged)
         add(subset, ("accuracy", metrics.accuracy), female, faces.female, part & (faces.female >= 0))
     return PairedReport(before.model or "the other model", after.model or "this model", tuple(found))
-
-
-def _rows(predictions: Predictions, manifest: Manifest) -> NDArray[np.intp]:
-    """For each row of the manifest the row of its prediction, -1 where it has none."""
-    at = {file: row for row, file in enumerate(predictions.files.tolist())}
-    return np.array([at.get(file, -1) for file in manifest.files.tolist()], dtype=np.intp)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import cv2
@@ -28,7 +28,7 @@ from mien.learn.data.predictions import AnswerCollector, ChipEstimator, Predicti
 from mien.learn.evaluation import metrics
 from mien.learn.evaluation.evaluate import markdown, true_ages
 from mien.learn.evaluation.metrics import Interval, Metric
-from mien.learn.evaluation.records import as_record
+from mien.native import UNWRITTEN, Record, also, written
 from mien.results import Box
 
 CANVAS = 2.0
@@ -53,7 +53,7 @@ class CropEffect:
 
 
 @dataclass(frozen=True)
-class ThroughReport:
+class ThroughReport(Record):
     """What padding, detecting and aligning cost.
 
     Attributes:
@@ -67,21 +67,16 @@ class ThroughReport:
 
     detector: str
     pictures: int
-    missed: tuple[str, ...]
-    whole: Predictions
+    missed: tuple[str, ...] = field(metadata=written("missed_files"))
+    whole: Predictions = field(metadata=UNWRITTEN)
     mae: dict[str, CropEffect]
     accuracy: dict[str, CropEffect]
 
-    def to_dict(self) -> dict[str, Any]:
-        """Native types for JSON."""
-        return {
-            "detector": self.detector,
-            "pictures": self.pictures,
-            "missed": len(self.missed),
-            "missed_files": list(self.missed),
-            "mae": as_record(self.mae),
-            "accuracy": as_record(self.accuracy),
-        }
+    @property
+    @also("missed", before="missed")
+    def misses(self) -> int:
+        """How many faces were not found."""
+        return len(self.missed)
 
     def to_table(self) -> str:
         """Markdown: what was found, and what it cost."""
@@ -203,8 +198,7 @@ def crop_effects(
     resamples: int = 1000,
 ) -> ThroughReport:
     """Measure two predictions of the same pictures, in the same order, over the faces found and over all."""
-    row = {file: i for i, file in enumerate(manifest.files.tolist())}
-    faces = manifest.take(np.array([row[file] for file in whole.files.tolist()], dtype=np.intp))
+    faces = manifest.named(whole.files)
     parts = {"found": ~np.isin(whole.files, np.array(missed, dtype=np.str_)), "all": np.ones(len(faces), np.bool_)}
     years = expectation(whole.pmf), expectation(through.pmf)
     female, ages = (whole.female, through.female), true_ages(faces)

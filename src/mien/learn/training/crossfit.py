@@ -94,9 +94,7 @@ def extract(
             flush()
     if waiting:
         flush()
-    row = {file: at for at, file in enumerate(manifest.files.tolist())}
-    kept = manifest.take(np.array([row[file] for file in files], dtype=np.intp))
-    return FaceFeatures(files, np.concatenate(parts), kept)
+    return FaceFeatures(files, np.concatenate(parts), manifest.named(files))
 
 
 def fit_heads(features: Features, manifest: Manifest, seed: int, plan: Loss | None = None) -> Heads:

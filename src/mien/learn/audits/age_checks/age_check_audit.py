@@ -8,7 +8,7 @@ so that what `mien check-age` refuses for the quality of the photo is not counte
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from mien.learn.data.manifest import Manifest
 from mien.learn.data.predictions import Predictions
 from mien.learn.evaluation.evaluate import markdown, paired
 from mien.learn.evaluation.metrics import Array, Interval, Weights, bootstrap
+from mien.native import Record, written
 
 LIMITS = (13, 16, 18, 21)
 CLEAR = 7
@@ -39,7 +40,7 @@ FEW = 5
 
 
 @dataclass(frozen=True)
-class Cell:
+class Cell(Record):
     """Decisions on one set of faces; None where the faces are too few to tell.
 
     Attributes:
@@ -50,14 +51,9 @@ class Cell:
     """
 
     faces: int
-    passed: Interval | None
-    failed: Interval | None
+    passed: Interval | None = field(metadata=written("pass"))
+    failed: Interval | None = field(metadata=written("fail"))
     unsure: Interval | None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Native types."""
-        shares = {"pass": self.passed, "fail": self.failed, "unsure": self.unsure}
-        return {"faces": self.faces, **{name: share and share.to_dict() for name, share in shares.items()}}
 
 
 @dataclass(frozen=True)
@@ -71,8 +67,8 @@ class Challenge:
     """
 
     age: int
-    false_pass: float
-    stopped: float
+    false_pass: float = field(metadata=written(digits=5))
+    stopped: float = field(metadata=written(digits=5))
 
 
 @dataclass(frozen=True)
@@ -87,14 +83,14 @@ class LimitReport:
         challenges: the rule of shops, for comparison.
     """
 
-    rule: Rule
-    cells: dict[str, Cell]
-    years: dict[str, dict[int, Cell]]
-    challenges: tuple[Challenge, ...]
+    rule: Rule = field(metadata=written(flat=True))
+    cells: dict[str, Cell] = field(metadata=written("groups"))
+    years: dict[str, dict[int, Cell]] = field(metadata=written("by_year"))
+    challenges: tuple[Challenge, ...] = field(metadata=written("challenge_age"))
 
 
 @dataclass(frozen=True)
-class AgeCheckReport:
+class AgeCheckReport(Record):
     """What `measure` found.
 
     Attributes:
@@ -108,26 +104,6 @@ class AgeCheckReport:
     faces: int
     settings: dict[str, Any]
     limits: dict[int, LimitReport]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Native types for JSON."""
-        limits = {
-            str(limit): {
-                "pass_above": report.rule.pass_above,
-                "fail_below": report.rule.fail_below,
-                "groups": {name: cell.to_dict() for name, cell in report.cells.items()},
-                "by_year": {
-                    name: {str(year): cell.to_dict() for year, cell in cells.items()}
-                    for name, cells in report.years.items()
-                },
-                "challenge_age": [
-                    {"age": c.age, "false_pass": round(c.false_pass, 5), "stopped": round(c.stopped, 5)}
-                    for c in report.challenges
-                ],
-            }
-            for limit, report in self.limits.items()
-        }
-        return {"model": self.model, "faces": self.faces, "settings": self.settings, "limits": limits}
 
     def to_markdown(self) -> str:
         """A table of all limits, then one by age year for each."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +20,7 @@ from mien.learn.audits.groups import GROUPINGS
 from mien.learn.data.manifest import Manifest
 from mien.learn.data.predictions import Predictions
 from mien.learn.evaluation.evaluate import markdown, paired
+from mien.native import Record, also
 from mien.results import ABSTAIN
 
 THRESHOLDS = (0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
@@ -35,7 +35,7 @@ ALL = "all"
 
 
 @dataclass(frozen=True)
-class AbstainRow:
+class AbstainRow(Record):
     """One group of faces at one threshold.
 
     Attributes:
@@ -53,37 +53,27 @@ class AbstainRow:
     avoided: int
 
     @property
+    @also(digits=5)
     def coverage(self) -> float:
         """Share of faces that are named."""
         return 1 - self.silenced / self.faces
 
     @property
+    @also(digits=5)
     def risk(self) -> float | None:
         """Share of the names that are wrong; None where there is none."""
         named = self.faces - self.silenced
         return (self.errors - self.avoided) / named if named else None
 
     @property
+    @also("wrong_among_silenced", digits=5)
     def wrong(self) -> float | None:
         """Share of the silenced faces whose likelier label is wrong; None where there is none."""
         return self.avoided / self.silenced if self.silenced else None
 
-    def to_dict(self) -> dict[str, Any]:
-        """Native types."""
-        return {
-            "threshold": self.threshold,
-            "faces": self.faces,
-            "silenced": self.silenced,
-            "errors": self.errors,
-            "avoided": self.avoided,
-            "coverage": round(self.coverage, 5),
-            "risk": None if self.risk is None else round(self.risk, 5),
-            "wrong_among_silenced": None if self.wrong is None else round(self.wrong, 5),
-        }
-
 
 @dataclass(frozen=True)
-class AbstainReport:
+class AbstainReport(Record):
     """What `measure` found.
 
     Attributes:
@@ -97,14 +87,10 @@ class AbstainReport:
     groups: dict[str, tuple[AbstainRow, ...]]
 
     @property
+    @also(before="groups")
     def proposed(self) -> float | None:
         """The highest threshold below which the likelier label is wrong for a share `WRONG` of all faces or more."""
         return max((cut.threshold for cut in self.groups[ALL] if (cut.wrong or 0.0) >= WRONG), default=None)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Native types for JSON."""
-        groups = {name: [cut.to_dict() for cut in cuts] for name, cuts in self.groups.items()}
-        return {"model": self.model, "at": self.at, "proposed": self.proposed, "groups": groups}
 
     def to_markdown(self) -> str:
         """All faces at each threshold, then each age band at one."""

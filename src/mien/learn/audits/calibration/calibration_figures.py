@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field
 from typing import Any
 
 from mien.learn.evaluation.metrics import Interval
-from mien.learn.evaluation.records import as_record
+from mien.native import UNWRITTEN, Record, native, record, written
 
 
 @dataclass(frozen=True, slots=True)
-class CalibrationGroup:
+class CalibrationGroup(Record):
     """Age intervals of some faces.
 
     Attributes:
@@ -22,29 +22,24 @@ class CalibrationGroup:
         constant: share of true ages inside intervals of constant width; None without a reference.
     """
 
-    name: str
+    name: str = field(metadata=UNWRITTEN)
     faces: int
     coverage: Interval | None = None
     width: Interval | None = None
-    constant: Interval | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Native types for JSON."""
-        figures = {"coverage": self.coverage, "width": self.width, "constant_width_coverage": self.constant}
-        return {"faces": self.faces, **as_record(figures)}
+    constant: Interval | None = field(default=None, metadata=written("constant_width_coverage"))
 
 
 @dataclass(frozen=True, slots=True)
 class Level:
     """Intervals that are to hold a share `level` of true ages, and what they do hold."""
 
-    level: float
+    level: float = field(metadata=written(digits=5))
     coverage: Interval
     width: Interval
 
 
 @dataclass(frozen=True, slots=True)
-class WidthComparison:
+class WidthComparison(Record):
     """Intervals beside ones of constant width around the same estimates.
 
     Attributes:
@@ -60,19 +55,14 @@ class WidthComparison:
         matched_ages: as `ages`, for those.
     """
 
-    half_width: float
+    half_width: float = field(metadata=written(digits=5))
     faces: int
     coverage: Interval
     ratio: Interval
-    ages: Interval
-    matched_half_width: float
+    ages: Interval = field(metadata=written("ages_inside_ratio"))
+    matched_half_width: float = field(metadata=written(digits=5))
     matched_ratio: Interval
-    matched_ages: Interval
-
-    def to_dict(self) -> dict[str, Any]:
-        """Native types for JSON."""
-        names = {"ages": "ages_inside_ratio", "matched_ages": "matched_ages_inside_ratio"}
-        return {names.get(field.name, field.name): as_record(getattr(self, field.name)) for field in fields(self)}
+    matched_ages: Interval = field(metadata=written("matched_ages_inside_ratio"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +76,12 @@ class Bin:
     """
 
     faces: int
-    stated: float
+    stated: float = field(metadata=written(digits=5))
     right: Interval
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(Record):
     """Errors among the surest faces.
 
     Attributes:
@@ -103,21 +93,17 @@ class Selection:
 
     risks: Mapping[float, Interval]
     area: Interval
-    least: float
-    whole: float
+    least: float = field(metadata=written("least_area", digits=5))
+    whole: float = field(metadata=written(digits=5))
 
     def to_dict(self) -> dict[str, Any]:
         """Native types for JSON."""
-        risks = [{"share": share, "risk": as_record(found)} for share, found in self.risks.items()]
-        return {
-            "risks": risks,
-            "area": as_record(self.area),
-            **as_record({"least_area": self.least, "whole": self.whole}),
-        }
+        risks = [{"share": share, "risk": native(found)} for share, found in self.risks.items()]
+        return record(self) | {"risks": risks}
 
 
 @dataclass(frozen=True)
-class Ages:
+class Ages(Record):
     """Age intervals and distributions.
 
     Attributes:
@@ -131,34 +117,18 @@ class Ages:
         selection: mean errors among faces with the narrowest intervals.
     """
 
-    whole: CalibrationGroup
-    groups: Mapping[str, tuple[CalibrationGroup, ...]]
+    whole: CalibrationGroup = field(metadata=written("all"))
+    groups: Mapping[str, tuple[CalibrationGroup, ...]] = field(metadata=written(by="name"))
     levels: tuple[Level, ...]
-    comparison: WidthComparison | None
+    comparison: WidthComparison | None = field(metadata=written("constant_width"))
     crps: Interval
-    mae: Interval
+    mae: Interval = field(metadata=written("mae_of_the_median"))
     pit: tuple[Interval, ...]
     selection: Selection
 
-    def to_dict(self) -> dict[str, Any]:
-        """Native types for JSON."""
-        record: dict[str, Any] = as_record(
-            {
-                "all": self.whole,
-                "groups": {name: {one.name: one for one in groups} for name, groups in self.groups.items()},
-                "levels": self.levels,
-                "constant_width": self.comparison,
-                "crps": self.crps,
-                "mae_of_the_median": self.mae,
-                "pit": self.pit,
-                "selection": self.selection,
-            }
-        )
-        return record
-
 
 @dataclass(frozen=True)
-class Genders:
+class Genders(Record):
     """The gender's probability.
 
     Attributes:
@@ -170,12 +140,7 @@ class Genders:
     """
 
     faces: int
-    figures: Mapping[str, Interval]
+    figures: Mapping[str, Interval] = field(metadata=written(flat=True))
     bins: tuple[Bin, ...]
     answers: Mapping[str, Bin]
     selection: Selection
-
-    def to_dict(self) -> dict[str, Any]:
-        """Native types for JSON."""
-        others = {"bins": self.bins, "answers": self.answers, "selection": self.selection}
-        return {"faces": self.faces, **as_record(self.figures), **as_record(others)}

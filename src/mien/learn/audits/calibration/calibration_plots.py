@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 
 from mien.learn.audits.calibration.calibration_figures import Ages, CalibrationGroup, Genders, Selection
 from mien.learn.audits.calibration.calibration_report import BAND, CalibrationReport
-from mien.learn.audits.fairness.fairness_plots import EQUAL, FAINT, GRID, INK, PLAIN
+from mien.learn.audits.fairness.fairness_plots import EQUAL, FAINT, GRID, INK, PLAIN, dress
 from mien.learn.evaluation.metrics import Interval
 
 SHADE = "#e3edf8"
@@ -43,8 +43,8 @@ def groups(report: CalibrationReport, ages: Ages) -> Figure:
     low, _ = left.get_xlim()
     left.set_xlim(low, 101)
     right.set_xlim(left=0)
-    _dress_columns(left, "true ages inside the interval, %", f"dashed: {level:.4g} % as promised; shaded: 5 points off")
-    _dress_columns(right, "mean width of the interval, years", "narrower tells more")
+    dress(left, "true ages inside the interval, %", f"dashed: {level:.4g} % as promised; shaded: 5 points off")
+    dress(right, "mean width of the interval, years", "narrower tells more")
     title = f"{report.model or 'model'}, {ages.whole.faces:,} faces: who gets the interval that was promised?"
     figure.text(0.01, 1 - 0.17 / high, title, fontsize=10.5, fontweight="bold", va="center", color=INK)
     figure.text(0.01, 1 - 0.42 / high, "● the model's intervals", fontsize=8.5, va="center", color=PLAIN)
@@ -180,13 +180,3 @@ def _point(axes: Axes, y: float, interval: Interval | None, factor: float) -> No
     ends = [factor * interval.low, factor * interval.high]
     axes.plot(ends, [y, y], color=PLAIN, linewidth=2, alpha=0.45, solid_capstyle="butt")
     axes.plot(factor * interval.value, y, "o", color=PLAIN, markersize=4.8)
-
-
-def _dress_columns(axes: Axes, title: str, meaning: str) -> None:
-    axes.set_title(title, fontsize=9.5, fontweight="bold", loc="left", pad=17, color=INK)
-    axes.text(0, 1, meaning, transform=axes.transAxes, fontsize=8, color=FAINT, va="bottom")
-    axes.tick_params(axis="x", length=0, labelsize=8, labelcolor=FAINT)
-    axes.tick_params(axis="y", length=0, labelleft=False)
-    axes.grid(axis="x", color=GRID, linewidth=0.7)
-    axes.set_axisbelow(True)
-    axes.spines[:].set_visible(False)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from mien.learn.audits.calibration import calibration_tables as tables
 from mien.learn.audits.calibration.calibration_figures import Ages, CalibrationGroup, Genders
 from mien.learn.audits.calibration.calibration_tables import Rows
 from mien.learn.evaluation.evaluate import markdown
+from mien.native import Record, also, written
 
 OVERALL = 0.02
 """Points by which the coverage of all faces may miss the level."""
@@ -34,7 +35,7 @@ class Check:
 
 
 @dataclass(frozen=True)
-class CalibrationReport:
+class CalibrationReport(Record):
     """What `measure` found.
 
     Attributes:
@@ -48,28 +49,18 @@ class CalibrationReport:
     model: str
     counts: Mapping[str, int]
     settings: Mapping[str, Any]
-    ages: Ages | None
-    genders: Genders | None
+    ages: Ages | None = field(metadata=written("age"))
+    genders: Genders | None = field(metadata=written("gender"))
 
     @property
     def level(self) -> float:
         """Share of true ages that the intervals are to hold."""
         return float(self.settings["interval_level"])
 
+    @also(before="ages")
     def checks(self) -> tuple[Check, ...]:
         """What is asked of a calibrated model, as far as the data can tell."""
         return (*self._age_checks(), *self._gender_checks())
-
-    def to_dict(self) -> dict[str, Any]:
-        """Native types for JSON."""
-        return {
-            "model": self.model,
-            "counts": dict(self.counts),
-            "settings": dict(self.settings),
-            "checks": [asdict(check) for check in self.checks()],
-            "age": self.ages and self.ages.to_dict(),
-            "gender": self.genders and self.genders.to_dict(),
-        }
 
     def to_markdown(self) -> str:
         """A line on what was measured, what is asked of the model, and all tables."""

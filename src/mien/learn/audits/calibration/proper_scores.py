@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mien.arrays import Doubles
-from mien.estimate.calibrate import AGES
+from mien.estimate.calibrate import AGES, cumulative
 from mien.learn.evaluation.metrics import Array, Weights
 
 LEAST = 1e-7
@@ -79,14 +79,6 @@ def pit(pmf: Array, ages: Array, bins: int = 10) -> Doubles:
     reached[:, 0], reached[:, -1] = 0, 1
     shares: Doubles = np.diff(reached, axis=1)
     return shares
-
-
-def cumulative(pmf: Array) -> Doubles:
-    """[N, 117] -> [N, 118]: the mass below each age, from exactly 0 to exactly 1."""
-    cdf = np.zeros((len(pmf), AGES + 1))
-    np.cumsum(pmf, axis=1, dtype=np.float64, out=cdf[:, 1:])
-    cdf /= cdf[:, -1:]
-    return cdf
 
 
 def mean(values: Array, weights: Weights = None) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from mien.errors import DataError
 from mien.estimate.maps import TARGETS
 from mien.learn.evaluation.evaluate import markdown
 from mien.learn.evaluation.metrics import Interval
-from mien.learn.evaluation.records import as_record
+from mien.native import Record, also, written
 
 BLOB = "blob"
 
@@ -31,8 +31,8 @@ def random_of(shape: tuple[int, ...], spread: float = 0.0) -> str:
 class Curves:
     """How far deletion has moved an answer back and how far insertion still has to go, [steps + 1] each."""
 
-    deletion: Doubles
-    insertion: Doubles
+    deletion: Doubles = field(metadata=written(digits=4))
+    insertion: Doubles = field(metadata=written(digits=4))
 
     def areas(self) -> tuple[float, float]:
         """The mean of each over the share of pixels, 0 to 1, by trapezoids.
@@ -45,7 +45,7 @@ class Curves:
 
 
 @dataclass(frozen=True, slots=True)
-class Faithfulness:
+class Faithfulness(Record):
     """Areas under the curves of one method, in years or log-odds, and how much better they are than those of controls.
 
     Attributes:
@@ -66,6 +66,7 @@ class Faithfulness:
     insertion_under_random: Interval
     insertion_under_blob: Interval
 
+    @also()
     def beats(self) -> dict[str, bool]:
         """Whether it beats each control by more than chance makes: the whole interval lies above 0."""
         return {
@@ -74,10 +75,6 @@ class Faithfulness:
             "random, insertion": self.insertion_under_random.low > 0,
             "blob, insertion": self.insertion_under_blob.low > 0,
         }
-
-    def to_dict(self) -> dict[str, Any]:
-        """Native types for JSON."""
-        return {**{field.name: as_record(getattr(self, field.name)) for field in fields(self)}, "beats": self.beats()}
 
 
 _AREAS = tuple(field.name for field in fields(Faithfulness) if field.name != "control")
@@ -99,7 +96,7 @@ class Randomised:
 
 
 @dataclass(frozen=True)
-class ExplanationReport:
+class ExplanationReport(Record):
     """What `measure` found.
 
     Attributes:
@@ -124,26 +121,11 @@ class ExplanationReport:
     methods: dict[str, Faithfulness]
     randomised: dict[str, Randomised]
 
-    def to_dict(self) -> dict[str, Any]:
-        """Native types for JSON."""
-        return {
-            "model": self.model,
-            "target": self.target,
-            "unit": TARGETS[self.target],
-            "faces": self.faces,
-            "unreadable": self.unreadable,
-            "settings": self.settings,
-            "moved": as_record(self.moved),
-            "curves": {
-                name: {
-                    "deletion": [round(value, 4) for value in both.deletion.tolist()],
-                    "insertion": [round(value, 4) for value in both.insertion.tolist()],
-                }
-                for name, both in self.curves.items()
-            },
-            "methods": as_record(self.methods),
-            "randomised": as_record(self.randomised),
-        }
+    @property
+    @also(before="faces")
+    def unit(self) -> str:
+        """Unit of the target."""
+        return TARGETS[self.target]
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> ExplanationReport:

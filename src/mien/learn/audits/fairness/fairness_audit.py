@@ -283,11 +283,9 @@ def _questions(
 
 def _matched(predictions: Predictions, faces: Manifest) -> tuple[dict[str, int], Predictions, Manifest]:
     """Counts, and row by row the answers and labels of the faces that have both."""
-    at = {file: row for row, file in enumerate(predictions.files.tolist())}
-    names = faces.files.tolist()
-    if len(at) < len(predictions) or len(set(names)) < len(names):
+    rows = predictions.rows(faces.files)
+    if any(len(np.unique(files)) < len(files) for files in (predictions.files, faces.files)):
         raise DataError("two pictures have the same name: audit one data set at a time")
-    rows = np.array([at.get(file, -1) for file in names], dtype=np.intp)
     usable = (rows >= 0) & (np.isfinite(faces.age) | (faces.female >= 0))
     if not usable.any():
         raise DataError(f"none of {len(faces)} faces has both a label and one of the {len(predictions)} answers")

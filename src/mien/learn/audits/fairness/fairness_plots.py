@@ -51,7 +51,8 @@ def plot(report: FairnessReport, names: Sequence[str] | None = None) -> Figure:
         target = {"coverage": 100 * level, "bias": 0.0}.get(name)
         if target is not None:
             axes.axvline(target, color=INK, linewidth=0.9, linestyle=(0, (2, 2)), zorder=0.5)
-        _dress(axes, f"{words.name}, {words.unit}", f"should be {100 * level:g}" if name == "coverage" else words.good)
+        axes.locator_params(axis="x", nbins=4)
+        dress(axes, f"{words.name}, {words.unit}", f"should be {100 * level:g}" if name == "coverage" else words.good)
     _explain(figure, report, equal, high)
     return figure
 
@@ -115,10 +116,10 @@ def _point(axes: Axes, y: float, interval: Interval | None, factor: float, colou
     axes.plot(factor * interval.value, y, marker, color=colour, markerfacecolor=inside, markersize=size)
 
 
-def _dress(axes: Axes, title: str, good: str) -> None:
+def dress(axes: Axes, title: str, meaning: str) -> None:
+    """Give one column of figures its title, a line on what it means, and its grid."""
     axes.set_title(title, fontsize=9.5, fontweight="bold", loc="left", pad=17, color=INK)
-    axes.text(0, 1, good, transform=axes.transAxes, fontsize=8, color=FAINT, va="bottom")
-    axes.locator_params(axis="x", nbins=4)
+    axes.text(0, 1, meaning, transform=axes.transAxes, fontsize=8, color=FAINT, va="bottom")
     axes.tick_params(axis="x", length=0, labelsize=8, labelcolor=FAINT)
     axes.tick_params(axis="y", length=0, labelleft=False)
     axes.grid(axis="x", color=GRID, linewidth=0.7)

@@ -8,7 +8,7 @@ from typing import Any
 
 from mien.learn.evaluation.evaluate import markdown
 from mien.learn.evaluation.metrics import Interval
-from mien.learn.evaluation.records import as_record
+from mien.native import UNWRITTEN, Record, also, written
 
 TOO_FEW = "too few faces"
 
@@ -80,7 +80,7 @@ FIGURES: dict[str, FairnessFigure] = {
 
 
 @dataclass(frozen=True, slots=True)
-class FairnessGroup:
+class FairnessGroup(Record):
     """Figures of some faces.
 
     Attributes:
@@ -95,36 +95,24 @@ class FairnessGroup:
         joined: spans of age bands that were joined for that, since the group has too few faces in one of them.
     """
 
-    name: str
+    name: str = field(metadata=UNWRITTEN)
     faces: int
     ages: int
     genders: int
     figures: Mapping[str, Interval]
-    effective: float = 0.0
+    effective: float = field(default=0.0, metadata=written("effective_faces", digits=1))
     at_equal_ages: Mapping[str, Interval] = field(default_factory=dict)
-    joined: tuple[str, ...] = ()
+    joined: tuple[str, ...] = field(default=(), metadata=written("joined_bands"))
 
     @property
+    @also(before="figures")
     def too_few(self) -> bool:
         """Whether nothing could be measured."""
         return not self.figures
 
-    def to_dict(self) -> dict[str, Any]:
-        """Native types for JSON."""
-        return {
-            "faces": self.faces,
-            "ages": self.ages,
-            "genders": self.genders,
-            "too_few": self.too_few,
-            "figures": as_record(self.figures),
-            "effective_faces": round(self.effective, 1),
-            "at_equal_ages": as_record(self.at_equal_ages),
-            "joined_bands": list(self.joined),
-        }
-
 
 @dataclass(frozen=True, slots=True)
-class Gap:
+class Gap(Record):
     """How far a figure's groups lie apart.
 
     Attributes:
@@ -138,13 +126,14 @@ class Gap:
     """
 
     difference: Interval
-    chance: float
+    chance: float = field(metadata=written(digits=5))
     highest: str
     lowest: str
     worst: str
     best: str
 
     @property
+    @also(before="highest")
     def real(self) -> bool:
         """Whether the gap is larger than chance alone would make it."""
         return self.difference.value > self.chance
@@ -154,21 +143,9 @@ class Gap:
         """The same in words."""
         return "real" if self.real else "within chance"
 
-    def to_dict(self) -> dict[str, Any]:
-        """Native types for JSON."""
-        return {
-            "difference": self.difference.to_dict(),
-            "chance": round(self.chance, 5),
-            "real": self.real,
-            "highest": self.highest,
-            "lowest": self.lowest,
-            "worst": self.worst,
-            "best": self.best,
-        }
-
 
 @dataclass(frozen=True, slots=True)
-class Partition:
+class Partition(Record):
     """Faces parted one way.
 
     Attributes:
@@ -178,23 +155,14 @@ class Partition:
         unknown: faces that belong to no group, because the data do not say.
     """
 
-    groups: tuple[FairnessGroup, ...]
+    groups: tuple[FairnessGroup, ...] = field(metadata=written(by="name"))
     gaps: Mapping[str, Gap]
     gaps_at_equal_ages: Mapping[str, Gap]
     unknown: int
 
-    def to_dict(self) -> dict[str, Any]:
-        """Native types for JSON."""
-        return {
-            "groups": {group.name: group.to_dict() for group in self.groups},
-            "gaps": as_record(self.gaps),
-            "gaps_at_equal_ages": as_record(self.gaps_at_equal_ages),
-            "unknown": self.unknown,
-        }
-
 
 @dataclass(frozen=True)
-class FairnessReport:
+class FairnessReport(Record):
     """What `measure` found.
 
     Attributes:
@@ -208,18 +176,8 @@ class FairnessReport:
     model: str
     counts: Mapping[str, int]
     settings: Mapping[str, Any]
-    whole: FairnessGroup
+    whole: FairnessGroup = field(metadata=written("all"))
     partitions: Mapping[str, Partition]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Native types for JSON."""
-        return {
-            "model": self.model,
-            "counts": dict(self.counts),
-            "settings": dict(self.settings),
-            "all": self.whole.to_dict(),
-            "partitions": as_record(self.partitions),
-        }
 
     def to_markdown(self) -> str:
         """For each partition the groups, the groups at equal ages, and the largest gaps."""

@@ -186,8 +186,7 @@ class _Errors:
 
 
 def _errors(files: NDArray[np.str_], pmf: NDArray[np.float32], female: NDArray[np.float32], faces: Manifest) -> _Errors:
-    row = {file: at for at, file in enumerate(faces.files.tolist())}
-    labels = faces.take(np.array([row[file] for file in files.tolist()], dtype=np.intp))
+    labels = faces.named(files)
     wrong = ((female >= 0.5) != (labels.female == 1)).astype(np.float64)
     wrong[np.isnan(female) | (labels.female < 0)] = np.nan
     years, truth = expectation(pmf), labels.age.astype(np.float64)
@@ -216,8 +215,7 @@ def _changes(
     parts = {name: [name] for name in cells}
     parts |= {family: names for family, names in families.items() if len(names) > 1}
     parts["all"] = list(cells)
-    row = {file: at for at, file in enumerate(faces.files.tolist())}
-    twins = faces.twins[np.array([row[file] for file in clean.files.tolist()], dtype=np.intp)]
+    twins = faces.named(clean.files).twins
     bootstrap = partial(metrics.bootstrap, n=resamples, level=level)
     changes = {}
     for part, names in parts.items():

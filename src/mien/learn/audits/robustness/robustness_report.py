@@ -12,23 +12,19 @@ from mien.errors import DataError
 from mien.learn.data.corruptions import CORRUPTIONS
 from mien.learn.evaluation.evaluate import markdown
 from mien.learn.evaluation.metrics import Interval
-from mien.learn.evaluation.records import as_record
+from mien.native import UNWRITTEN, Record, native, record, written
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class Figures(Record):
     """Mean absolute error in years and share of right genders; None for what the model or the data does not say."""
 
-    mae: float | None
-    accuracy: float | None
-
-    def to_dict(self) -> dict[str, float | None]:
-        """Rounded for JSON."""
-        return {name: _rounded(value) for name, value in (("mae", self.mae), ("accuracy", self.accuracy))}
+    mae: float | None = field(metadata=written(digits=5))
+    accuracy: float | None = field(metadata=written(digits=5))
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class Change(Record):
     """What bad pictures cost.
 
     Attributes:
@@ -36,19 +32,12 @@ class Change:
         drop: of gender accuracy, as a share: 0.02 are two points.
     """
 
-    mae: Interval | None
-    drop: Interval | None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Native types for JSON."""
-        return {
-            "relative_mae": as_record(self.mae),
-            "gender_drop": as_record(self.drop),
-        }
+    mae: Interval | None = field(metadata=written("relative_mae"))
+    drop: Interval | None = field(metadata=written("gender_drop"))
 
 
 @dataclass(frozen=True, slots=True)
-class Shift:
+class Shift(Record):
     """How far estimates move from those of the clean pictures, mean over faces and severities.
 
     Attributes:
@@ -57,17 +46,13 @@ class Shift:
         faces: how many were looked at.
     """
 
-    years: float
-    absolute: float
+    years: float = field(metadata=written(digits=4))
+    absolute: float = field(metadata=written(digits=4))
     faces: int
-
-    def to_dict(self) -> dict[str, float]:
-        """Rounded for JSON."""
-        return {"years": round(self.years, 4), "absolute": round(self.absolute, 4), "faces": self.faces}
 
 
 @dataclass(frozen=True)
-class RobustnessReport:
+class RobustnessReport(Record):
     """What `measure` found.
 
     Attributes:
@@ -86,31 +71,25 @@ class RobustnessReport:
     unreadable: int
     settings: dict[str, Any]
     clean: Figures
-    corrupted: dict[str, tuple[Figures, ...]]
-    changes: dict[str, Change]
-    children: dict[str, Shift] = field(default_factory=dict)
+    corrupted: dict[str, tuple[Figures, ...]] = field(metadata=UNWRITTEN)
+    changes: dict[str, Change] = field(metadata=UNWRITTEN)
+    children: dict[str, Shift] = field(default_factory=dict, metadata=UNWRITTEN)
 
     def to_dict(self) -> dict[str, Any]:
         """Native types for JSON."""
-        return {
-            "model": self.model,
-            "faces": self.faces,
-            "unreadable": self.unreadable,
-            "settings": self.settings,
-            "clean": self.clean.to_dict(),
-            "corruptions": {
-                name: {
-                    "family": CORRUPTIONS[name].family,
-                    "unit": CORRUPTIONS[name].unit,
-                    "levels": list(CORRUPTIONS[name].levels),
-                    "severities": as_record(cells),
-                    **self.changes[name].to_dict(),
-                    **({"children": self.children[name].to_dict()} if name in self.children else {}),
-                }
-                for name, cells in self.corrupted.items()
-            },
-            "means": {name: change.to_dict() for name, change in self.changes.items() if name not in self.corrupted},
+        corruptions = {
+            name: {
+                "family": CORRUPTIONS[name].family,
+                "unit": CORRUPTIONS[name].unit,
+                "levels": list(CORRUPTIONS[name].levels),
+                "severities": native(cells),
+                **native(self.changes[name]),
+                **({"children": native(self.children[name])} if name in self.children else {}),
+            }
+            for name, cells in self.corrupted.items()
         }
+        means = {name: change for name, change in self.changes.items() if name not in self.corrupted}
+        return record(self) | {"corruptions": corruptions, "means": native(means)}
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> RobustnessReport:
@@ -182,7 +161,3 @@ def _with_ends(interval: Interval | None, style: str, factor: float = 1) -> str:
 
 def _cell(value: float | None, style: str) -> str:
     return "-" if value is None else style.format(value)
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 5)

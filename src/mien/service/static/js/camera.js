@@ -1,5 +1,5 @@
-/** The camera: a live picture, single shots, and on demand an analysis: of about one picture a second by a server, of one
- * after the other on this device, where faces are followed and their ages averaged. */
+/** The camera: a live picture, single shots, and on demand an analysis: of about one picture a second by a server, of up
+ * to ten on this device, where faces are followed and their ages averaged. */
 
 import { pause, Problem } from "./api.js";
 import { faceBox, showBoxes } from "./boxes.js";
@@ -7,9 +7,8 @@ import { at, h, icon } from "./dom.js";
 import { count, face as faceWords, outcome, years } from "./words.js";
 
 const LONGEST_SIDE = 960; // pixels of a picture for the analysis; single shots are sent as they are
-const EVERY = 1000; // milliseconds from one analysis to the next, at least
-const REST = 200; // milliseconds between them, however slow the service
-const BREATH = 40; // milliseconds between analyses on this device
+const SERVICE = { every: 1000, rest: 200 }; // milliseconds from one analysis to the next, and between them, at least
+const DEVICE = { every: 100, rest: 40 }; // the same on this device: faces are followed, batteries spared
 const QUALITY = 0.9;
 
 const REFUSALS = {
@@ -146,7 +145,8 @@ export class Camera {
         const text = await this.#look(live.signal, watch);
         if (this.#live === live && text !== said) this.about.announce(text);
         said = text;
-        await pause(watch ? BREATH : Math.max(REST, EVERY - (performance.now() - began)), live.signal);
+        const { every, rest } = watch ? DEVICE : SERVICE;
+        await pause(Math.max(rest, every - (performance.now() - began)), live.signal);
       } catch (error) {
         if (error.name === "AbortError" || this.#live !== live) return;
         this.#rest();
