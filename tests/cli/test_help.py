@@ -194,11 +194,11 @@ def test_variables_are_called_as_their_options() -> None:
 @pytest.mark.parametrize(
     ("typed", "told"),
     [
-        (["predict", "x.jpg", "--max-faces", "x"], "'x' is not a whole number"),
-        (["predict", "x.jpg", "--max-faces", "1.5"], "'1.5' is not a whole number"),
-        (["predict", "x.jpg", "--level", "high"], "'high' is not a number"),
-        (["serve", "--port", "99999"], "99999 is too large: at most 65535"),
-        (["explain", "x.jpg", "--face", "0"], "0 is too small: at least 1"),
+        (["predict", "x.jpg", "--max-faces", "x"], "must be a whole number, not 'x'"),
+        (["predict", "x.jpg", "--max-faces", "1.5"], "must be a whole number, not 1.5"),
+        (["predict", "x.jpg", "--level", "high"], "must be a number, not 'high'"),
+        (["serve", "--port", "99999"], "must be a whole number from 0 to 65535, not 99999"),
+        (["explain", "x.jpg", "--face", "0"], "must be a whole number of 1 or more, not 0"),
         (["count", "x.mp4", "--start", "yesterday"], "'yesterday' is not a time: give it as 2026-05-01T12:00:00"),
     ],
 )
