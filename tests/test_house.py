@@ -113,10 +113,15 @@ def test_a_rule_that_is_broken_is_told(house: ModuleType, small: Path, file: str
     assert fault in told
 
 
-def test_a_command_may_be_long(house: ModuleType, small: Path) -> None:
+def test_a_command_may_have_many_options_but_not_much_of_a_body(house: ModuleType, small: Path) -> None:
     (small / "src" / "mien" / "cli").mkdir()
-    (small / "src" / "mien" / "cli" / "table.py").write_text("def long() -> None:\n" + "    pass\n" * 90)
+    options = "".join(f"    option{number}: int,\n" for number in range(90))
+    signature = f'def long(\n{options}) -> None:\n    """What it does.\n\n    And more.\n    """\n'
+    table = small / "src" / "mien" / "cli" / "table.py"
+    table.write_text(signature + "    pass\n" * 40)
     assert found(house, small) == ["architecture.md does not name cli/table.py"]
+    table.write_text(signature + "    pass\n" * 41)
+    assert found(house, small)[0].startswith("src/mien/cli/table.py:1: the body of long has 41 lines, more than 40")
 
 
 def test_a_module_that_is_gone_is_told(house: ModuleType, small: Path) -> None:

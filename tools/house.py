@@ -15,6 +15,8 @@ from pathlib import Path
 LONGEST_FILE = 400
 LONGEST_FUNCTION = 60
 """Lines, from `def` to the last, without the docstring; commands, whose options are their parameters, may be longer."""
+LONGEST_BODY = 40
+"""Lines of a function in `cli`, without its parameters and the docstring: a command only turns options into a call."""
 
 TEXTS = {".py", ".yaml", ".yml", ".jinja", ".html", ".js", ".css", ".toml", ".json", ".txt", ".md"}
 """Kinds of packaged files that are read for paths out of the package."""
@@ -39,11 +41,20 @@ def _lengths(path: Path, name: Path, *, in_cli: bool) -> Iterator[str]:
     if (lines := text.count("\n")) > LONGEST_FILE:
         yield f"{name}: {lines} lines, more than {LONGEST_FILE}: split it by job"
     for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not in_cli:
-            told = node.body[0] if ast.get_docstring(node) is not None else None
-            lines = _height(node) - (_height(told) if told is not None else 0)
-            if lines > LONGEST_FUNCTION:
-                yield f"{name}:{node.lineno}: {node.name} has {lines} lines, more than {LONGEST_FUNCTION}"
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        told = node.body[0] if ast.get_docstring(node) is not None else None
+        if in_cli:
+            body = node.body[0 if told is None else 1 :]
+            lines = _height(node) - (body[0].lineno - node.lineno) if body else 0
+            if lines > LONGEST_BODY:
+                instead = "move into the library what is more than turning options into a call"
+                what = f"the body of {node.name} has {lines} lines, more than {LONGEST_BODY}"
+                yield f"{name}:{node.lineno}: {what}: {instead}"
+            continue
+        lines = _height(node) - (_height(told) if told is not None else 0)
+        if lines > LONGEST_FUNCTION:
+            yield f"{name}:{node.lineno}: {node.name} has {lines} lines, more than {LONGEST_FUNCTION}"
 
 
 def _height(node: ast.stmt) -> int:

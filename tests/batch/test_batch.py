@@ -143,7 +143,7 @@ def test_one_file(undisturbed: Path, photos: Path, options: list[str], tmp_path:
     again = batch(photos, "--output", output, *options)
     assert again.exit_code == 2
     assert "begun before" in again.output
-    assert f"{BAD} failed" in batch(photos, "--output", output, *options, "--resume").output
+    assert f"{BAD} of {PHOTOS} photos failed" in batch(photos, "--output", output, *options, "--resume").output
 
 
 def test_shards_together_are_the_whole(undisturbed: Path, photos: Path, options: list[str], tmp_path: Path) -> None:

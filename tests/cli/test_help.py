@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 import typer
@@ -59,6 +59,46 @@ def test_a_wrong_option_is_a_matter_of_usage(name: str) -> None:
     assert done.exit_code == 2
     assert "No such option" in done.output
     assert not done.stdout or "Usage" in done.output
+
+
+def numbers(name: str) -> list[Any]:
+    """Options of a command that take a number."""
+    kinds = get_type_hints(ALL[name].callback)
+    asked = {one for one, kind in kinds.items() if {int, float} & {kind, *get_args(kind)}}
+    return [one for one in ALL[name].params if one.name in asked]
+
+
+@pytest.mark.parametrize("name", LEAVES)
+def test_a_wrong_number_is_a_plain_sentence(name: str) -> None:
+    for option in numbers(name):
+        typed = max(option.opts, key=len)
+        done = CliRunner().invoke(app, [*name.split(), typed, "few"])
+        assert done.exit_code == 2
+        told = done.stderr.splitlines()[-1]  # above it the new name, where the command has moved
+        assert re.fullmatch(rf"mien: {typed} must be a (whole )?number( .+)?, not 'few'", told)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("serve --port 99999", "--port must be a whole number from 0 to 65535, not 99999"),
+        ("bench p.jpg --threads 0", "--threads must be a whole number of 1 or more, not 0"),
+        ("video a.mp4 --every 1.5", "--every must be a whole number, not 1.5"),
+        ("lab audit abstain mien-s --data x --at 0.2", "--at must be a number from 0.5 to 1, not 0.2"),
+        ("average a b -o c --size 7", "--size must be a whole number from 32 to 512, not 7"),
+    ],
+)
+def test_a_number_out_of_its_range_is_told_with_the_range(words: str, sentence: str) -> None:
+    done = CliRunner().invoke(app, words.split())
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr.splitlines()[-1] == f"mien: {sentence}"
+
+
+def test_a_wrong_number_of_the_environment_is_told_by_its_name_there() -> None:
+    done = CliRunner().invoke(app, ["serve"], env={"MIEN_PORT": "http\x1b[31m"})
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr.startswith("mien: MIEN_PORT must be a whole number from 0 to 65535, not 'http")
+    assert "\x1b" not in done.stderr
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -154,11 +194,11 @@ def test_variables_are_called_as_their_options() -> None:
 @pytest.mark.parametrize(
     ("typed", "told"),
     [
-        (["predict", "x.jpg", "--max-faces", "x"], "'x' is not a whole number"),
-        (["predict", "x.jpg", "--max-faces", "1.5"], "'1.5' is not a whole number"),
-        (["predict", "x.jpg", "--level", "high"], "'high' is not a number"),
-        (["serve", "--port", "99999"], "99999 is too large: at most 65535"),
-        (["explain", "x.jpg", "--face", "0"], "0 is too small: at least 1"),
+        (["predict", "x.jpg", "--max-faces", "x"], "must be a whole number, not 'x'"),
+        (["predict", "x.jpg", "--max-faces", "1.5"], "must be a whole number, not 1.5"),
+        (["predict", "x.jpg", "--level", "high"], "must be a number, not 'high'"),
+        (["serve", "--port", "99999"], "must be a whole number from 0 to 65535, not 99999"),
+        (["explain", "x.jpg", "--face", "0"], "must be a whole number of 1 or more, not 0"),
         (["count", "x.mp4", "--start", "yesterday"], "'yesterday' is not a time: give it as 2026-05-01T12:00:00"),
     ],
 )

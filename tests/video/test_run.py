@@ -119,7 +119,9 @@ class Dropping:
     """A camera that is lost after some frames, for a while."""
 
     name: str = "camera:0"
+    file: Path | None = None
     rate: float = 25.0
+    every: int = 1
     expected: int | None = None
     shortfall: str | None = None
     lost: int = 0

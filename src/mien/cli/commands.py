@@ -20,7 +20,7 @@ from mien.cli.lab.commands import register
 from mien.cli.learn.evaluate import evaluate
 from mien.cli.learn.report import report
 from mien.cli.learn.train import calibrate, export, train
-from mien.cli.option_names import as_typed
+from mien.cli.option_names import as_typed, bad_number
 from mien.cli.predict.batch import batch
 from mien.cli.predict.bench import bench
 from mien.cli.predict.check_age import check_age
@@ -37,6 +37,7 @@ from mien.errors import MienError
 from mien.names import printable
 from mien.plain import plain, plain_lines
 
+USAGE = 2
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF, errno.EROFS}
 """What a disk says that takes no more, and what becomes of a stream that was closed."""
 
@@ -73,6 +74,9 @@ class _Edge(ExplainedGroup):
             say(f"{what} cannot be written: {error.strerror}")
             raise typer.Exit(1) from error
         except Exception as error:
+            if (sentence := bad_number(error)) is not None:
+                say(sentence)
+                raise typer.Exit(USAGE) from error
             if isinstance(told := getattr(error, "message", None), str):  # click's own errors, which repeat what was
                 error.message = plain(told)  # type: ignore[attr-defined]  # typed: a glob may have typed a file's name
             raise

@@ -121,7 +121,7 @@ def _in_words(error: Any, typed: list[str]) -> str:
     """What click or pydantic says of a wrong command line, as a person would.
 
     Args:
-        error: with a `message`, which is for people; pydantic's faults are its cause.
+        error: with a `message`, which is for people; wrong numbers are told by `mien.cli.option_names`.
         typed: the words after the command.
     """
     said = str(error.message)
@@ -132,22 +132,6 @@ def _in_words(error: Any, typed: list[str]) -> str:
         return (
             f"{unknown[1]} is not a time: give it as 2026-05-01T12:00:00, or with the zone, 2026-05-01T12:00:00+02:00."
         )
-    faults = getattr(error.__cause__, "errors", None)
-    return said if faults is None else _fault_in_words(faults()[0], said)
-
-
-def _fault_in_words(fault: dict[str, Any], said: str) -> str:
-    """What pydantic finds wrong with a value; what it says itself where that is of another kind."""
-    given, bounds = str(fault.get("input"))[:100], fault.get("ctx", {})
-    match fault["type"].partition("_"):
-        case ("int", _, _):
-            return f"{given!r} is not a whole number."
-        case ("float", _, _) | ("finite", _, _):
-            return f"{given!r} is not a number."
-        case ("greater", _, _) if "ge" in bounds:
-            return f"{given} is too small: at least {bounds['ge']:g}."
-        case ("less", _, _) if "le" in bounds:
-            return f"{given} is too large: at most {bounds['le']:g}."
     return said
 
 

@@ -4,7 +4,8 @@ Nothing but counts is stored: no picture, no embedding, no record of a single pe
 """
 
 from mien.count.bands import Bands
+from mien.count.counting import Counting, CountOptions
 from mien.count.run import count
 from mien.count.store import Count, Store
 
-__all__ = ["Bands", "Count", "Store", "count"]
+__all__ = ["Bands", "Count", "CountOptions", "Counting", "Store", "count"]

@@ -233,6 +233,7 @@ def evaluate(
     mirror: bool = False,
     point: Point = "expectation",
     against: Path | None = None,
+    answers: Path | None = None,
     threads: int = 0,
     progress: Progress = silent,
     report: Report = unheard,
@@ -253,6 +254,7 @@ def evaluate(
         mirror: average with the mirror image.
         point: the estimate of an age that is measured, in years.
         against: saved answers of another model: which differences are real?
+        answers: file to save all answers in, as Parquet; None not to.
         threads: cores to use; 0 for all.
         progress: see the module.
         report: takes what is odd about the data.
@@ -274,7 +276,10 @@ def evaluate(
     other = None if against is None else Predictions.load(against)
     faces = labelled(data, folds, fold, "test", only=only, report=report)
     how = Measuring(found, detector, weights, min_face, mirror, threads, progress, report)
-    return how.one(faces, photos=photos, through=through, point=point, other=other)
+    worth = how.one(faces, photos=photos, through=through, point=point, other=other)
+    if answers is not None:
+        worth.answers.save(answers)
+    return worth
 
 
 @needs_extra("comparing")

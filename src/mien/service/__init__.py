@@ -3,7 +3,12 @@
 `create_app(settings)` makes the ASGI application; `mien serve` runs it. Nothing of a picture reaches a disk or a log.
 """
 
-from mien.service.app import create_app
-from mien.service.settings import Settings
+from mien.errors import MissingExtra
+
+try:
+    from mien.service.app import create_app
+    from mien.service.settings import Settings
+except ImportError as error:
+    raise MissingExtra.named("the service", "serve") from error
 
 __all__ = ["Settings", "create_app"]

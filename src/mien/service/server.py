@@ -9,10 +9,14 @@ import socket
 from contextlib import closing
 from typing import Any
 
-import h11
-import uvicorn
+from mien.errors import MissingExtra, UsageError
 
-from mien.errors import UsageError
+try:
+    import h11
+    import uvicorn
+except ImportError as error:
+    raise MissingExtra.named("the service", "serve") from error
+
 from mien.service import logs, problems
 from mien.service.app import create_app
 from mien.service.crowd import Crowd
@@ -20,6 +24,7 @@ from mien.service.lingering import Lingering, Patience
 from mien.service.settings import Settings
 from mien.service.state import load
 
+LOG_LEVELS = ("critical", "error", "warning", "info", "debug")
 BODIES_AFTER_AN_ANSWER = 8
 """How many times the largest body a refused client may go on sending; it is read and thrown away."""
 
@@ -31,12 +36,14 @@ def run(settings: Settings, host: str, port: int, *, log_level: str = "info") ->
         settings: models and limits.
         host: address to listen at.
         port: its port; 0 for a free one.
-        log_level: of uvicorn's log: addresses, paths and statuses, nothing of any picture.
+        log_level: of uvicorn's log, one of `LOG_LEVELS`: addresses, paths and statuses, nothing of any picture.
 
     Raises:
-        UsageError: a model or detector is unknown, or the address cannot be listened at.
+        UsageError: a model, detector or log level is unknown, or the address cannot be listened at.
         ModelError: a model cannot be loaded.
     """
+    if log_level not in LOG_LEVELS:
+        raise UsageError.unknown("log level", log_level, LOG_LEVELS)
 
     class Patient(_Patient):
         seconds = settings.header_seconds

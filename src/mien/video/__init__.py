@@ -11,8 +11,21 @@
 """
 
 from mien.video.frames import Camera, Clip, Frame
+from mien.video.recording import Recorded, record
 from mien.video.records import Seen, Track, TrackedFrame
 from mien.video.run import Analysis, analyze
 from mien.video.tracker import TrackerOptions
 
-__all__ = ["Analysis", "Camera", "Clip", "Frame", "Seen", "Track", "TrackedFrame", "TrackerOptions", "analyze"]
+__all__ = [
+    "Analysis",
+    "Camera",
+    "Clip",
+    "Frame",
+    "Recorded",
+    "Seen",
+    "Track",
+    "TrackedFrame",
+    "TrackerOptions",
+    "analyze",
+    "record",
+]

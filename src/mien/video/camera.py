@@ -56,6 +56,7 @@ class Camera(Stoppable):
 
     Attributes:
         name: "camera:0", or the device or address without its password.
+        file: the file that stands in for a camera; None for a real one.
         rate: frames a second, as the camera says.
         every: only each so many-th frame is given.
         expected: None: a camera has no end.
@@ -85,6 +86,7 @@ class Camera(Stoppable):
         given = str(camera)
         self._device: int | str = int(given) if given.isdecimal() else given
         self.name = f"camera:{given}" if given.isdecimal() else without_password(printable(given))
+        self.file: Path | None = None
         self.every = every
         self.expected: int | None = None
         self.shortfall: str | None = None
@@ -100,6 +102,7 @@ class Camera(Stoppable):
         self._clip: Clip | None = None
         if isinstance(self._device, str) and _is_file(given):
             self._clip = Clip(given, every=every, max_frames=max_frames)
+            self.file = self._clip.file
             self.rate = self._clip.rate
             return
         self._capture = self._open() or self._sought(time.monotonic())

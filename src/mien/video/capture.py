@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -49,7 +50,9 @@ class Source(Protocol):
     """A source of frames; iterate over it once."""
 
     name: str
+    file: Path | None
     rate: float
+    every: int
     expected: int | None
     shortfall: str | None
     lost: int

@@ -33,6 +33,7 @@ class Clip(Stoppable):
 
     Attributes:
         name: its path, for people and records.
+        file: the path.
         rate: frames a second, on average.
         every: only each so many-th frame is given.
         expected: how many frames will be analysed, by the container's own word; None where it does not say.
@@ -56,10 +57,10 @@ class Clip(Stoppable):
         """
         super().__init__()
         self.name = printable(str(path))
-        file = Path(path)
-        head = _head(file, str(path))
+        self.file: Path | None = Path(path)
+        head = _head(self.file, str(path))
         check_numbers(every, max_frames)
-        self._capture = _open(file, self.name, head)
+        self._capture = _open(self.file, self.name, head)
         self.rate = usable_rate(self._capture)
         self.every = every
         self.shortfall: str | None = None

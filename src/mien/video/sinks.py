@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 from mien.errors import UsageError
+from mien.sinks import SUFFIXES
 from mien.sinks.writers import CSVTable, JSONLines, ParquetTable, RowSink
 from mien.video.records import SCHEMA_VERSION, Seen, Track, TrackedFrame
 
@@ -77,6 +79,38 @@ class Records:
     def _record(self, kind: str, rest: dict[str, Any]) -> dict[str, Any]:
         head = {"schema_version": SCHEMA_VERSION, "record": kind, "source": self._source, "model": self._model}
         return head | rest
+
+
+def choose_rows(name: str | None, *, terminal: bool) -> Rows:
+    """The rows asked for, or tracks on a terminal and both kinds elsewhere.
+
+    Raises:
+        UsageError: an unknown choice.
+    """
+    match name:
+        case None:
+            return "tracks" if terminal else "both"
+        case "frames" | "tracks" | "both":
+            return name
+    raise UsageError.unknown("choice of --rows", name, ROWS)
+
+
+def choose_format(name: str | None, records: Path | None, *, terminal: bool) -> str:
+    """The format asked for, or the one of the file's suffix, or JSON lines.
+
+    Raises:
+        UsageError: an unknown format, a suffix that tells none, or Parquet for a terminal.
+    """
+    if name is None and records is not None and records.suffix:
+        name = SUFFIXES.get(records.suffix.lower())
+        if name not in FORMATS:
+            raise UsageError(f"{records}: the suffix names no format for video; add --format {'|'.join(FORMATS)}")
+    chosen = name or "jsonl"
+    if chosen not in FORMATS:
+        raise UsageError.unknown("format", chosen, FORMATS)
+    if chosen == "parquet" and terminal:
+        raise UsageError("Parquet is binary and not for a terminal: add --records FILE.parquet")
+    return chosen
 
 
 def create(form: str, stream: BinaryIO, *, safe_cells: bool = False) -> RowSink[Record]:

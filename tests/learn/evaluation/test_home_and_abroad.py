@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from tests.learn.pages import Page
 from typer.testing import CliRunner
 
 from mien.cli import app
@@ -132,7 +133,13 @@ def test_home_and_abroad_in_one_page(stated: Path, tiny_bundle: Path, tmp_path: 
     assert (done.exit_code, done.stdout.strip()) == (0, str(page))
     text = page.read_text(encoding="utf-8")
     assert "Does it hold on other people" in text
-    assert not re.findall(r"(?:src|href)=\"(?!data:|#)", text)
+    printed = Page(run("evaluate", tiny_bundle, *options, "--format", "html").stdout)
+    assert printed.faults == Page(text).faults == []
+    assert len(printed.pictures) == 2
+    for name in ("ours", "theirs", "album", stated.name):
+        assert name in printed.text
+    for one, mae in zip(record["collections"], maes, strict=True):
+        assert f"{one['name']}{mae:.2f} years" in printed.text
 
 
 def test_the_card_and_the_report_tell_of_it(stated: Path, tiny_bundle: Path, tmp_path: Path) -> None:

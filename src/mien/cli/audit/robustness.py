@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from mien.cli.extras import needs_extra
-from mien.cli.labelled import read_faces
+from mien.cli.labelled import read_faces, tell
 from mien.cli.options import Data, Fold, Folds, MarkdownOrJson, ModelOrRun, Quiet, Threads
 from mien.cli.output import check_folders
 from mien.errors import UsageError
-
-if TYPE_CHECKING:
-    from mien.learn.audits.robustness.robustness_audit import Prepare
-    from mien.learn.data.manifest import Manifest
-    from mien.learn.data.predictions import ChipEstimator
 
 FORMATS = ("table", "json")
 
@@ -47,6 +42,7 @@ def robustness(
 ) -> None:
     """Measure a model on corrupted chips, five severities each, beside the same chips as they are."""
     from mien.cli.progress import ProgressBar
+    from mien.learn.audits.opened_model import open_model
     from mien.learn.audits.robustness.robustness_audit import chips, measure, stratified
     from mien.learn.data.corruptions import chosen
     from mien.runtime.cores import physical_cores
@@ -61,10 +57,17 @@ def robustness(
     cores = threads or physical_cores()
     everyone = read_faces(data, folds, fold, "test").present()
     some = everyone if full else stratified(everyone, faces, seed)
-    estimator, name, prepare = open_model(model, some)
+    opened = open_model(model, some, tell)
     with ProgressBar(chips(len(some), names), quiet=quiet) as bar:
         report = measure(
-            estimator, some, names=names, model=name, prepare=prepare, threads=cores, seed=seed, progress=bar.advance
+            opened.estimator,
+            some,
+            names=names,
+            model=opened.name,
+            prepare=opened.prepare,
+            threads=cores,
+            seed=seed,
+            progress=bar.advance,
         )
     if plot is not None:
         with needs_extra("drawing"):
@@ -77,34 +80,6 @@ def robustness(
         typer.echo(encode(record).decode())
     else:
         typer.echo(report.to_markdown())
-
-
-def open_model(name_or_path: str, faces: Manifest) -> tuple[ChipEstimator, str, Prepare]:
-    """A model by its name or folder, or a training run by its folder, on one core: audits look at faces side by side.
-
-    Args:
-        name_or_path: what the user said.
-        faces: that it is to see; the recipe of a run may want a detector's boxes in them.
-
-    Returns:
-        What answers, its name, and what it is shown of a chip.
-    """
-    from mien.estimate import bundle
-    from mien.estimate.estimator import Estimator
-
-    folder = Path(name_or_path)
-    if not (folder / "recipe.yaml").is_file() or (folder / bundle.CONFIG).is_file():
-        model = bundle.read(bundle.find(name_or_path))
-        return Estimator(model, threads=1), model.config.name, lambda file, pixels: pixels
-    with needs_extra("reading a run"):
-        from mien.learn.comparison.score import RunEstimator
-        from mien.learn.data.dataset import ShownPart
-    run = RunEstimator(folder)
-    return run, run.recipe.name, ShownPart.of(run.recipe.data, (faces,), _tell)
-
-
-def _tell(line: str) -> None:
-    typer.echo(line, err=True)
 
 
 def _save_grid(file: Path, photo: Path | None, names: list[str], seed: int) -> None:

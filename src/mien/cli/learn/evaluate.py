@@ -120,15 +120,13 @@ def evaluate(
             write(_page(several, collections) if chosen == "html" else _text(several, chosen), output)
     if data is None:
         return
-    found = learn.evaluate(model, **single, against=against, **how)
+    found = learn.evaluate(model, **single, against=against, answers=predictions, **how)
     if chosen == "json":
         record = found.to_dict()
         record["settings"] |= {"data": str(data), "folds": folds and str(folds)}
         write(encode(record).decode(), output)
     else:
         write(found.to_table(), output)
-    if predictions is not None:
-        found.answers.save(predictions)
 
 
 def _check_how(point: str, detector: str, through: str | None, predictions: Path | None) -> None:

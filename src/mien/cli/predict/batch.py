@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -29,16 +27,11 @@ from mien.cli.options import (
     analyzer_options,
 )
 from mien.cli.process import say
-from mien.errors import UsageError
 from mien.results import ABSTAIN
 
 if TYPE_CHECKING:
-    from mien.batch.listing import Chunk
+    from mien.batch import Archive
     from mien.batch.local import Progress
-    from mien.batch.output import BatchPlan, Output
-    from mien.batch.work import Job, Tally
-
-ENGINES = ("local", "ray")
 
 
 SourcesArgument = Annotated[
@@ -112,18 +105,10 @@ def batch(
 
     Photos that cannot be used are rows that say why; the exit code is 3 when there are some.
     """
-    from dataclasses import asdict
+    from mien.batch import Archive, Shard, choose_engine
 
-    from mien.batch.listing import chunks
-    from mien.batch.output import BatchPlan, Output
-    from mien.batch.work import Job
-    from mien.estimate import bundle
-
-    if engine not in ENGINES:
-        raise UsageError.unknown("engine", engine, ENGINES)
-    if address is not None and engine != "ray":
-        raise UsageError("--address is for --engine ray")
-    index, shards = _shard(shard)
+    make, share = choose_engine(engine, address), Shard.parse(shard)
+    memory = None if max_memory is None else round(max_memory * (1 << 20))
     options = analyzer_options(
         detector=detector,
         min_face=min_face,
@@ -136,58 +121,39 @@ def batch(
         abstain=abstain,
         mirror=mirror,
         threads=1,
-        decode={
-            "max_seconds": max_seconds,
-            "max_memory": None if max_memory is None else round(max_memory * (1 << 20)),
-        },
+        decode={"max_seconds": max_seconds, "max_memory": memory},
     )
-    found = bundle.read(bundle.find(model))
-    told = {**asdict(options), "pmf": pmf, "annotate": str(annotate) if annotate else None}
-    place = Output(output)
-    wanted = BatchPlan(
-        sources=tuple(sources),
-        cwd=str(Path.cwd()),
-        model=found.config.name,
-        model_sha256=found.sha256(),
-        options=told,
+    archive = Archive(
+        sources,
+        output,
+        model=model,
+        options=options,
         chunk=chunk,
         column=column,
+        shard=share,
+        pmf=pmf,
+        annotate=annotate,
+        resume=resume,
     )
-    max_bytes = options.decode.max_bytes
-    manifest = place.begin(wanted, lambda: chunks(sources, chunk, column=column, max_bytes=max_bytes), resume=resume)
-    if place.finished(manifest):
-        _say(place, manifest, place.finish(manifest), None, quiet=quiet)
-        return
-    folder, drawn = str(place.folder.resolve()), str(annotate.resolve()) if annotate else None
-    job = Job(str(found.folder.resolve()), wanted.model_sha256, options, folder, pmf=pmf, annotate=drawn)
-    missing = {number for number in place.missing(manifest) if number % shards == index}
-    listing = (one for one in place.chunks() if one.number in missing)
     start = time.monotonic()
     try:
-        with Meter(min(manifest.photos, len(missing) * chunk), quiet=quiet) as meter:
-            for news in _engine(engine, address)(job, listing, processes):
+        with Meter(archive.left, quiet=quiet) as meter:
+            for news in () if archive.finished else archive.run(make, processes):
                 meter.hear(news)
     except KeyboardInterrupt:
         if not quiet:
-            say(f"interrupted: the parts that are done are kept, and --resume goes on there: {place.path}")
+            say(f"interrupted: the parts that are done are kept, and --resume goes on there: {output}")
         raise typer.Exit(INTERRUPTED) from None
-    seconds = time.monotonic() - start
-    total = place.finish(manifest)
-    if total is None:  # other shards are missing: what became of this one
-        total = place.tally(number for number in range(manifest.chunks) if number % shards == index)
-        _say(place, manifest, total, (meter.tally.photos, seconds), quiet=quiet, missing=True)
-    else:
-        _say(place, manifest, total, (meter.tally.photos, seconds), quiet=quiet)
+    _tell(archive, meter.course.done.photos, time.monotonic() - start, quiet=quiet)
 
 
 class Meter:
     """Progress on standard error: photos, rate, faces, failures, time left."""
 
     def __init__(self, total: int, *, quiet: bool) -> None:
-        from mien.batch.work import Tally
+        from mien.batch import Course
 
-        self.tally = Tally()
-        self._open: dict[int, Tally] = {}  # chunks that are worked on
+        self.course = Course()
         self._quiet = quiet
         self._bar: Any = None
         self._total = total
@@ -205,34 +171,16 @@ class Meter:
             self._bar.stop()
 
     def hear(self, news: Progress) -> None:
-        """Take note."""
-        from mien.batch.work import Tally
-
-        if news.answered is not None:
-            chunk, one = news.answered
-            self._open.setdefault(chunk, Tally()).update(Tally(1, one.faces, Counter(["any"] * one.failed)))
-        if news.again is not None:
-            self._open.pop(news.again, None)
-        if news.done is not None:
-            self._open.pop(news.done[0], None)
-            self.tally.update(news.done[1])
+        """Show what has come to be."""
+        self.course.hear(news)
         if self._bar is not None:
-            now = self.now()
+            now = self.course.now()
             self._bar.update(
                 self._bar.task_ids[0],
                 completed=min(self._total, now.photos),
                 faces=now.faces,
                 failures=now.failures.total(),
             )
-
-    def now(self) -> Tally:
-        """What became of all photos so far, those of chunks that are not done among them."""
-        from mien.batch.work import Tally
-
-        total = Tally()
-        for one in (self.tally, *self._open.values()):
-            total.update(one)
-        return total
 
 
 def _bar(total: int) -> Any:
@@ -259,47 +207,18 @@ def _bar(total: int) -> Any:
     return bar
 
 
-def _engine(name: str, address: str | None) -> Callable[[Job, Iterator[Chunk], int], Iterator[Progress]]:
-    if name == "local":
-        from mien.batch.local import run
-        from mien.runtime.cores import physical_cores
-
-        return lambda job, chunks, processes: run(job, chunks, processes or physical_cores())
-    from mien.batch.cluster import run_on
-
-    return lambda job, chunks, processes: run_on(address, job, chunks, processes)
-
-
-def _say(
-    place: Output,
-    manifest: BatchPlan,
-    tally: Tally | None,
-    done: tuple[int, float] | None,
-    *,
-    quiet: bool,
-    missing: bool = False,
-) -> None:
-    """Tell what became of the photos; the exit code is 3 where some failed."""
-    assert tally is not None
+def _tell(archive: Archive, photos: int, seconds: float, *, quiet: bool) -> None:
+    """Close the run and tell what became of the photos; the exit code is 3 where some failed."""
+    outcome = archive.close()
+    tally = outcome.tally
     if not quiet:
-        photos, seconds = done or (0, 0.0)
         parts = [f"{number(photos, 'photo')} in {seconds:.0f} s, {photos / seconds:.1f} a second"] if photos else []
-        parts.append(f"{tally.photos} of {manifest.photos} done, {number(tally.faces, 'face')}")
+        parts.append(f"{tally.photos} of {archive.plan.photos} done, {number(tally.faces, 'face')}")
         if tally.failures:
             parts.append(failed(tally.failures, tally.photos))
-        if missing:
+        if not outcome.whole:
             parts.append("other shards are still missing")
-        say(f"{'; '.join(parts)}: {place.path}")
+        say(f"{'; '.join(parts)}: {archive.output.path}")
     close_with("")
     if tally.failures:
         raise typer.Exit(SOME_FAILED)
-
-
-def _shard(text: str | None) -> tuple[int, int]:
-    """'2/8' -> 2, 8."""
-    if text is None:
-        return 0, 1
-    index, _, count = text.partition("/")
-    if not (index.isdecimal() and count.isdecimal() and int(index) < int(count)):
-        raise UsageError(f"a shard is I/N with I from 0 to N-1, for example 0/4 to 3/4, not {text!r}")
-    return int(index), int(count)

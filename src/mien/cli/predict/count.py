@@ -6,9 +6,9 @@ import csv
 import io
 import json
 from contextlib import ExitStack
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -35,7 +35,7 @@ from mien.errors import UsageError, VideoError
 from mien.results import ABSTAIN
 
 if TYPE_CHECKING:
-    from mien.count.store import Count, Identity
+    from mien.count.store import Count
 
 DATABASE = "sqlite:///counts.db"
 BANDS = "0-12,13-17,18-24,25-34,35-44,45-54,55-64,65+"
@@ -95,66 +95,32 @@ def count(
     from mien.analyzer import Analyzer, Options
     from mien.cli.predict import stream
     from mien.cli.progress import ProgressBar
-    from mien.count import run
-    from mien.count.bands import Bands
-    from mien.count.store import Store
-    from mien.video.run import Analysis
-    from mien.video.tracker import TrackerOptions
+    from mien.count import Bands, Counting, CountOptions
+    from mien.video import TrackerOptions
 
     stream.check_source(source, camera, reconnect)
-    if interval < 1:
-        raise UsageError(f"an interval is 1 second or longer, not {interval}", option="interval")
-    if start is not None and camera is not None:
-        raise UsageError("--start is for files: a camera has the clock of this machine")
-    ages = Bands.parse(bands)
+    how = CountOptions(name=name, interval=interval, bands=Bands.parse(bands), start=start)
     following = TrackerOptions(birth=birth, survive=survive)
     options = Options(
         detector=detector, min_face=min_face, threshold=threshold, weights=weights, abstain=abstain, threads=threads
     )
     analyzer = Analyzer(model, options) if camera is not None else None
-    probe = stream.open_source(source, camera, every=every, reconnect=reconnect)
-    with probe:
+    with stream.open_source(source, camera, every=every, reconnect=reconnect) as opened, ExitStack() as stack:
         analyzer = analyzer or Analyzer(model, options)
-        recorded = None if start is None else _utc(start).timestamp()
-        settings = {
-            "start": recorded,
-            **{
-                "every": every,
-                "survive": survive,
-                "birth": birth,
-                "detector": detector,
-                "min_face": 30 if min_face is None else min_face,
-            },
-            **{"threshold": threshold, "abstain": abstain, "model": analyzer.config.name},
-        }
-        called = name or (probe.name if source is None else source.name)
-        identity = _identity(called, source, interval, str(ages), settings)
-        origin = datetime.now(UTC).timestamp() if source is None else (recorded or 0.0)
-        with ExitStack() as stack:
-            store = stack.enter_context(Store(database))
-            ledger = store.take(identity)
-            if ledger.finished:
-                if not quiet:
-                    close_with("")
-                    say(f"{called!r} was counted to its end before; mien counts {store.name} prints the counts")
-                return
-            frames = probe
-            if ledger.frame:
-                frames = stream.open_source(source, camera, every=every, start=ledger.frame)
-                stack.enter_context(frames)
-            bar = stack.enter_context(ProgressBar(frames.expected, quiet=quiet, unit="frames"))
-            state = stack.enter_context(stream.stopping(frames))
-            run.count(
-                Analysis(frames, analyzer, following),
-                ledger,
-                bands=ages,
-                seconds=interval,
-                origin=origin,
-                whole=lambda: source is None or not state.asked,
-                seen=lambda _: bar.advance(),
-            )
-            visitors = sum(row.visitors for row in store.counts(identity.name, None))
-            close_with(f"{number(visitors, 'visitor')} of {identity.name} -> {store.name.removeprefix('sqlite:///')}")
+        counting = stack.enter_context(Counting(opened, analyzer, database, how, following=following))
+        if counting.finished:
+            if not quiet:
+                close_with("")
+                known = f"{counting.name!r} was counted to its end before"
+                say(f"{known}; mien counts {counting.store.name} prints the counts")
+            return
+        frames = counting.source
+        bar = stack.enter_context(ProgressBar(frames.expected, quiet=quiet, unit="frames"))
+        state = stack.enter_context(stream.stopping(frames))
+        visitors = counting.run(lambda _: bar.advance())
+        close_with(
+            f"{number(visitors, 'visitor')} of {counting.name} -> {counting.store.name.removeprefix('sqlite:///')}"
+        )
     if not quiet:
         stream.tell_lost(frames)
     if state.asked:
@@ -201,28 +167,6 @@ def counts(
         case _:
             text = _table(found)
     write(text, output)
-
-
-def _identity(name: str, file: Path | None, interval: int, bands: str, settings: dict[str, Any]) -> Identity:
-    from mien import __version__
-    from mien.count.run import fingerprint
-    from mien.count.store import Identity
-    from mien.names import printable
-    from mien.plain import plain
-
-    return Identity(
-        name=plain(printable(name)),
-        kind="camera" if file is None else "file",
-        clock="offset" if file is not None and settings["start"] is None else "utc",
-        seconds=interval,
-        bands=bands,
-        settings={"mien": __version__, **settings},
-        fingerprint=None if file is None else fingerprint(file),
-    )
-
-
-def _utc(moment: datetime) -> datetime:
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
 
 
 def _csv(found: list[Count], *, safe: bool) -> str:

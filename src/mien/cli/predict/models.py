@@ -126,6 +126,7 @@ def _summary(model: Bundle) -> dict[str, Any]:
         "data": list(config.data),
         "calibrated": config.calibration is not None,
         "figures": config.figures,
+        "lineage": config.made.get("lineage", []),
     }
 
 

@@ -8,9 +8,7 @@ from typing import Annotated
 
 import typer
 
-from mien.errors import MissingExtra, UsageError
-
-LOG_LEVELS = ("critical", "error", "warning", "info", "debug")
+from mien.cli.options import rotation, side_of
 
 
 def serve(
@@ -130,22 +128,18 @@ def serve(
         Path | None,
         typer.Option(envvar="MIEN_WEB", help="Folder of `mien web`: visitors may also let their browser do the work."),
     ] = None,
-    log_level: Annotated[str, typer.Option(envvar="MIEN_LOG_LEVEL", help=", ".join(LOG_LEVELS) + ".")] = "info",
+    log_level: Annotated[
+        str, typer.Option(envvar="MIEN_LOG_LEVEL", help="critical, error, warning, info, debug.")
+    ] = "info",
 ) -> None:
     """Answer photos over HTTP, and serve a page to try it with.
 
     Each option has an environment variable: --max-body is MIEN_MAX_BODY. API keys are read from a file, as a command
     line can be seen by others; or from MIEN_API_KEYS, with commas.
     """
-    try:
-        from mien.service.server import run
-        from mien.service.settings import MEBIBYTE, Settings
-    except ImportError as error:
-        raise MissingExtra.named("the service", "serve") from error
-    from mien.cli.options import rotation, side_of
+    from mien.service.server import run
+    from mien.service.settings import MEBIBYTE, Settings
 
-    if log_level not in LOG_LEVELS:
-        raise UsageError.unknown("log level", log_level, LOG_LEVELS)
     settings = Settings(
         models=tuple(model or ["mien-m"]),
         detector=detector,

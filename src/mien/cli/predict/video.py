@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -28,12 +27,10 @@ from mien.cli.options import (
     VideoDetectorName,
 )
 from mien.cli.process import check_output_is_open, say
-from mien.errors import UsageError
 from mien.results import ABSTAIN
 
 if TYPE_CHECKING:
     from mien.video.frames import Source
-    from mien.video.sinks import Rows
 
 
 SourceArgument = Annotated[
@@ -89,24 +86,18 @@ def video(
     Ctrl-C ends the video there: what was read is written, with the tracks that are open. The exit code is 3 when the
     video breaks off before its end or is damaged, or the camera is lost.
     """
-    from mien import sinks
     from mien.analyzer import Analyzer, Options
     from mien.cli.predict import stream
     from mien.cli.progress import ProgressBar
     from mien.names import printable
-    from mien.video import sinks as video_sinks
-    from mien.video.run import Analysis
-    from mien.video.tracker import TrackerOptions
-    from mien.video.writer import AnnotatedVideo
+    from mien.video import Analysis, TrackerOptions, record
+    from mien.video.sinks import choose_format, choose_rows
 
     if records is None:
         check_output_is_open()
     stream.check_source(source, camera, reconnect)
-    wanted = _rows(rows, terminal=records is None and stream.terminal())
-    chosen = _format(form, records)
-    for target in (output, records):
-        if source is not None and target is not None and target.resolve() == source.resolve():
-            raise UsageError(f"{target} is the video itself: choose another name")
+    terminal = records is None and stream.terminal()
+    wanted, chosen = choose_rows(rows, terminal=terminal), choose_format(form, records, terminal=terminal)
     following = TrackerOptions(birth=birth, survive=survive)
     options = Options(
         detector=detector,
@@ -119,62 +110,16 @@ def video(
     )
     # A file first, as it fails sooner; a camera last, as it goes on sending while the model is loaded.
     analyzer = Analyzer(model, options) if camera is not None else None
-    frames = stream.open_source(source, camera, every=every, max_frames=max_frames, reconnect=reconnect)
-    with ExitStack() as stack:
-        stack.enter_context(frames)
+    with stream.open_source(source, camera, every=every, max_frames=max_frames, reconnect=reconnect) as frames:
         analysis = Analysis(frames, analyzer or Analyzer(model, options), following, pictures=output is not None)
-        annotated = None
-        if output is not None:
-            annotated = stack.enter_context(AnnotatedVideo(output, frames.rate / every))
-        rows_to = stack.enter_context(sinks.open_output(records))
-        sink = stack.enter_context(video_sinks.create(chosen, rows_to, safe_cells=safe_cells))
-        out = video_sinks.Records(sink, wanted, frames.name, analysis.model)
-        bar = stack.enter_context(ProgressBar(frames.expected, quiet=quiet, unit="frames"))
-        state = stack.enter_context(stream.stopping(frames))
-        seen = followed = 0
-        for frame in analysis:
-            bar.clear()
-            out.frame(frame)
-            seen, followed = seen + 1, followed + len(frame.ended)
-            if annotated is not None and frame.pixels is not None:
-                annotated.write(frame, analysis.model)
-            bar.advance()
-        bar.clear()
-        for track in analysis.rest():
-            out.track(track)
-            followed += 1
+        with ProgressBar(frames.expected, quiet=quiet, unit="frames") as bar, stream.stopping(frames) as state:
+            done = record(
+                analysis, records, form=chosen, rows=wanted, annotated=output, safe_cells=safe_cells, progress=bar
+            )
     places = ", ".join(printable(str(place)) for place in (records, output) if place is not None)
-    told = f"{number(seen, 'frame')}, {number(followed, 'person', 'people')} followed"
+    told = f"{number(done.frames, 'frame')}, {number(done.tracks, 'person', 'people')} followed"
     close_with(told + (f" -> {places}" if places else ""))
     _finish(frames, analysis.failures, interrupted=state.asked, quiet=quiet)
-
-
-def _rows(name: str | None, *, terminal: bool) -> Rows:
-    from mien.video.sinks import ROWS
-
-    match name:
-        case None:
-            return "tracks" if terminal else "both"
-        case "frames" | "tracks" | "both":
-            return name
-    raise UsageError.unknown("choice of --rows", name, ROWS)
-
-
-def _format(name: str | None, records: Path | None) -> str:
-    from mien.cli.predict import stream
-    from mien.sinks import SUFFIXES
-    from mien.video.sinks import FORMATS
-
-    if name is None and records is not None and records.suffix:
-        name = SUFFIXES.get(records.suffix.lower())
-        if name not in FORMATS:
-            raise UsageError(f"{records}: the suffix names no format for video; add --format {'|'.join(FORMATS)}")
-    chosen = name or "jsonl"
-    if chosen not in FORMATS:
-        raise UsageError.unknown("format", chosen, FORMATS)
-    if chosen == "parquet" and records is None and stream.terminal():
-        raise UsageError("Parquet is binary and not for a terminal: add --records FILE.parquet")
-    return chosen
 
 
 def _finish(frames: Source, failures: int, *, interrupted: bool, quiet: bool) -> None:

@@ -6,7 +6,7 @@ Sections follow Mitchell et al., "Model cards for model reporting" (FAT* 2019).
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -96,6 +96,7 @@ def to_markdown(model: Bundle, report: Mapping[str, Any], data: str, more: Mappi
             "",
             *([f"- {name}" for name in config.data] or ["- not stated"]),
             "",
+            *_lineage(config.made),
             "## Intended use, and what it must not be used for",
             "",
             "Research on age estimation, and aggregate statistics where a wrong answer harms nobody. Its licence "
@@ -164,6 +165,39 @@ def _interval_note(config: BundleConfig, report: Mapping[str, Any]) -> list[str]
             f"- The probability of a gender is off by {ece['value']:.1%} on average (expected calibration error)."
         )
     return notes
+
+
+def _lineage(made: Mapping[str, Any]) -> list[str]:
+    """The steps that led to a model, a line each, as a section; none where it does not tell them."""
+    steps = made.get("lineage")
+    told = [_step(step) for step in steps if isinstance(step, Mapping)] if isinstance(steps, list) else []
+    return ["## Steps that it was made in", "", *(f"- {line}" for line in told), ""] if told else []
+
+
+def _step(step: Mapping[str, Any]) -> str:
+    """What one step did, see `mien.learn.training.ancestry`.
+
+    >>> _step({"run": "mean", "average": {"start": 2, "polish": 1}})
+    'mean: average of start (2 times) and polish'
+    """
+    parts = []
+    if "train" in step:
+        parts.append(f"recipe {step['train']}, {step.get('epochs', '?')} epochs")
+    if "slim" in step:
+        parts.append(f"low ranks of {step['slim']}")
+    if isinstance(members := step.get("average"), Mapping):
+        parts.append("average of " + _listed([f"{one} ({n} times)" if n != 1 else one for one, n in members.items()]))
+    if isinstance(members := step.get("combine"), Mapping):
+        parts.append("combination of " + _listed([f"{one} for {role}" for role, one in members.items()]))
+    for key, words in (("from", "from"), ("teacher", "taught by"), ("guide", "guided by")):
+        if named := step.get(key):
+            parts.append(f"{words} {_listed([str(one) for one in named] if isinstance(named, list) else [str(named)])}")
+    return f"{step.get('run', '?')}: {', '.join(parts)}"
+
+
+def _listed(words: Sequence[str]) -> str:
+    """Words with commas, and "and" before the last."""
+    return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
 
 
 def _made(made: Mapping[str, Any]) -> str:

@@ -17,6 +17,7 @@ from PIL import Image
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import brier_score_loss, log_loss
+from tests.learn.pages import Page
 from typer.testing import CliRunner
 
 from mien.cli.audit.calibration import calibration as command
@@ -503,6 +504,19 @@ def test_the_command_prints_a_table_json_or_a_page(
     alone = json.loads(run(model, "--data", chips, "--fold", "all", "--quiet", "--format", "json"))
     assert alone["counts"]["measured"] == 80
     assert alone["age"]["constant_width"] is None
+
+
+def test_the_printed_page_is_sound_and_tells_the_figures(run: Callable[..., str], model: Path, chips: Path) -> None:
+    common = (model, "--data", chips, "--fold", "test", "--quiet", "--threads", 1)
+    found = json.loads(run(*common, "--format", "json"))
+    page = Page(run(*common, "--format", "html"))
+    assert page.faults == []
+    assert len(page.pictures) >= 3
+    assert f"{found['age']['all']['coverage']['value']:.1%}" in page.text
+    assert f"{found['age']['all']['width']['value']:.1f} years" in page.text
+    assert f"{100 * found['gender']['ece']['value']:.1f} points" in page.text
+    command = page.text.partition("Made by: ")[2].partition("--level 0.9.")[0].split()
+    assert command[:5] == ["mien", "lab", "audit", "calibration", str(model)]
 
 
 def test_saved_answers_spare_the_model(

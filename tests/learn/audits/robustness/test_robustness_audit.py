@@ -12,11 +12,12 @@ from safetensors.torch import save_file
 from typer.testing import CliRunner
 
 from mien.arrays import Pixels
-from mien.cli.audit.robustness import open_model, robustness
+from mien.cli.audit.robustness import robustness
 from mien.errors import DataError, UsageError
 from mien.estimate.bundle import read as read_bundle
 from mien.estimate.estimator import Estimates, Estimator
 from mien.faces.align import CropContract
+from mien.learn.audits.opened_model import open_model
 from mien.learn.audits.robustness.robustness_audit import chips, measure, stratified
 from mien.learn.audits.robustness.robustness_plots import grid, heat_map
 from mien.learn.audits.robustness.robustness_report import Figures, RobustnessReport
@@ -250,8 +251,9 @@ def test_a_training_run_is_measured_as_its_recipe_shows_it_the_chips(
     net = build(plan.model)
     (tmp_path / "recipe.yaml").write_text(plan.to_yaml(), encoding="utf-8")
     save_file(net.state_dict(), tmp_path / "model.safetensors")
-    estimator, name, prepare = open_model(str(tmp_path), faces)
-    assert name == "separate-gender"
+    opened = open_model(tmp_path, faces)
+    estimator, prepare = opened.estimator, opened.prepare
+    assert opened.name == "separate-gender"
     shown = prepare("00.png", np.array([[[200, 100, 0]]], np.uint8))
     assert np.ptp(shown) == 0  # grey
     report = measure(estimator, faces, names=["grey"], prepare=prepare, resamples=50)
