@@ -16,7 +16,8 @@ from mien.analyzer import Analyzer, Options, PhotoRequest
 from mien.photos import DecodeOptions
 from mien.photos.decoders import Decoders
 from mien.photos.process import AVAILABLE
-from mien.service.engine import Engine, Order
+from mien.service.engine import Engine
+from mien.service.jobs import Order
 from mien.service.memory import larger, needed, places, workers_that_fit
 from mien.service.pace import Pace
 from mien.service.settings import MEBIBYTE, Settings
