@@ -51,6 +51,7 @@ class Unfinished:
         began: when it began, by the monotonic clock.
         deaths: processes that have died over it.
         has_place: it is among the few that are worked on.
+        told: is told the processor seconds that each attempt has taken.
     """
 
     data: bytes
@@ -59,6 +60,7 @@ class Unfinished:
     began: float = 0.0
     deaths: int = 0
     has_place: bool = False
+    told: Callable[[float], None] = lambda seconds: None
 
 
 class Decoders:
@@ -118,12 +120,15 @@ class Decoders:
         found = self.begin(data, fit)
         return found if isinstance(found, Picture) else self.finish(found)
 
-    def begin(self, data: bytes, fit: Fit | None = None) -> Picture | Unfinished:
+    def begin(
+        self, data: bytes, fit: Fit | None = None, told: Callable[[float], None] = lambda seconds: None
+    ) -> Picture | Unfinished:
         """Decode a photo unless it takes long.
 
         Args:
             data: the encoded photo.
             fit: size to decode it at; None for that of the limits.
+            told: is told the processor seconds that it has taken so far.
 
         Returns:
             The picture, or what to `finish`, as must be done.
@@ -132,7 +137,7 @@ class Decoders:
             PhotoError, MienError: see `decode`.
         """
         check_bytes(len(data), self._limits.max_bytes)
-        found = self._work(Unfinished(data, fit), self._patience, lambda: False)
+        found = self._work(Unfinished(data, fit, told=told), self._patience, lambda: False)
         if isinstance(found, Unfinished) and found.process is not None:
             found.has_place = self._places.acquire(blocking=False)
             if found.has_place:
@@ -190,15 +195,21 @@ class Decoders:
     def _work(self, one: Unfinished, seconds: float, given_up: Callable[[], bool]) -> Picture | Unfinished:
         """Have a photo decoded, for so many seconds since it began."""
         while True:
+            since = time.monotonic()
             try:
-                if one.process is None:
-                    one.process = self._take()
-                    one.began = time.monotonic()
+                fresh = one.process is None
+                one.process = one.process or self._take()
+                since, used = time.monotonic(), one.process.seconds()
+                if fresh:
+                    one.began = since
                     if one.has_place:
                         one.process.yield_to_others()
                     one.process.order(one.data, self._options, 2 * self._seconds, one.fit)
                 answer = self._await(one, one.process, one.began + seconds, given_up)
+                now = one.process.seconds()
+                one.told(time.monotonic() - since if now is None or used is None else now - used)
             except GONE:
+                one.told(time.monotonic() - since)
                 self._mourn(one)
                 continue
             if answer is None:

@@ -7,6 +7,7 @@ import mmap
 import os
 import subprocess
 import sys
+import time
 from contextlib import suppress
 from dataclasses import asdict
 from multiprocessing.connection import Pipe
@@ -31,6 +32,7 @@ _START = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
     "from mien.photos.decoder import main; main(*map(int, sys.argv[2:]))"
 )
+_CPUCLOCK_SCHED = 2  # clock_getcpuclockid(3) makes the clock of a process so
 _START_SECONDS = 60.0
 _END_SECONDS = 2.0
 _LONGEST_RECORD = 1 << 16
@@ -81,6 +83,13 @@ class Process:
     def number(self) -> int:
         """The process's number in the system."""
         return self._process.pid
+
+    def seconds(self) -> float | None:
+        """Processor seconds that it has used; None where the system does not tell, or it has ended."""
+        if sys.platform == "linux":
+            with suppress(OSError):
+                return time.clock_gettime(~self.number << 3 | _CPUCLOCK_SCHED)
+        return None
 
     def wait_until_ready(self) -> None:
         """Wait until it takes photos.

@@ -204,11 +204,12 @@ class Engine:
         with self._change:
             self._long -= piece.holds
             if piece.flow is not None:
-                self._waiting.done(piece.flow, seconds)
+                self._waiting.done(piece.flow, seconds, piece.used)
             elif isinstance(piece.work, Job):  # the rest of what was begun in a turn
-                self._waiting.charge(Flow(piece.work.order.caller), seconds)
+                self._waiting.charge(Flow(piece.work.order.caller), piece.used)
             if isinstance(piece.work, Job):
-                self._slices.learn(piece.spent + time.thread_time() - piece.resumed)
+                piece.work.decoding = 0.0
+                self._slices.learn(piece.used)
         return True
 
     def _do(self, piece: Piece) -> None:
@@ -329,7 +330,11 @@ class Engine:
         """
         if fit in job.opened:
             return job.opened[fit].result()
-        begun = decoders.begin(job.order.data, fit)
+
+        def told(seconds: float) -> None:
+            job.decoding += seconds
+
+        begun = decoders.begin(job.order.data, fit, told)
         if isinstance(begun, Picture):
             return begun
         raise SetAside(begun, fit)

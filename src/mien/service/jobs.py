@@ -59,6 +59,7 @@ class Job:
     """An order on its way. Its future can be cancelled until the answer is there.
 
     A photo whose decoding takes long is looked at anew when that is done. Meanwhile it keeps what took long: `opened`.
+    `decoding` counts the seconds that another process had to work for it in this turn.
     """
 
     order: Order
@@ -67,6 +68,7 @@ class Job:
     ready: float = 0.0
     parts: list[Estimates] = field(default_factory=list)
     opened: dict[Fit, Future[Picture]] = field(default_factory=dict)
+    decoding: float = 0.0
 
     @property
     def faces(self) -> int:
@@ -108,6 +110,12 @@ class Piece:
     resumed: float = field(default_factory=time.thread_time)
     spent: float = 0.0
     away: float = 0.0
+
+    @property
+    def used(self) -> float:
+        """Processor seconds of the work so far, in all processes."""
+        decoding = self.work.decoding if isinstance(self.work, Job) else 0.0
+        return self.spent + time.thread_time() - self.resumed + decoding
 
     @property
     def pauses(self) -> bool:

@@ -99,12 +99,20 @@ class Turns(Generic[T]):
         self._lengths[flow.kind] -= 1
         return flow, work
 
-    def done(self, flow: Flow, seconds: float) -> None:
-        """Tell how long a piece of work of a flow took."""
+    def done(self, flow: Flow, seconds: float, used: float | None = None) -> None:
+        """Tell how long a piece of work of a flow took.
+
+        Args:
+            flow: whose it was.
+            seconds: by the clock, as others have to wait for it.
+            used: processor seconds, which count for its share: it is not to pay for others on the machine; None for
+                the same.
+        """
+        used = seconds if used is None else used
         learns = seconds > LEAST_SECONDS
         if (queue := self._queues.get(flow)) is not None:
             charged = queue.charged.popleft() if queue.charged else 0.0
-            queue.used += (seconds - charged) * WEIGHTS[flow.kind]
+            queue.used += (used - charged) * WEIGHTS[flow.kind]
             if learns:
                 queue.cost = self.cost(flow) + 0.3 * (seconds - self.cost(flow))
         if learns:
