@@ -111,12 +111,9 @@ class Engine:
         if self._decoders is not None:
             threading.Thread(target=self._decoders.warm_up, args=(len(self._threads),), daemon=True).start()
 
-    def stalled(self, seconds: float) -> bool:
-        """Whether no photo could be finished for so many seconds, though some were there.
-
-        Those that are set aside, since decoding them takes longer than most, do not count.
-        """
-        return self._pace.stalled(seconds)
+    def doubtful(self, seconds: float) -> bool:
+        """Whether no photo was finished for so many seconds, though some were there; see `mien.service.pace`."""
+        return self._pace.doubtful(seconds)
 
     def analyse(self, order: Order) -> Future[tuple[Photo, Draft]]:
         """Have a photo analysed.
@@ -355,7 +352,6 @@ class Engine:
         """Go on with others while a photo is being decoded."""
         with self._change:
             self._aside += 1
-        self._pace.leave(job.future)
         threading.Thread(target=self._finish, args=(job, aside), name="mien-aside", daemon=True).start()
 
     def _finish(self, job: Job, aside: SetAside) -> None:
@@ -364,7 +360,6 @@ class Engine:
         decoded: Future[Picture] = Future()
         try:
             decoded.set_result(self._decoders.finish(aside.begun, job.future.cancelled))
-            self._pace.begin(job.future)
         except GivenUp:
             job.future.cancel()
         except Exception as error:  # noqa: BLE001 - raised where the photo is looked at
