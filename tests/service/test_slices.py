@@ -93,7 +93,7 @@ def test_a_photo_that_takes_long_pauses_and_the_next_of_its_kind_waits(crowds: C
     assert all(photo.faces for photo in found)
     assert set(crowds.ended[:3]) == {"1", "2", "3"}
     assert crowds.begun == {"crowd 1": 1, "crowd 2": 2, "1": 1, "2": 1, "3": 1}  # at once, and when its turn had come
-    assert engine._long == 0
+    assert engine._agenda._held == 0
 
 
 def test_a_photo_that_would_be_late_is_refused_early(crowds: Crowds) -> None:

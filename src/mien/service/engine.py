@@ -13,7 +13,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
@@ -30,11 +29,11 @@ from mien.photos.decoders import Decoders, GivenUp
 from mien.results import Failure, Photo
 from mien.runtime.cores import physical_cores
 from mien.runtime.pauses import pausing
+from mien.service.agenda import Agenda
 from mien.service.jobs import Job, Order, Piece, SetAside, Task, TooLate
-from mien.service.memory import places
 from mien.service.pace import Pace
-from mien.service.slices import LONG, OTHERS, Slices
-from mien.service.turns import CHEAP, KINDS, Flow, Turns
+from mien.service.slices import LONG, OTHERS
+from mien.service.turns import Flow
 
 log = logging.getLogger("mien.service")
 
@@ -70,20 +69,14 @@ class Engine:
             decoders: decode photos in processes of their own; None to have the analyzers do it. Closed with the engine.
         """
         self._max_batch = max_batch
-        self._max_wait = max_wait
         self._on_batch = on_batch
         self._change = threading.Condition()
-        self._waiting: Turns[Job | Task] = Turns()
-        self._slices = Slices()
-        self._decoded: deque[Job] = deque()
-        self._seen: deque[Job] = deque()
         self._decoders = decoders
         self._aside = 0
         self._pace = Pace()
         self._closed = False
         workers = workers or physical_cores()
-        self._most_long = places(workers)
-        self._long = 0
+        self._agenda = Agenda(workers, max_batch, max_wait)
         self._threads = [
             threading.Thread(target=self._work, name=f"mien-{number}", daemon=True) for number in range(workers)
         ]
@@ -99,7 +92,7 @@ class Engine:
     @property
     def waiting(self) -> int:
         """Photos and other work that no thread has begun."""
-        return len(self._waiting)
+        return len(self._agenda.waiting)
 
     @property
     def alive(self) -> bool:
@@ -130,7 +123,7 @@ class Engine:
     def delay(self, caller: str, kind: str, pieces: int = 1) -> float:
         """Seconds until that many more pieces of work of a caller would be done, as far as can be told."""
         with self._change:
-            return self._delay(Flow(caller, kind), pieces)
+            return self._agenda.delay(Flow(caller, kind), pieces)
 
     def run(self, task: Callable[[], T], caller: str = "", kind: str = "photo") -> Future[T]:
         """Have other work done by one of the threads; work of one caller and kind shares its turns."""
@@ -162,9 +155,7 @@ class Engine:
         for thread in self._threads:
             thread.join(None if end is None else max(0.0, end - time.monotonic()))
         with self._change:
-            self._waiting.clear()
-            self._decoded.clear()
-            self._seen.clear()
+            self._agenda.clear()
         if self._decoders is not None:
             self._decoders.close()
 
@@ -172,12 +163,8 @@ class Engine:
         with self._change:
             if self._closed:
                 raise RuntimeError("the engine is closed")
-            self._waiting.add(flow, work)
+            self._agenda.waiting.add(flow, work)
             self._change.notify()
-
-    def _delay(self, flow: Flow, pieces: int) -> float:
-        seconds = self._waiting.delay(flow, pieces) / len(self._threads)
-        return seconds if flow.kind in CHEAP or not self._waiting.waits(CHEAP) else seconds * (1 + OTHERS)
 
     def _work(self) -> None:
         while self._do_next():
@@ -190,7 +177,7 @@ class Engine:
             False where there is no more.
         """
         with self._change:
-            while (piece := self._next(nested)) is None:
+            while (piece := self._agenda.next(nested=nested)) is None:
                 if nested or (self._closed and not self._aside):
                     return False
                 self._change.wait()
@@ -199,14 +186,7 @@ class Engine:
             self._do(piece)
         seconds = time.perf_counter() - begun - piece.away
         with self._change:
-            self._long -= piece.holds
-            if piece.flow is not None:
-                self._waiting.done(piece.flow, seconds, piece.used)
-            elif isinstance(piece.work, Job):  # the rest of what was begun in a turn
-                self._waiting.charge(Flow(piece.work.order.caller), piece.used)
-            if isinstance(piece.work, Job):
-                piece.work.decoding = 0.0
-                self._slices.learn(piece.used)
+            self._agenda.done(piece, seconds)
         return True
 
     def _do(self, piece: Piece) -> None:
@@ -218,25 +198,6 @@ class Engine:
             case list() as jobs:
                 self._answer(jobs)
 
-    def _next(self, nested: bool) -> Piece | None:
-        """The piece of work that is next, if there is one."""
-        if batch := self._take_batch():
-            return Piece(batch, None, nested)
-        if self._decoded and not nested:
-            return Piece(self._decoded.popleft(), None, nested)
-        cheap = self._waiting.waits(CHEAP)
-        kinds = CHEAP if nested else KINDS
-        if cheap and self._long >= self._most_long:
-            kinds -= {"long"}
-        if not self._waiting.waits(kinds):
-            return None
-        flow, work = self._waiting.take(kinds)
-        piece = Piece(work, flow, nested)
-        if flow.kind == "long" and self._long < self._most_long:
-            piece.holds = True
-            self._long += 1
-        return piece
-
     def _pause(self, piece: Piece) -> None:
         """Let others have the thread for a while where work has had it long enough.
 
@@ -245,43 +206,23 @@ class Engine:
             _PutOff: it has to begin anew another time.
         """
         seconds = time.thread_time() - piece.resumed
-        if seconds < self._slices.length:
+        if seconds < self._agenda.slices.length:
             return
         if piece.unwanted():
             raise GivenUp
         if piece.nested:
-            if seconds > LONG * self._slices.length:
+            if seconds > LONG * self._agenda.slices.length:
                 raise _PutOff
             return
         begun = time.perf_counter()
         with self._change:
-            if (self._waiting.waits(CHEAP) or self._seen) and isinstance(piece.work, Job) and not piece.holds:
-                if self._long >= self._most_long:
-                    raise _PutOff
-                piece.holds = True
-                self._long += 1
+            if isinstance(piece.work, Job) and self._agenda.cheap and not self._agenda.hold(piece):
+                raise _PutOff
         while time.perf_counter() - begun < OTHERS * seconds and self._do_next(nested=True):
             pass
         piece.away += time.perf_counter() - begun
         piece.spent += seconds
         piece.resumed = time.thread_time()
-
-    def _take_batch(self) -> list[Job]:
-        """The jobs of the next run of the network; none where it is better to look at another photo first."""
-        if not self._seen:
-            return []
-        first = self._seen[0]
-        batch: list[Job] = []
-        faces = 0
-        for job in self._seen:
-            if job.order.analyzer is first.order.analyzer and (not batch or faces + job.faces <= self._max_batch):
-                batch.append(job)
-                faces += job.faces
-        if self._waiting.waits(CHEAP) and faces < self._max_batch and time.monotonic() - first.ready < self._max_wait:
-            return []
-        for job in batch:
-            self._seen.remove(job)
-        return batch
 
     def _look(self, job: Job) -> None:
         """Decode, find faces and cut chips; a photo that cannot be used is answered at once."""
@@ -314,7 +255,7 @@ class Engine:
             self._answer_crowd(job)
         elif draft.chips:
             with self._change:
-                self._seen.append(job)
+                self._agenda.seen.append(job)
                 self._change.notify()
         else:
             self._answer([job])
@@ -340,10 +281,10 @@ class Engine:
         """Let a photo that takes long wait with its like, unless that would take too long."""
         flow, until = Flow(job.order.caller, "long"), job.order.until
         with self._change:
-            seconds = self._delay(flow, 1)
+            seconds = self._agenda.delay(flow, 1)
             late = until is not None and time.monotonic() + seconds > until
             if not late:  # even where the engine is closed: what was begun is finished
-                self._waiting.add(flow, job)
+                self._agenda.waiting.add(flow, job)
                 self._change.notify()
         if late:
             job.fail(TooLate(seconds))
@@ -368,7 +309,7 @@ class Engine:
             self._aside -= 1
             if decoded.done():
                 job.opened[aside.fit] = decoded
-                self._decoded.append(job)
+                self._agenda.decoded.append(job)
             self._change.notify_all()
 
     def _answer(self, jobs: list[Job]) -> None:
@@ -401,7 +342,7 @@ class Engine:
             if begin + len(part.female) < job.faces:
                 with self._change:  # even where it is closed: what was begun is finished
                     task = Task(partial(self._answer_crowd, job), job.future)
-                    self._waiting.add(Flow(order.caller), task, first=True)
+                    self._agenda.waiting.add(Flow(order.caller), task, first=True)
                     self._change.notify()
                 return
             whole = Estimates(*(np.concatenate(column) for column in zip(*map(_columns, job.parts), strict=True)))
