@@ -86,6 +86,7 @@ def test_readyz_fails_while_no_photo_is_finished(serve: Serve, monkeypatch: pyte
     state = client.app.state.mien  # type: ignore[attr-defined]
     analyzer = state.analyzer(None)
     look, go = analyzer.find_faces, threading.Event()
+    monkeypatch.setattr("mien.service.readiness.PROBE_SECONDS", 0.1)
 
     def stuck(photo: bytes, source: str, *, request: PhotoRequest) -> object:
         assert go.wait(60)
@@ -110,6 +111,7 @@ def test_readyz_fails_while_every_photo_is_set_aside(serve: Serve, monkeypatch: 
     client = serve(decode_seconds=0.3, workers=1)
     good = ("photos", ("good.png", picture()))
     assert client.post("/v1/predict", files=[good]).status_code == 200
+    monkeypatch.setattr("mien.service.readiness.PROBE_SECONDS", 0.5)
     monkeypatch.setattr("mien.photos.process.Process.order", lambda *_: None)  # none of them ever begins
     assert client.post("/v1/predict", files=[good]).json()["type"] == "urn:mien:problem:too_costly"
     answer = client.get("/readyz")
@@ -122,7 +124,8 @@ def test_readyz_fails_while_every_photo_is_set_aside(serve: Serve, monkeypatch: 
 
 
 @processes
-def test_readyz_says_yes_while_none_but_costly_photos_come(serve: Serve) -> None:
+def test_readyz_says_yes_while_none_but_costly_photos_come(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mien.service.readiness.PROBE_SECONDS", 60.0)
     client = serve(decode_seconds=0.5, workers=1)
     state = client.app.state.mien  # type: ignore[attr-defined]
     with ThreadPoolExecutor(3) as pool:

@@ -15,7 +15,7 @@ from mien.service.engine import Engine
 from mien.service.jobs import Order
 from mien.service.pace import finished
 
-PROBE_SECONDS = 3.0
+PROBE_SECONDS = 4.0
 """So long a photo of our own may take; whoever asks for /readyz has to wait for it."""
 
 
