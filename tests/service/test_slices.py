@@ -6,7 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -198,3 +198,23 @@ def test_networks_and_faces_let_others_have_the_thread(tiny_bundle: Path) -> Non
     assert len(pauses) == looked + 1
     pause()
     assert len(pauses) == looked + 1
+
+
+def test_who_explains_much_keeps_nobody_else_waiting(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """40 wishes at once, each of which takes long: answered or refused with a time to come again, never late."""
+
+    def explain(*_: object) -> dict[str, Any]:
+        work(20)
+        return {}
+
+    monkeypatch.setattr("mien.service.routes._explain", explain)
+    client = serve(work_seconds=30)
+    client.post("/v1/predict", files=[("photos", ("a.png", picture()))])
+    with ThreadPoolExecutor(40) as pool:
+        wishes = [pool.submit(client.post, "/v1/explain", files=[("photos", ("a.png", picture()))]) for _ in range(40)]
+        answers = [client.post("/v1/predict", files=[("photos", ("a.png", picture()))]) for _ in range(5)]
+        assert not all(wish.done() for wish in wishes)
+        told = [wish.result() for wish in wishes]
+    assert [answer.status_code for answer in answers] == [200] * 5
+    assert {answer.status_code for answer in told} == {200, 503}
+    assert all("retry-after" in answer.headers for answer in told if answer.status_code == 503)
