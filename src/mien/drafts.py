@@ -20,6 +20,7 @@ from mien.faces.align import CropContract, align, points_in_box, resize_chip
 from mien.options import LEVEL, Options, PhotoRequest
 from mien.photos.decode import Picture
 from mien.results import Age, Box, Face, Failure, Gender, Photo, Quality
+from mien.runtime.pauses import pause
 
 
 @dataclass(slots=True)
@@ -79,7 +80,7 @@ def cut_chips(
         chips = [resize_chip(picture.pixels, contract) for _ in found]
         eyes = [eye_distance_of_chip(min(picture.pixels.shape[:2]), contract) for _ in found]
     else:
-        chips = [align(picture.pixels, face, contract) for face in found]
+        chips = [_cut(picture, face, contract) for face in found]
         eyes = [eye_distance(face.landmarks or points_in_box(face.box), contract) for face in found]
     turns = [None if face.landmarks is None else turn(face.landmarks) for face in found]
     return Draft(
@@ -93,6 +94,11 @@ def cut_chips(
         incomplete=picture.incomplete,
         request=request,
     )
+
+
+def _cut(picture: Picture, face: Detection, contract: CropContract) -> NDArray[np.uint8]:
+    pause()
+    return align(picture.pixels, face, contract)
 
 
 def results(estimates: Estimates, drafts: Sequence[Draft], config: BundleConfig, options: Options) -> list[Photo]:

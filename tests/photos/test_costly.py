@@ -70,6 +70,10 @@ def test_what_is_claimed_does_not_hinder_honest_photos() -> None:
         ("TIFF", "CMYK", {}),
         ("WEBP", "RGB", {"lossless": True, "method": 0, "quality": 0}),
         ("AVIF", "RGB", {"speed": 10}),
+        ("JPEG2000", "RGB", {}),
+        ("JPEG2000", "RGB", {"irreversible": True}),
+        ("JPEG2000", "RGBA", {}),
+        ("JPEG2000", "I;16", {}),
     ],
 )
 def test_a_budget_is_one_of_bytes(

@@ -193,6 +193,20 @@ def test_what_nobody_wants_any_more_is_given_up(decoders: Decoders, monkeypatch:
     assert decoders.decode(PHOTO).width == 300
 
 
+def test_a_photo_is_not_set_aside_because_the_processor_serves_others(
+    decoders: Decoders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mien.photos.decoders._HINDERED", 10_000)
+    monkeypatch.setattr(decoders, "_patience", 0.002)
+    found = decoders.begin(LESS_SLOW)
+    assert isinstance(found, Unfinished)  # it has taken that much itself
+    assert decoders.finish(found).width == 3000
+    monkeypatch.setattr(Process, "seconds", lambda _: 0.0)
+    found = decoders.begin(LESS_SLOW)
+    assert not isinstance(found, Unfinished)
+    assert found.width == 3000
+
+
 def test_closing_ends_everything(monkeypatch: pytest.MonkeyPatch) -> None:
     decoders = Decoders(LIMITS)
     monkeypatch.setattr(decoders, "_patience", 10)

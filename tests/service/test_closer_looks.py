@@ -14,7 +14,8 @@ from mien.faces import create
 from mien.photos import DecodeOptions
 from mien.photos.decoders import Decoders
 from mien.photos.process import AVAILABLE
-from mien.service.engine import Engine, Order
+from mien.service.engine import Engine
+from mien.service.jobs import Order
 
 LIMITS = DecodeOptions(max_seconds=60, max_memory=1 << 30, max_pixels=50_000_000)
 

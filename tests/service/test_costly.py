@@ -12,11 +12,13 @@ import pytest
 from tests.photos import costly_files
 from tests.service.conftest import Serve, picture
 
-from mien.analyzer import Analyzer, Options, PhotoRequest
+from mien.analyzer import Analyzer, Draft, Options, PhotoRequest
 from mien.photos import DecodeOptions
 from mien.photos.decoders import Decoders
 from mien.photos.process import AVAILABLE
-from mien.service.engine import Engine, Order
+from mien.results import Failure, Photo
+from mien.service.engine import Engine
+from mien.service.jobs import Order
 from mien.service.memory import larger, needed, places, workers_that_fit
 from mien.service.pace import Pace
 from mien.service.settings import MEBIBYTE, Settings
@@ -84,6 +86,7 @@ def test_readyz_fails_while_no_photo_is_finished(serve: Serve, monkeypatch: pyte
     state = client.app.state.mien  # type: ignore[attr-defined]
     analyzer = state.analyzer(None)
     look, go = analyzer.find_faces, threading.Event()
+    monkeypatch.setattr("mien.service.readiness.PROBE_SECONDS", 0.1)
 
     def stuck(photo: bytes, source: str, *, request: PhotoRequest) -> object:
         assert go.wait(60)
@@ -102,22 +105,58 @@ def test_readyz_fails_while_no_photo_is_finished(serve: Serve, monkeypatch: pyte
     assert client.get("/readyz").status_code == 200
 
 
+@processes
+def test_readyz_fails_while_every_photo_is_set_aside(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No thread is stuck, and each photo gets an answer; but none of them is decoded."""
+    client = serve(decode_seconds=0.3, workers=1)
+    good = ("photos", ("good.png", picture()))
+    assert client.post("/v1/predict", files=[good]).status_code == 200
+    monkeypatch.setattr("mien.service.readiness.PROBE_SECONDS", 0.5)
+    monkeypatch.setattr("mien.photos.process.Process.order", lambda *_: None)  # none of them ever begins
+    assert client.post("/v1/predict", files=[good]).json()["type"] == "urn:mien:problem:too_costly"
+    answer = client.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json()["detail"] == "photos wait, and none was finished within 0.3 s"
+    monkeypatch.undo()
+    deadline = time.monotonic() + 30
+    while client.get("/readyz").status_code != 200:
+        assert time.monotonic() < deadline
+
+
+@processes
+def test_readyz_says_yes_while_none_but_costly_photos_come(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mien.service.readiness.PROBE_SECONDS", 60.0)
+    client = serve(decode_seconds=0.5, workers=1)
+    state = client.app.state.mien  # type: ignore[attr-defined]
+    with ThreadPoolExecutor(3) as pool:
+        costly = [pool.submit(client.post, "/v1/predict", files=[("photos", ("a.jpg", SLOW))]) for _ in range(3)]
+        while not state.engine.doubtful(0.5):
+            time.sleep(0.02)
+        assert client.get("/readyz").status_code == 200
+        assert [one.result().status_code for one in costly] == [422] * 3
+    assert client.get("/readyz").status_code == 200
+
+
 def test_pace() -> None:
     pace = Pace()
-    first, second, third = Future[int](), Future[int](), Future[int]()
-    assert not pace.stalled(0)
+    answered = Photo("a", "tiny", 1, 1), Draft("a")
+    refused = Photo("a", "tiny", error=Failure("too_costly", "")), Draft("a")
+    first, second, third, fourth = (Future[tuple[Photo, Draft]]() for _ in range(4))
+    assert not pace.doubtful(0)
     for one in (first, second, third):
         pace.begin(one)
     time.sleep(0.02)
-    assert pace.stalled(0.01)
-    first.set_result(1)
-    assert not pace.stalled(0.01)
+    assert pace.doubtful(0.01)
+    first.set_result(answered)
+    assert not pace.doubtful(0.01)
     time.sleep(0.02)
-    assert pace.stalled(0.01)
     second.cancel()
-    assert pace.stalled(0.01)
-    pace.leave(third)
-    assert not pace.stalled(0)
+    third.set_result(refused)
+    assert pace.doubtful(0.01)  # nothing is there any more, and nothing was finished
+    pace.begin(fourth)
+    assert pace.doubtful(0.01)
+    fourth.set_result(answered)
+    assert not pace.doubtful(0)
 
 
 def test_workers_are_as_many_as_there_is_memory_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,7 +169,8 @@ def test_workers_are_as_many_as_there_is_memory_for(monkeypatch: pytest.MonkeyPa
         assert workers == 1 or needed(settings, workers) <= settings.memory
         assert workers == 8 or needed(settings, workers + 1) > settings.memory
     of_one = (1024 + 64) * MEBIBYTE + 3 * (4000**2 - 2048**2)
-    assert needed(ample, 8) - needed(ample, 4) == (4 + places(8) - places(4)) * of_one
+    of_a_pause = 3 * 4000**2
+    assert needed(ample, 8) - needed(ample, 4) == 4 * of_one + (places(8) - places(4)) * (of_one + of_a_pause)
     assert larger(Settings(side=2048)) == larger(Settings(side=100)) == 0
     assert larger(Settings(min_face=30)) == larger(Settings(side=None)) == 3 * (50_000_000 - 2048**2)
 

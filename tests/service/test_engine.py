@@ -10,7 +10,8 @@ import pytest
 from tests.service.conftest import picture
 
 from mien.analyzer import Analyzer, Options, PhotoRequest
-from mien.service.engine import Engine, Order
+from mien.service.engine import Engine
+from mien.service.jobs import Order
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,8 @@ from tests.service.test_gate import Clock
 
 from mien.analyzer import Analyzer, Options
 from mien.service import Settings
-from mien.service.engine import Engine, Order
+from mien.service.engine import Engine
+from mien.service.jobs import Order
 from mien.service.places import GRACE_SECONDS, Places, Ticket
 from mien.service.problems import Problem
 from mien.service.turns import Flow, Turns
@@ -89,8 +90,8 @@ def test_a_delay_is_told_before_it_is_waited_for() -> None:
     turns: Turns[int] = Turns()
     for number in range(100):
         turns.add(A, number)
-    assert turns.delay(A) == pytest.approx(101 * turns.cost("photo"))
-    assert turns.delay(B) == pytest.approx(2 * turns.cost("photo"))  # its turn comes soon
+    assert turns.delay(A) == pytest.approx(101 * 0.05)
+    assert turns.delay(B) == pytest.approx(2 * 0.05)  # its turn comes soon
 
 
 def test_a_crowd_on_one_photo_lets_others_pass(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,8 @@ _OF_OTHER_MODES = 15
 _OF_FORMAT = {"WEBP": 19, "AVIF": 13, "HEIF": 12}
 _PLAIN_JPEG, _OF_COMPONENT = 4, 2
 """JPEG is reduced while it is decoded, but all coefficients of a progressive one are kept: two bytes each."""
+_JPEG_2000, _OF_ITS_COMPONENT = 9, 4
+"""All samples of JPEG 2000 are kept as integers of 32 bits."""
 
 MAX_SIDE = 65_535
 """Pixels along a side: what JPEG and most of the others allow. Each row costs bytes of its own."""
@@ -35,6 +37,8 @@ def memory(image: Image.Image, full: tuple[int, int], size: int) -> int:
     if image.format == "JPEG":
         each = _PLAIN_JPEG if image.size != full else _OF_OTHER_MODES
         each += _OF_COMPONENT * len(image.getbands()) if image.info.get("progressive") else 0
+    elif image.format == "JPEG2000":
+        each = _JPEG_2000 + _OF_ITS_COMPONENT * (len(image.getbands()) + image.mode.startswith("I;16"))
     else:
         each = _OF_FORMAT.get(image.format or "", _OF_MODE.get(image.mode, _OF_OTHER_MODES))
         if "transparency" in image.info:

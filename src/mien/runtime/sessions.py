@@ -21,6 +21,8 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 import onnxruntime as ort
 from onnxruntime.capi import onnxruntime_pybind11_state as faults
 
+from mien.runtime.pauses import pause
+
 NOT_A_NETWORK = (
     faults.Fail,
     faults.InvalidArgument,
@@ -111,6 +113,7 @@ class Session:
     def run(self, names: Sequence[str] | None, feeds: Mapping[str, Any]) -> list[Any]:
         """As `onnxruntime.InferenceSession.run`."""
         answers: list[Any] = self._opened().run(names, feeds)
+        pause()
         return answers
 
     def get_inputs(self) -> list[Any]:

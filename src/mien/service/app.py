@@ -150,9 +150,8 @@ def _operations(app: FastAPI) -> None:
         state = request.app.state.mien
         if state is None or not state.engine.alive:
             raise problems.Problem("busy", "the models are not loaded", headers={"Retry-After": "1"})
-        seconds = state.settings.decode_seconds or state.settings.work_seconds
-        if state.engine.stalled(seconds):
-            detail = f"photos wait, and none was finished within {seconds:g} s"
+        if not await state.readiness.check():
+            detail = f"photos wait, and none was finished within {state.readiness.seconds:g} s"
             raise problems.Problem("busy", detail, headers={"Retry-After": "1"})
         return Response('{"status": "ok"}', media_type=routes.JSON)
 

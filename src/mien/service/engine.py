@@ -3,8 +3,9 @@
 Photos of strangers are decoded in processes of their own; one that takes long is set aside, and its thread goes on with
 others meanwhile. Every thread does both kinds of work, so that no core waits while there is some. A batch is begun when
 it is full, when no photo is left to look at, or when its first face has waited long enough. So a lone request is
-answered at once, and many at once share the network's runs. Callers take turns (`mien.service.turns`), and a photo with
-a crowd on it gives way to others after each batch of its faces.
+answered at once, and many at once share the network's runs. Callers take turns (`mien.service.turns`). Work that takes
+long pauses after each slice of it (`mien.service.slices`): its thread does other work then, within the pause. Few
+photos pause at once, as each keeps its picture; the rest of those that take long begin anew when one of these is done.
 """
 
 from __future__ import annotations
@@ -12,25 +13,27 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.analyzer import Analyzer, Draft, PhotoRequest
+from mien.analyzer import Draft
 from mien.errors import MienError, PhotoError
 from mien.estimate.estimator import Estimates
 from mien.photos.decode import Fit, Picture
-from mien.photos.decoders import Decoders, GivenUp, Unfinished
+from mien.photos.decoders import Decoders, GivenUp
 from mien.results import Failure, Photo
 from mien.runtime.cores import physical_cores
+from mien.runtime.pauses import pausing
+from mien.service.agenda import Agenda
+from mien.service.jobs import Job, Order, Piece, SetAside, Task, TooLate
 from mien.service.pace import Pace
-from mien.service.turns import Flow, Turns
+from mien.service.slices import LONG, OTHERS
+from mien.service.turns import Flow
 
 log = logging.getLogger("mien.service")
 
@@ -40,51 +43,8 @@ CROWD = 4
 """Faces of a photo, in full batches, from which on these are separate pieces of work."""
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
-    """One photo to analyse.
-
-    Attributes:
-        analyzer: does the work.
-        data: the encoded photo.
-        source: its name in the answer.
-        request: what is wanted of it, where that is not what the analyzer's options say.
-        caller: who asked; callers take turns.
-    """
-
-    analyzer: Analyzer
-    data: bytes
-    source: str
-    request: PhotoRequest = field(default_factory=PhotoRequest)
-    caller: str = ""
-
-
-class _SetAside(Exception):
-    """A photo takes long to decode."""
-
-    def __init__(self, begun: Unfinished, fit: Fit) -> None:
-        super().__init__()
-        self.begun = begun
-        self.fit = fit
-
-
-@dataclass(slots=True)
-class _Job:
-    """An order on its way. Its future can be cancelled until the answer is there.
-
-    A photo whose decoding takes long is looked at anew when that is done. Meanwhile it keeps what took long: `opened`.
-    """
-
-    order: Order
-    future: Future[tuple[Photo, Draft]] = field(default_factory=Future)
-    draft: Draft | None = None
-    ready: float = 0.0
-    parts: list[Estimates] = field(default_factory=list)
-    opened: dict[Fit, Future[Picture]] = field(default_factory=dict)
-
-    @property
-    def faces(self) -> int:
-        return len(self.draft.chips) if self.draft is not None else 0
+class _PutOff(Exception):
+    """A photo takes long, and cannot pause: it is begun anew when its turn comes."""
 
 
 class Engine:
@@ -109,19 +69,16 @@ class Engine:
             decoders: decode photos in processes of their own; None to have the analyzers do it. Closed with the engine.
         """
         self._max_batch = max_batch
-        self._max_wait = max_wait
         self._on_batch = on_batch
         self._change = threading.Condition()
-        self._waiting: Turns[_Job | Callable[[], None]] = Turns()
-        self._decoded: deque[_Job] = deque()
-        self._seen: deque[_Job] = deque()
         self._decoders = decoders
         self._aside = 0
         self._pace = Pace()
         self._closed = False
+        workers = workers or physical_cores()
+        self._agenda = Agenda(workers, max_batch, max_wait)
         self._threads = [
-            threading.Thread(target=self._work, name=f"mien-{number}", daemon=True)
-            for number in range(workers or physical_cores())
+            threading.Thread(target=self._work, name=f"mien-{number}", daemon=True) for number in range(workers)
         ]
         for thread in self._threads:
             thread.start()
@@ -135,7 +92,7 @@ class Engine:
     @property
     def waiting(self) -> int:
         """Photos and other work that no thread has begun."""
-        return len(self._waiting)
+        return len(self._agenda.waiting)
 
     @property
     def alive(self) -> bool:
@@ -147,21 +104,18 @@ class Engine:
         if self._decoders is not None:
             threading.Thread(target=self._decoders.warm_up, args=(len(self._threads),), daemon=True).start()
 
-    def stalled(self, seconds: float) -> bool:
-        """Whether no photo could be finished for so many seconds, though some were there.
-
-        Those that are set aside, since decoding them takes longer than most, do not count.
-        """
-        return self._pace.stalled(seconds)
+    def doubtful(self, seconds: float) -> bool:
+        """Whether no photo was finished for so many seconds, though some were there; see `mien.service.pace`."""
+        return self._pace.doubtful(seconds)
 
     def analyse(self, order: Order) -> Future[tuple[Photo, Draft]]:
         """Have a photo analysed.
 
         Returns:
             Its answer, with `error` set where the photo cannot be used, and what was found in it. Cancelled in time, it
-            costs no work.
+            costs no work. `TooLate` where it turns out to take longer than there is time.
         """
-        job = _Job(order)
+        job = Job(order)
         self._add(job, Flow(order.caller))
         self._pace.begin(job.future)
         return job.future
@@ -169,20 +123,23 @@ class Engine:
     def delay(self, caller: str, kind: str, pieces: int = 1) -> float:
         """Seconds until that many more pieces of work of a caller would be done, as far as can be told."""
         with self._change:
-            return self._waiting.delay(Flow(caller, kind), pieces) / len(self._threads)
+            return self._agenda.delay(Flow(caller, kind), pieces)
 
     def run(self, task: Callable[[], T], caller: str = "", kind: str = "photo") -> Future[T]:
         """Have other work done by one of the threads; work of one caller and kind shares its turns."""
         future: Future[T] = Future()
 
         def work() -> None:
-            if future.set_running_or_notify_cancel():
-                try:
-                    future.set_result(task())
-                except BaseException as error:  # noqa: BLE001 - it is raised where the result is asked for
+            try:
+                result = task()
+            except BaseException as error:  # noqa: BLE001 - it is raised where the result is asked for
+                if future.set_running_or_notify_cancel():
                     future.set_exception(error)
+            else:
+                if future.set_running_or_notify_cancel():
+                    future.set_result(result)
 
-        self._add(work, Flow(caller, kind))
+        self._add(Task(work, future), Flow(caller, kind))
         return future
 
     def close(self, seconds: float | None = None) -> None:
@@ -198,65 +155,76 @@ class Engine:
         for thread in self._threads:
             thread.join(None if end is None else max(0.0, end - time.monotonic()))
         with self._change:
-            self._waiting.clear()
-            self._decoded.clear()
-            self._seen.clear()
+            self._agenda.clear()
         if self._decoders is not None:
             self._decoders.close()
 
-    def _add(self, work: _Job | Callable[[], None], flow: Flow) -> None:
+    def _add(self, work: Job | Task, flow: Flow) -> None:
         with self._change:
             if self._closed:
                 raise RuntimeError("the engine is closed")
-            self._waiting.add(flow, work)
+            self._agenda.waiting.add(flow, work)
             self._change.notify()
 
     def _work(self) -> None:
-        while True:
-            with self._change:
-                while not (batch := self._take_batch()) and not self._decoded and not self._waiting:
-                    if self._closed and not self._aside:
-                        return
-                    self._change.wait()
-                flow: Flow | None = None
-                work: _Job | Callable[[], None] | None = None
-                if not batch and self._decoded:
-                    work = self._decoded.popleft()
-                elif not batch:
-                    flow, work = self._waiting.take()
-            if batch:
-                self._answer(batch)
-                continue
-            begun = time.perf_counter()
-            if isinstance(work, _Job):
-                self._look(work)
-            elif work is not None:
-                work()
-            seconds = time.perf_counter() - begun
-            with self._change:
-                if flow is not None:
-                    self._waiting.done(flow, seconds)
-                elif isinstance(work, _Job):  # the rest of what was begun in a turn
-                    self._waiting.charge(Flow(work.order.caller), seconds)
+        while self._do_next():
+            pass
 
-    def _take_batch(self) -> list[_Job]:
-        """The jobs of the next run of the network; none where it is better to look at another photo first."""
-        if not self._seen:
-            return []
-        first = self._seen[0]
-        batch: list[_Job] = []
-        faces = 0
-        for job in self._seen:
-            if job.order.analyzer is first.order.analyzer and (not batch or faces + job.faces <= self._max_batch):
-                batch.append(job)
-                faces += job.faces
-        if self._waiting and faces < self._max_batch and time.monotonic() - first.ready < self._max_wait:
-            return []
-        for job in batch:
-            self._seen.remove(job)
-        return batch
+    def _do_next(self, *, nested: bool = False) -> bool:
+        """Do one piece of work; `nested`: in the pause of other work, if there is some that does not take long.
 
-    def _look(self, job: _Job) -> None:
+        Returns:
+            False where there is no more.
+        """
+        with self._change:
+            while (piece := self._agenda.next(nested=nested)) is None:
+                if nested or (self._closed and not self._aside):
+                    return False
+                self._change.wait()
+        begun = time.perf_counter()
+        with pausing(partial(self._pause, piece) if piece.pauses else None):
+            self._do(piece)
+        seconds = time.perf_counter() - begun - piece.away
+        with self._change:
+            self._agenda.done(piece, seconds)
+        return True
+
+    def _do(self, piece: Piece) -> None:
+        match piece.work:
+            case Job() as job:
+                self._look(job)
+            case Task() as task if not task.future.cancelled():
+                task.do()
+            case list() as jobs:
+                self._answer(jobs)
+
+    def _pause(self, piece: Piece) -> None:
+        """Let others have the thread for a while where work has had it long enough.
+
+        Raises:
+            GivenUp: nobody waits for the work any more.
+            _PutOff: it has to begin anew another time.
+        """
+        seconds = time.thread_time() - piece.resumed
+        if seconds < self._agenda.slices.length:
+            return
+        if piece.unwanted():
+            raise GivenUp
+        if piece.nested:
+            if seconds > LONG * self._agenda.slices.length:
+                raise _PutOff
+            return
+        begun = time.perf_counter()
+        with self._change:
+            if isinstance(piece.work, Job) and self._agenda.cheap and not self._agenda.hold(piece):
+                raise _PutOff
+        while time.perf_counter() - begun < OTHERS * seconds and self._do_next(nested=True):
+            pass
+        piece.away += time.perf_counter() - begun
+        piece.spent += seconds
+        piece.resumed = time.thread_time()
+
+    def _look(self, job: Job) -> None:
         """Decode, find faces and cut chips; a photo that cannot be used is answered at once."""
         order = job.order
         if job.future.cancelled():
@@ -264,16 +232,19 @@ class Engine:
         try:
             photo = order.data if self._decoders is None else partial(self._open, job, self._decoders)
             draft = order.analyzer.find_faces(photo, order.source, request=order.request)
-        except _SetAside as aside:
+        except SetAside as aside:
             self._set_aside(job, aside)
             return
         except PhotoError as error:
             draft = Draft(order.source, error=Failure(error.kind, str(error)))
         except MienError as error:
-            _fail(job, error)
+            job.fail(error)
             return
         except GivenUp:
             job.future.cancel()
+            return
+        except _PutOff:
+            self._put_off(job)
             return
         except Exception:  # the edge of the service: one photo must not end a thread
             log.exception("a photo could not be looked at")
@@ -284,38 +255,52 @@ class Engine:
             self._answer_crowd(job)
         elif draft.chips:
             with self._change:
-                self._seen.append(job)
+                self._agenda.seen.append(job)
                 self._change.notify()
         else:
             self._answer([job])
 
-    def _open(self, job: _Job, decoders: Decoders, fit: Fit) -> Picture:
+    def _open(self, job: Job, decoders: Decoders, fit: Fit) -> Picture:
         """The picture of a photo at some size.
 
         Raises:
-            _SetAside: decoding it takes long.
+            SetAside: decoding it takes long.
         """
         if fit in job.opened:
             return job.opened[fit].result()
-        begun = decoders.begin(job.order.data, fit)
+
+        def told(seconds: float) -> None:
+            job.decoding += seconds
+
+        begun = decoders.begin(job.order.data, fit, told)
         if isinstance(begun, Picture):
             return begun
-        raise _SetAside(begun, fit)
+        raise SetAside(begun, fit)
 
-    def _set_aside(self, job: _Job, aside: _SetAside) -> None:
+    def _put_off(self, job: Job) -> None:
+        """Let a photo that takes long wait with its like, unless that would take too long."""
+        flow, until = Flow(job.order.caller, "long"), job.order.until
+        with self._change:
+            seconds = self._agenda.delay(flow, 1)
+            late = until is not None and time.monotonic() + seconds > until
+            if not late:  # even where the engine is closed: what was begun is finished
+                self._agenda.waiting.add(flow, job)
+                self._change.notify()
+        if late:
+            job.fail(TooLate(seconds))
+
+    def _set_aside(self, job: Job, aside: SetAside) -> None:
         """Go on with others while a photo is being decoded."""
         with self._change:
             self._aside += 1
-        self._pace.leave(job.future)
         threading.Thread(target=self._finish, args=(job, aside), name="mien-aside", daemon=True).start()
 
-    def _finish(self, job: _Job, aside: _SetAside) -> None:
+    def _finish(self, job: Job, aside: SetAside) -> None:
         """Wait for a photo that was set aside, and have it looked at."""
         assert self._decoders is not None
         decoded: Future[Picture] = Future()
         try:
             decoded.set_result(self._decoders.finish(aside.begun, job.future.cancelled))
-            self._pace.begin(job.future)
         except GivenUp:
             job.future.cancel()
         except Exception as error:  # noqa: BLE001 - raised where the photo is looked at
@@ -324,10 +309,10 @@ class Engine:
             self._aside -= 1
             if decoded.done():
                 job.opened[aside.fit] = decoded
-                self._decoded.append(job)
+                self._agenda.decoded.append(job)
             self._change.notify_all()
 
-    def _answer(self, jobs: list[_Job]) -> None:
+    def _answer(self, jobs: list[Job]) -> None:
         """Estimate the faces of some photos together."""
         wanted = [(job, job.draft) for job in jobs if job.draft is not None and not job.future.cancelled()]
         if not wanted:
@@ -336,7 +321,7 @@ class Engine:
             photos = wanted[0][0].order.analyzer.estimate([draft for _, draft in wanted])
         except Exception as error:  # noqa: BLE001 - told to each who waits for it
             for job, _ in wanted:
-                _fail(job, error)
+                job.fail(error)
             return
         if faces := sum(job.faces for job, _ in wanted):
             self._on_batch(faces)
@@ -344,7 +329,7 @@ class Engine:
             if job.future.set_running_or_notify_cancel():
                 job.future.set_result((photo, draft))
 
-    def _answer_crowd(self, job: _Job) -> None:
+    def _answer_crowd(self, job: Job) -> None:
         """Estimate one batch of a photo's many faces, and take a new turn for the next one."""
         draft, order = job.draft, job.order
         if draft is None or job.future.cancelled():
@@ -356,13 +341,14 @@ class Engine:
             self._on_batch(len(part.female))
             if begin + len(part.female) < job.faces:
                 with self._change:  # even where it is closed: what was begun is finished
-                    self._waiting.add(Flow(order.caller), partial(self._answer_crowd, job), first=True)
+                    task = Task(partial(self._answer_crowd, job), job.future)
+                    self._agenda.waiting.add(Flow(order.caller), task, first=True)
                     self._change.notify()
                 return
             whole = Estimates(*(np.concatenate(column) for column in zip(*map(_columns, job.parts), strict=True)))
             (photo,) = order.analyzer.results(whole, [draft])
         except Exception as error:  # noqa: BLE001 - told to who waits for it
-            _fail(job, error)
+            job.fail(error)
             return
         if job.future.set_running_or_notify_cancel():
             job.future.set_result((photo, draft))
@@ -370,8 +356,3 @@ class Engine:
 
 def _columns(part: Estimates) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     return part.pmf, part.female
-
-
-def _fail(job: _Job, error: BaseException) -> None:
-    if job.future.set_running_or_notify_cancel():
-        job.future.set_exception(error)

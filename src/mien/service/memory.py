@@ -23,7 +23,7 @@ _LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory
 
 
 def places(workers: int) -> int:
-    """How many photos that take long are decoded at once, beside one a worker.
+    """How many photos that take long are decoded at once, and how many may pause, beside one a worker.
 
     >>> [places(workers) for workers in (1, 2, 4, 8, 64)]
     [1, 1, 1, 2, 16]
@@ -48,6 +48,7 @@ def needed(settings: Settings, workers: int, models: int = 1) -> int:
     """Bytes that the service takes at most: all its requests are held, and every worker decodes the costliest photo."""
     processes = workers + places(workers) if settings.decode_seconds else workers
     service = OF_THE_SERVICE + OF_A_MODEL * (models - 1) + settings.max_held
+    service += places(workers) * (3 * FIRST_SIDE**2 + larger(settings))  # of photos that pause
     return service + processes * (settings.decode_memory + OF_A_PROCESS + larger(settings))
 
 

@@ -1,11 +1,13 @@
-"""Whether work goes on: photos that are there, and when one of them was finished last."""
+"""Whether work goes on: since when photos have come without one that was finished."""
 
 from __future__ import annotations
 
 import threading
 import time
 from concurrent.futures import Future
-from typing import Any
+
+from mien.analyzer import Draft
+from mien.results import Photo
 
 
 class Pace:
@@ -13,30 +15,35 @@ class Pace:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._there: set[Future[Any]] = set()
-        self._since = 0.0
+        self._there = 0
+        self._since: float | None = None
 
-    def begin(self, photo: Future[Any]) -> None:
-        """A photo is there, and awaited until it is done or left."""
+    def begin(self, photo: Future[tuple[Photo, Draft]]) -> None:
+        """A photo is there."""
         with self._lock:
-            if not self._there:
+            self._there += 1
+            if self._since is None:
                 self._since = time.monotonic()
-            self._there.add(photo)
         photo.add_done_callback(self._end)
 
-    def leave(self, photo: Future[Any]) -> None:
-        """A photo is not awaited any more."""
-        with self._lock:
-            self._there.discard(photo)
+    def doubtful(self, seconds: float) -> bool:
+        """Whether no photo was finished for so many seconds, though some were there.
 
-    def stalled(self, seconds: float) -> bool:
-        """Whether photos are there, and none was finished for so many seconds."""
+        Those that were given up or took too much are not finished, whoever is to blame for that.
+        """
         with self._lock:
-            return bool(self._there) and time.monotonic() - self._since > seconds
+            return self._since is not None and time.monotonic() - self._since > seconds
 
-    def _end(self, photo: Future[Any]) -> None:
+    def _end(self, photo: Future[tuple[Photo, Draft]]) -> None:
         with self._lock:
-            if photo in self._there:
-                self._there.discard(photo)
-                if not photo.cancelled():
-                    self._since = time.monotonic()
+            self._there -= 1
+            if finished(photo):
+                self._since = time.monotonic() if self._there else None
+
+
+def finished(photo: Future[tuple[Photo, Draft]]) -> bool:
+    """Whether a photo that is done was looked at, or is damaged, and not too costly or given up."""
+    if photo.cancelled() or photo.exception() is not None:
+        return False
+    error = photo.result()[0].error
+    return error is None or error.kind not in {"too_costly", "internal"}

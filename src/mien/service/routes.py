@@ -25,7 +25,7 @@ from mien.errors import ModelError
 from mien.estimate.explain import Explanation, explain
 from mien.results import SCHEMA_VERSION, Photo
 from mien.service import schemas
-from mien.service.engine import Order
+from mien.service.jobs import Order, TooLate
 from mien.service.places import Ticket, busy, evicted
 from mien.service.problems import MEDIA_TYPE, TITLES, Problem, of_failures
 from mien.service.state import State
@@ -160,13 +160,15 @@ class _Work:
         """Refuse what could not be done in time, now rather than when the time is over."""
         wait = self.state.engine.delay(self.ticket.caller, kind, pieces)
         if wait > self.end - asyncio.get_running_loop().time():
-            raise busy(f"it would take some {wait:.0f} s until this is done", min(60, math.ceil(wait / 2)))
+            raise _late(wait)
 
     async def in_time(self, futures: list[Future[T]]) -> list[T]:
         """The results of work, or a problem where it takes too long; what was not begun then is dropped."""
         try:
             async with asyncio.timeout_at(self.end) as self.ticket.timeout:
                 return await asyncio.gather(*(asyncio.wrap_future(future) for future in futures))
+        except TooLate as late:
+            raise _late(late.seconds) from None
         except TimeoutError:
             if self.ticket.evicted:
                 raise evicted() from None
@@ -176,6 +178,10 @@ class _Work:
             self.ticket.timeout = None
             for future in futures:
                 future.cancel()
+
+
+def _late(wait: float) -> Problem:
+    return busy(f"it would take some {wait:.0f} s until this is done", min(60, math.ceil(wait / 2)))
 
 
 @asynccontextmanager
@@ -195,7 +201,7 @@ async def _photos(request: Request, kind: str = "photo") -> AsyncGenerator[_Work
 async def _analyse(work: _Work, analyzer: Analyzer, choice: schemas.PredictChoice) -> list[tuple[Photo, Draft]]:
     """The answers for photos, in their order."""
     caller, request = work.ticket.caller, PhotoRequest(choice.level, choice.abstain, choice.max_faces)
-    orders = [Order(analyzer, upload.data, upload.name, request, caller) for upload in work.uploads]
+    orders = [Order(analyzer, upload.data, upload.name, request, caller, work.end) for upload in work.uploads]
     found = await work.in_time([work.state.engine.analyse(order) for order in orders])
     for photo, _ in found:
         work.state.metrics.count(photo)

@@ -16,6 +16,7 @@ from mien.service.gate import Gate
 from mien.service.memory import places, workers_that_fit
 from mien.service.metrics import Metrics
 from mien.service.places import Places
+from mien.service.readiness import Readiness
 from mien.service.settings import Settings
 from mien.service.uploads import Reader
 
@@ -32,6 +33,7 @@ class State:
     gate: Gate
     reader: Reader
     metrics: Metrics
+    readiness: Readiness
 
     def analyzer(self, name: str | None) -> Analyzer:
         """The analyzer of a model by name; the default one for None.
@@ -101,7 +103,8 @@ def load(settings: Settings, metrics: Metrics | None = None) -> State:
     metrics.watch("mien_requests_inside", "Requests that were let in and are not answered.", lambda: len(room))
     metrics.watch("mien_bodies_arriving", "Requests of those whose bodies are on their way.", lambda: room.arriving)
     metrics.watch("mien_held_bytes", "Bytes of the requests that are worked on.", lambda: room.held)
-    return State(settings, analyzers, engine, gate, reader, metrics)
+    readiness = Readiness(engine, next(iter(analyzers.values())), settings.decode_seconds or settings.work_seconds)
+    return State(settings, analyzers, engine, gate, reader, metrics, readiness)
 
 
 def _decoders(settings: Settings, limits: DecodeOptions, workers: int) -> Decoders | None:
