@@ -262,7 +262,7 @@ def test_impossible_options(options: list[str], sentence: str, tmp_path: Path, m
     Path("empty").write_text(" \n")
     Path("odd").write_text("schlüssel\n")
     Path("short").write_text("a-key-of-many-letters\nx\n")
-    result = CliRunner().invoke(app, ["serve", *options])
+    result = CliRunner().invoke(app, ["serve", "--port", "0", *options])
     assert result.exit_code == 2, result.output
     assert sentence in result.output
     assert "Traceback" not in result.output
