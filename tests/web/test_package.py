@@ -116,6 +116,12 @@ def test_the_example_page(browser: Browser, host: Host, examples: Path) -> None:
         page.goto(host.at("/page.html"))
         page.get_by_label("A picture").set_input_files(examples / "hopper.jpg")
         expect(page.locator("li")).to_contain_text("about 8", timeout=PATIENCE)
+        grey = io.BytesIO()
+        Image.new("RGB", (64, 64), "grey").save(grey, "PNG")
+        page.get_by_label("A picture").set_input_files(
+            {"name": "a.png", "mimeType": "image/png", "buffer": grey.getvalue()}
+        )
+        expect(page.locator("li")).to_have_text("no face", timeout=PATIENCE)
 
 
 def test_whatever_a_page_has_of_a_photo_is_taken(page: Page) -> None:
