@@ -12,7 +12,7 @@ import pytest
 from mien.photos import cost
 from mien.photos.decoders import PATIENCE
 from mien.service import faults, memory, slices
-from mien.service.crowd import Crowd
+from mien.service.crowd import FEW, RESERVED, Crowd
 from mien.service.gate import WRONG_KEYS_A_MINUTE
 from mien.service.keys import SHORTEST
 from mien.service.problems import TITLES
@@ -104,13 +104,16 @@ def test_small_figures() -> None:
 
 
 def test_connections_of_one_address_and_in_all() -> None:
-    assert "four times as many in all" in PLAIN
-    crowd = Crowd(3)
-    assert [bool(crowd.enter("10.0.0.1")) for _ in range(4)] == [True, True, True, False]
-    others = [bool(crowd.enter(f"10.0.0.{number}")) for number in range(2, 20)]
-    assert others == [True] * 9 + [False] * 9
+    assert f"four times as many in all, and {RESERVED} for callers with fewer than {FEW}" in PLAIN
+    crowd = Crowd(8)
+    for number in range(4):
+        assert [bool(crowd.enter(f"10.0.0.{number}")) for _ in range(9)] == [True] * 8 + [False]
+    late = [bool(crowd.enter("10.0.1.1")) for _ in range(6)]  # a health check in a flood
+    assert late == [True] * FEW + [False] * 2
+    others = [bool(crowd.enter(f"10.0.{number}.1")) for number in range(2, 102)]
+    assert others == [True] * (RESERVED - FEW) + [False] * (100 - RESERVED + FEW)
     crowd.leave("10.0.0.1")
-    assert crowd.enter("10.0.0.9")
+    assert crowd.enter("10.0.200.1")
     same = Crowd(2)
     assert [bool(same.enter(f"2001:db8::{number}")) for number in range(3)] == [True, True, False]
 

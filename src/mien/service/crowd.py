@@ -11,6 +11,9 @@ SHARE = 4
 """Callers that must come together to take all connections."""
 SPARE_FILES = 64
 """File descriptors kept for models, logs and listeners."""
+RESERVED = 64
+"""Connections beyond all, for callers that have fewer than `FEW`: health checks are answered in a flood of others."""
+FEW = 4
 PROXIES = "proxies"
 
 
@@ -26,7 +29,8 @@ class Crowd:
                 of them are many callers.
         """
         self._each = each
-        self._most = max(each, min(SHARE * each, open_files(SHARE * each + SPARE_FILES) - SPARE_FILES))
+        spare = RESERVED + SPARE_FILES
+        self._most = max(each, min(SHARE * each, open_files(SHARE * each + spare) - spare))
         parts = (part.strip() for part in trusted_proxies.split(","))
         self._proxies = [ipaddress.ip_network(part) for part in parts if part]
         self._counts: Counter[str] = Counter()
@@ -38,7 +42,9 @@ class Crowd:
             What `leave` is to be told at its end; empty where there are too many.
         """
         caller = PROXIES if self._is_proxy(host) else network(host)
-        if self._counts.total() >= self._most or (caller != PROXIES and self._counts[caller] >= self._each):
+        has = self._counts[caller]
+        most = self._most + (RESERVED if has < FEW else 0)
+        if self._counts.total() >= most or (caller != PROXIES and has >= self._each):
             return ""
         self._counts[caller] += 1
         return caller
